@@ -1,0 +1,190 @@
+//! One namespace's stream of broadcasts, on a single node.
+
+use parking_lot::Mutex;
+
+use crate::Room;
+use crate::log::{Entry, Log, LogLimits, LogStats, ReadError};
+
+/// Where in a channel's order a broadcast stands. As text it's the offset that clients send back: `epoch.seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// Tells one life of the log from the next: numbers of another epoch mean nothing here.
+    pub epoch: u32,
+    /// Number in the channel, from 1; 0 is the position before the first.
+    pub seq: u64,
+}
+
+impl Position {
+    /// Reads an offset that a client sent.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, seq) = text.split_once('.')?;
+        Some(Self {
+            epoch: u32::from_str_radix(epoch, 16).ok()?,
+            seq: u64::from_str_radix(seq, 16).ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}.{:x}", self.epoch, self.seq)
+    }
+}
+
+/// One namespace's stream of broadcasts and its log. `T` is the broadcast as the hub keeps it; cheap to clone.
+#[derive(Debug)]
+pub struct Channel<T> {
+    epoch: u32,
+    inner: Mutex<Inner<T>>,
+}
+
+#[derive(Debug)]
+struct Inner<T> {
+    log: Log<T>,
+    last: u64,
+}
+
+impl<T: Clone> Channel<T> {
+    /// A channel of a new epoch; the number must differ from that of earlier lives (random will do).
+    #[must_use]
+    pub fn new(epoch: u32, limits: LogLimits) -> Self {
+        Self {
+            epoch,
+            inner: Mutex::new(Inner {
+                log: Log::new(limits),
+                last: 0,
+            }),
+        }
+    }
+
+    /// Gives a broadcast its position, logs it and hands it on.
+    ///
+    /// `make` builds the broadcast with its position in it; `deliver` puts it on its way. Both run under the channel's
+    /// lock and must not block: that lock is what makes the order of delivery the order of positions.
+    pub fn publish(
+        &self,
+        rooms: &[Room],
+        bytes: usize,
+        now_ms: u64,
+        make: impl FnOnce(Position) -> T,
+        deliver: impl FnOnce(T),
+    ) -> Position {
+        let mut inner = self.inner.lock();
+        inner.last += 1;
+        let position = Position {
+            epoch: self.epoch,
+            seq: inner.last,
+        };
+        let item = make(position);
+        inner.log.append(rooms, bytes, now_ms, item.clone());
+        deliver(item);
+        position
+    }
+
+    /// Hands on a broadcast that is not logged (a volatile one), between those that are. Its position is that of the
+    /// last logged one: a client that saw it has been sent everything up to there.
+    pub fn pass(&self, make: impl FnOnce(Position) -> T, deliver: impl FnOnce(T)) {
+        let inner = self.inner.lock();
+        deliver(make(Position {
+            epoch: self.epoch,
+            seq: inner.last,
+        }));
+    }
+
+    /// The position of the last broadcast.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            seq: self.inner.lock().last,
+        }
+    }
+
+    /// The epoch of this life of the log.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// What went to everyone or to one of `rooms` after `from`, in order, and the position up to which that is complete.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the log no longer reaches back that far, or never was there.
+    pub fn read<'a>(
+        &self,
+        from: Position,
+        rooms: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(Vec<(u64, T)>, Position), ReadError> {
+        if from.epoch != self.epoch {
+            return Err(ReadError::Unknown { after: from.seq });
+        }
+        let inner = self.inner.lock();
+        let found = inner.log.after(from.seq, rooms)?;
+        let items = found
+            .into_iter()
+            .map(|Entry { seq, item, .. }| (*seq, item.clone()))
+            .collect();
+        Ok((
+            items,
+            Position {
+                epoch: self.epoch,
+                seq: inner.last,
+            },
+        ))
+    }
+
+    /// Drops what is past its age. To be called now and then, for a channel that has fallen silent.
+    pub fn trim(&self, now_ms: u64) {
+        self.inner.lock().log.trim(now_ms);
+    }
+
+    /// What the log holds.
+    #[must_use]
+    pub fn stats(&self, now_ms: u64) -> LogStats {
+        self.inner.lock().log.stats(now_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_survive_their_text_form() {
+        let position = Position {
+            epoch: 0xdead_beef,
+            seq: 42,
+        };
+        assert_eq!(Position::parse(&position.to_string()), Some(position));
+        for bad in ["", ".", "1", "x.y", "1.", "123456789.1", "-1.1"] {
+            assert_eq!(Position::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn delivery_happens_in_the_order_of_positions() {
+        let channel = Channel::new(1, LogLimits::default());
+        let seen = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        channel.publish(&[], 1, 0, |at| at.seq, |seq| seen.lock().push(seq));
+                    }
+                });
+            }
+        });
+        assert_eq!(*seen.lock(), (1..=2000).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn an_offset_of_another_life_is_refused() {
+        let channel: Channel<u64> = Channel::new(7, LogLimits::default());
+        let foreign = Position { epoch: 8, seq: 0 };
+        assert_eq!(
+            channel.read(foreign, []).map(|_| ()),
+            Err(ReadError::Unknown { after: 0 })
+        );
+    }
+}

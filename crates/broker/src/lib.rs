@@ -1,0 +1,17 @@
+//! How nodes talk to each other: the cluster contract and its backends.
+//!
+//! A [`Channel`] is one namespace's stream of broadcasts. Publishing gives a broadcast its [`Position`], writes it into
+//! the room log if the namespace is recoverable, and hands it on, all under one lock: so every receiver in the node
+//! sees the broadcasts of a channel in the order of their positions, and a client that was away can be given exactly
+//! what lies after the last position it saw.
+//!
+//! One backend stands here: a single node, whose log is in memory.
+
+mod channel;
+mod log;
+
+pub use channel::{Channel, Position};
+pub use log::{Entry, LogLimits, LogStats, ReadError};
+
+/// A room's name, shared by all who hold it.
+pub type Room = std::sync::Arc<str>;
