@@ -1,0 +1,99 @@
+//! Random steps: few names, so that they meet.
+
+use lakh_store::{Condition, Entry, Op, Trim};
+use proptest::prelude::*;
+
+pub(crate) const COLLECTIONS: [&str; 2] = ["c", "d"];
+pub(crate) const KEYS: [&str; 4] = ["a", "ab", "b", "é"];
+pub(crate) const LOGS: [&str; 2] = ["l", "m"];
+pub(crate) const DEDUPES: [&str; 3] = ["x", "y", "z"];
+pub(crate) const RANKINGS: [&str; 2] = ["r", "s"];
+pub(crate) const MEMBERS: [&str; 3] = ["ann", "bob", "cid"];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) later_ms: u64,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) unless_duplicate: bool,
+    /// Close the store and open it again, where that can be done.
+    pub(crate) reopen: bool,
+}
+
+fn pick(names: &'static [&'static str]) -> impl Strategy<Value = String> {
+    prop::sample::select(names).prop_map(str::to_owned)
+}
+
+fn at() -> impl Strategy<Value = (String, String)> {
+    (pick(&COLLECTIONS), pick(&KEYS))
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        4 => Just(Condition::Any),
+        2 => Just(Condition::Absent),
+        2 => (1..20_u64).prop_map(Condition::Version),
+    ]
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let value = prop::collection::vec(any::<u8>(), 0..20);
+    (0..50_u64, prop::option::of(pick(&DEDUPES)), value).prop_map(|(time_ms, dedupe, value)| {
+        Entry {
+            time_ms,
+            dedupe,
+            value: value.into(),
+        }
+    })
+}
+
+fn trim() -> impl Strategy<Value = Trim> {
+    let bound = |most| prop::option::weighted(0.3, 0..most);
+    (bound(12_u64), bound(6), bound(120), bound(50)).prop_map(
+        |(before_seq, max_entries, max_bytes, before_time_ms)| Trim {
+            before_seq,
+            max_entries,
+            max_bytes,
+            before_time_ms,
+        },
+    )
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let expiry = || prop::option::of(0..60_u64);
+    let scored = || {
+        (
+            pick(&RANKINGS),
+            pick(&MEMBERS),
+            (-2..3_i32).prop_map(f64::from),
+        )
+    };
+    prop_oneof![
+        4 => (at(), prop::collection::vec(any::<u8>(), 0..9), condition(), expiry()).prop_map(
+            |((collection, key), value, condition, expires_at_ms)| Op::Put {
+                collection, key, value: value.into(), condition, expires_at_ms,
+            }),
+        1 => (at(), expiry()).prop_map(
+            |((collection, key), expires_at_ms)| Op::Touch { collection, key, expires_at_ms }),
+        2 => (at(), condition()).prop_map(|((collection, key), condition)| Op::Delete { collection, key, condition }),
+        4 => (pick(&LOGS), prop::collection::vec(entry(), 1..4)).prop_map(|(log, entries)| Op::Append { log, entries }),
+        2 => (pick(&LOGS), trim()).prop_map(|(log, trim)| Op::Trim { log, trim }),
+        1 => pick(&LOGS).prop_map(|log| Op::RemoveLog { log }),
+        2 => scored().prop_map(|(ranking, member, score)| Op::SetScore { ranking, member, score }),
+        2 => scored().prop_map(|(ranking, member, by)| Op::AddScore { ranking, member, by }),
+        2 => (pick(&RANKINGS), pick(&MEMBERS)).prop_map(|(ranking, member)| Op::RemoveMember { ranking, member }),
+        1 => pick(&RANKINGS).prop_map(|ranking| Op::RemoveRanking { ranking }),
+        1 => (1..4_usize).prop_map(|limit| Op::Purge { limit }),
+    ]
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let ops = prop::collection::vec(op(), 1..6);
+    let step = (0..4_u64, ops, any::<bool>(), prop::bool::weighted(0.05));
+    let step = step.prop_map(|(later_ms, ops, unless_duplicate, reopen)| Step {
+        later_ms,
+        ops,
+        unless_duplicate,
+        reopen,
+    });
+    prop::collection::vec(step, 1..30)
+}
