@@ -1,0 +1,464 @@
+//! The hub: namespaces by name, the shards' mailboxes, and the way of a broadcast.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::ack::Collector;
+use crate::engine_io::EngineHandlers;
+use crate::ids::{MAX_SHARDS, NodeTag};
+use crate::mailbox::{Command, Full, Mailbox};
+use crate::namespace::{
+    Handlers, Matcher, Namespace, NamespaceInner, ParentInner, ParentNamespace,
+};
+use crate::outgoing::Outgoing;
+use crate::settings::{Clock, Settings};
+use crate::shard::{CurrentShard, Shard};
+use crate::stats::{ShardStats, Stats};
+
+/// Namespaces that patterns and functions may make, over all. Clients name them, so there must be a bound.
+const MAX_DYNAMIC_NAMESPACES: usize = 10_000;
+
+/// Everything that is connected to this node, and the way to reach it. Cheap to clone; any thread may use it.
+#[derive(Clone)]
+pub struct Hub(pub(crate) Arc<HubInner>);
+
+pub(crate) struct HubInner {
+    pub settings: Settings,
+    clock: Box<dyn Clock>,
+    mailboxes: Box<[Mailbox]>,
+    pub stats: Box<[ShardStats]>,
+    registry: RwLock<Registry>,
+    next_namespace: AtomicU32,
+    pub engine_io: ArcSwap<EngineHandlers>,
+}
+
+#[derive(Default)]
+struct Registry {
+    namespaces: FxHashMap<Box<str>, Arc<NamespaceInner>>,
+    parents: Vec<Arc<ParentInner>>,
+    dynamic: usize,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hub({})", self.0.settings.node)
+    }
+}
+
+impl Hub {
+    /// A hub with no namespaces yet.
+    #[must_use]
+    pub fn new(mut settings: Settings, clock: impl Clock) -> Self {
+        settings.shards = settings.shards.clamp(1, MAX_SHARDS);
+        let bound = settings.hub_limits.mailbox_bytes;
+        Self(Arc::new(HubInner {
+            mailboxes: (0..settings.shards).map(|_| Mailbox::new(bound)).collect(),
+            stats: (0..settings.shards)
+                .map(|_| ShardStats::default())
+                .collect(),
+            settings,
+            clock: Box::new(clock),
+            registry: RwLock::default(),
+            next_namespace: AtomicU32::new(0),
+            engine_io: ArcSwap::default(),
+        }))
+    }
+
+    /// What the hub was built with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Event loops.
+    #[must_use]
+    pub fn shard_count(&self) -> usize {
+        self.0.mailboxes.len()
+    }
+
+    /// The tag of this node in every id.
+    #[must_use]
+    pub fn node_tag(&self) -> NodeTag {
+        NodeTag::from_name(&self.0.settings.node)
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn wall_ms(&self) -> u64 {
+        self.0.clock.wall_ms()
+    }
+
+    /// Milliseconds on the hub's monotonic clock.
+    #[must_use]
+    pub fn clock_ms(&self) -> u64 {
+        self.now().0
+    }
+
+    pub(crate) fn now(&self) -> lakh_wire::Millis {
+        self.0.clock.now()
+    }
+
+    /// Counters over all loops.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::sum(&self.0.stats)
+    }
+
+    /// The namespace of this name, made if it isn't there. A `/` is put in front if it's missing.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Namespace {
+        let name = if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/{name}")
+        };
+        let mut registry = self.0.registry.write();
+        let inner = match registry.namespaces.get(&*name) {
+            Some(inner) => Arc::clone(inner),
+            None => {
+                let inner = Arc::new(self.make_namespace(&name, Arc::default(), false));
+                registry.namespaces.insert(name.into(), Arc::clone(&inner));
+                inner
+            }
+        };
+        Namespace {
+            hub: self.clone(),
+            inner,
+        }
+    }
+
+    /// Namespaces whose names match a pattern: each is made when a client first asks for it.
+    #[must_use]
+    pub fn of_pattern(&self, pattern: regex::Regex) -> ParentNamespace {
+        self.of_fn(async move |name, _| pattern.is_match(&name))
+    }
+
+    /// Namespaces that a function lets be made: it gets the name and the client's `auth` as JSON text.
+    #[must_use]
+    pub fn of_fn(
+        &self,
+        matcher: impl AsyncFn(String, Option<String>) -> bool + Send + Sync + 'static,
+    ) -> ParentNamespace {
+        let matcher = Arc::new(matcher);
+        let matcher: Matcher = Arc::new(move |name: &str, auth: Option<&str>| {
+            let (matcher, name, auth) = (
+                Arc::clone(&matcher),
+                name.to_owned(),
+                auth.map(str::to_owned),
+            );
+            Box::pin(async move { matcher(name, auth).await })
+        });
+        let inner = Arc::new(ParentInner {
+            matcher,
+            handlers: Arc::new(ArcSwap::from_pointee(Handlers::default())),
+            children: RwLock::default(),
+            recovery: std::sync::OnceLock::new(),
+        });
+        self.0.registry.write().parents.push(Arc::clone(&inner));
+        ParentNamespace {
+            hub: self.clone(),
+            inner,
+        }
+    }
+
+    /// The namespaces that exist now.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        let registry = self.0.registry.read();
+        let mut all: Vec<Namespace> = registry
+            .namespaces
+            .values()
+            .map(|inner| Namespace {
+                hub: self.clone(),
+                inner: Arc::clone(inner),
+            })
+            .collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
+    /// Sets what an Engine.IO endpoint without Socket.IO does.
+    pub fn set_engine_io(&self, handlers: EngineHandlers) {
+        self.0.engine_io.store(Arc::new(handlers));
+    }
+
+    fn make_namespace(
+        &self,
+        name: &str,
+        handlers: Arc<ArcSwap<Handlers>>,
+        dynamic: bool,
+    ) -> NamespaceInner {
+        let id = self.0.next_namespace.fetch_add(1, Ordering::Relaxed);
+        NamespaceInner::new(id, name, handlers, dynamic)
+    }
+
+    /// The namespace that a client asks for. Its socket count is already raised, so that an empty child isn't removed
+    /// before the client is in; [`Hub::left`] takes it back.
+    pub(crate) async fn enter(&self, name: &str, auth: Option<&str>) -> Option<Namespace> {
+        if let Some(inner) = self.enter_existing(name) {
+            return Some(Namespace {
+                hub: self.clone(),
+                inner,
+            });
+        }
+        let parents = self.0.registry.read().parents.clone();
+        for parent in parents {
+            if (parent.matcher)(name, auth).await {
+                return self.enter_child(&parent, name);
+            }
+        }
+        None
+    }
+
+    fn enter_existing(&self, name: &str) -> Option<Arc<NamespaceInner>> {
+        let registry = self.0.registry.read();
+        let inner = registry.namespaces.get(name)?;
+        inner.sockets.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::clone(inner))
+    }
+
+    fn enter_child(&self, parent: &Arc<ParentInner>, name: &str) -> Option<Namespace> {
+        let mut registry = self.0.registry.write();
+        if let Some(inner) = registry.namespaces.get(name) {
+            inner.sockets.fetch_add(1, Ordering::Relaxed);
+            return Some(Namespace {
+                hub: self.clone(),
+                inner: Arc::clone(inner),
+            });
+        }
+        if registry.dynamic >= MAX_DYNAMIC_NAMESPACES {
+            tracing::warn!(
+                namespace = name,
+                "too many namespaces made by clients; this one was refused"
+            );
+            return None;
+        }
+        let inner = Arc::new(self.make_namespace(name, Arc::clone(&parent.handlers), true));
+        inner.sockets.fetch_add(1, Ordering::Relaxed);
+        registry.dynamic += 1;
+        registry.namespaces.insert(name.into(), Arc::clone(&inner));
+        parent.children.write().push(Arc::clone(&inner));
+        drop(registry);
+        let namespace = Namespace {
+            hub: self.clone(),
+            inner,
+        };
+        if let Some(limits) = parent.recovery.get() {
+            namespace.recoverable(*limits);
+        }
+        Some(namespace)
+    }
+
+    /// A socket has left, or did not get in after all.
+    pub(crate) fn left(&self, namespace: &Arc<NamespaceInner>) {
+        let before = namespace.sockets.fetch_sub(1, Ordering::AcqRel);
+        if before != 1 || !namespace.dynamic {
+            return;
+        }
+        let mut registry = self.0.registry.write();
+        // Someone may have entered since; whoever enters holds at least the read lock.
+        if namespace.sockets.load(Ordering::Acquire) == 0
+            && registry.namespaces.remove(&namespace.name).is_some()
+        {
+            registry.dynamic -= 1;
+            for parent in &registry.parents {
+                parent
+                    .children
+                    .write()
+                    .retain(|child| !Arc::ptr_eq(child, namespace));
+            }
+        }
+    }
+
+    /// A number that can't be foreseen by accident: for jitter and epochs, not for secrets.
+    #[must_use]
+    pub fn random(&self) -> u32 {
+        let mut bytes = [0; 4];
+        // The time is good enough for these purposes if the kernel has nothing.
+        match getrandom::fill(&mut bytes) {
+            Ok(()) => u32::from_le_bytes(bytes),
+            Err(_) => u32::try_from(self.wall_ms() & 0xffff_ffff).unwrap_or(1),
+        }
+    }
+
+    /// The shard of this number, if the calling thread is its loop.
+    pub(crate) fn current_shard(&self, index: usize) -> Option<CurrentShard> {
+        Shard::current(self).filter(|shard| shard.index() == index)
+    }
+
+    pub(crate) fn mailbox(&self, shard: usize) -> &Mailbox {
+        &self.0.mailboxes[shard]
+    }
+
+    pub(crate) fn send(&self, shard: usize, command: Command) -> Result<(), Full> {
+        self.mailbox(shard).send(command)
+    }
+
+    /// Runs something on another loop, in its turn.
+    ///
+    /// # Errors
+    /// [`Full`] if that loop is too far behind.
+    pub fn run_on(
+        &self,
+        shard: usize,
+        work: impl FnOnce(&Shard) + Send + 'static,
+    ) -> Result<(), Full> {
+        self.send(shard, Command::Run(Box::new(work), 128))
+    }
+
+    /// Whether any loop is so far behind that whoever publishes should hold back.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        self.0.mailboxes.iter().any(Mailbox::is_full)
+    }
+
+    pub(crate) fn on_each_shard(&self, work: impl FnOnce(&Shard) + Clone + Send + 'static) {
+        for shard in 0..self.shard_count() {
+            if let Err(full) = self.run_on(shard, work.clone()) {
+                tracing::warn!(shard, %full, "an operation on many sockets did not reach all of them");
+            }
+        }
+        self.settle();
+    }
+
+    /// Works through this loop's own mailbox, if the calling thread is a loop.
+    fn settle(&self) {
+        if let Some(shard) = Shard::current(self) {
+            shard.drain_mailbox();
+        }
+    }
+
+    /// Sends a broadcast on its way.
+    pub(crate) fn publish(&self, outgoing: Outgoing) -> Result<(), Full> {
+        self.check_room()?;
+        let logged = outgoing.ack.is_none() && outgoing.namespace.recovery.get().is_some();
+        match Shard::current(self) {
+            // Alone, and nothing is waiting before it: no detour through the mailbox.
+            Some(shard) if !logged && self.shard_count() == 1 && self.mailbox(0).is_empty() => {
+                shard.deliver(&Arc::new(outgoing));
+            }
+            _ => {
+                self.log_and_route(outgoing);
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the broadcast that `make` gives, if it gives one. What it gives besides (a lock) is dropped when the
+    /// broadcast has its place in the order, and before anything is delivered: deliveries run hooks.
+    pub(crate) fn publish_ordered<G>(
+        &self,
+        make: impl FnOnce() -> Option<(Outgoing, G)>,
+    ) -> Result<bool, Full> {
+        self.check_room()?;
+        let Some((outgoing, guard)) = make() else {
+            return Ok(false);
+        };
+        self.log_and_route(outgoing);
+        drop(guard);
+        self.settle();
+        Ok(true)
+    }
+
+    /// Puts a broadcast into the log, if there is one, and into the mailboxes. Nothing is delivered yet.
+    fn log_and_route(&self, outgoing: Outgoing) {
+        let namespace = Arc::clone(&outgoing.namespace);
+        match namespace.recovery.get() {
+            Some(recovery) if outgoing.ack.is_none() => {
+                let channel = &recovery.channel;
+                let (rooms, cost) = (outgoing.targets.rooms.clone(), outgoing.cost());
+                let volatile = outgoing.flags.volatile;
+                let make = |at| Arc::new(outgoing.at(at));
+                if volatile {
+                    channel.pass(make, |item| self.route(&item));
+                } else {
+                    channel.publish(&rooms, cost, self.now().0, make, |item| self.route(&item));
+                }
+            }
+            _ => self.route(&Arc::new(outgoing)),
+        }
+    }
+
+    pub(crate) fn publish_with_ack(
+        &self,
+        outgoing: Outgoing,
+        collector: &Arc<Collector>,
+        timeout: Duration,
+    ) -> Result<(), Full> {
+        self.check_room()?;
+        let outgoing = Arc::new(outgoing);
+        let at =
+            self.now() + lakh_wire::Millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        for index in 0..self.shard_count() {
+            let (outgoing, collector) = (Arc::clone(&outgoing), Arc::clone(collector));
+            // Checked above; a thread that races past the bound is a few messages over it.
+            self.run_on(index, move |shard| {
+                if index == 0 {
+                    shard.collect_until(&collector, at);
+                }
+                shard.deliver_with_ack(&outgoing, &collector);
+            })?;
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// A broadcast reaches all loops or none.
+    fn check_room(&self) -> Result<(), Full> {
+        self.0.mailboxes.iter().try_for_each(Mailbox::check)
+    }
+
+    /// Hands a broadcast to the shards that have members.
+    fn route(&self, outgoing: &Arc<Outgoing>) {
+        let shards = self.shards_for(outgoing);
+        for (index, mailbox) in self.0.mailboxes.iter().enumerate() {
+            if shards & (1 << index) != 0 {
+                mailbox.force(Command::Deliver(Arc::clone(outgoing)));
+            }
+        }
+    }
+
+    fn shards_for(&self, outgoing: &Outgoing) -> u64 {
+        if self.shard_count() == 1 || outgoing.targets.rooms.is_empty() {
+            return u64::MAX;
+        }
+        let shards_of = outgoing.namespace.shards_of.read();
+        let rooms = outgoing.targets.rooms.iter();
+        rooms.fold(0, |shards, room| {
+            shards | shards_of.get(room).copied().unwrap_or(0) | own_room_shard(room)
+        })
+    }
+
+    /// Drops log entries past their age. To be called every few seconds.
+    pub fn trim_logs(&self) {
+        for namespace in self.namespaces() {
+            if let Some(recovery) = namespace.inner.recovery.get() {
+                recovery.channel.trim(self.now().0);
+            }
+        }
+    }
+
+    /// What the recovery logs hold: namespace, entries, bytes, and how far back they reach.
+    #[must_use]
+    pub fn log_stats(&self) -> Vec<(String, lakh_broker::LogStats)> {
+        let now = self.now().0;
+        let all = self.namespaces().into_iter();
+        all.filter_map(|ns| {
+            let recovery = ns.inner.recovery.get()?;
+            Some((ns.name().to_owned(), recovery.channel.stats(now)))
+        })
+        .collect()
+    }
+}
+
+/// The shard of the socket whose own room this is, as a bit; none if the name is no socket's.
+fn own_room_shard(room: &str) -> u64 {
+    let id = room.rsplit_once('#').map_or(room, |(_, id)| id);
+    crate::ids::Id::parse(id).map_or(0, |id| 1 << id.shard())
+}

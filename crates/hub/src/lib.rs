@@ -1,0 +1,58 @@
+//! Who is here: sessions, namespaces, rooms, fan-out, acknowledgements, recovery; the API that users program against.
+//!
+//! [`Hub`] is everything that is connected to a node; [`Namespace`] what is registered and who is broadcast to;
+//! [`Socket`] one client in one namespace. Each event loop owns a [`Shard`]: its connections, and the members of rooms
+//! among them. What crosses loops goes through their mailboxes, in order.
+//!
+//! The hub knows nothing of TCP or HTTP. Who moves the bytes (`lakh-net`, or a test) drives the shard: tells it what
+//! arrived, and writes out the outboxes of the sessions that it calls dirty.
+
+mod ack;
+mod args;
+mod engine_io;
+mod event;
+mod handler;
+mod handshake;
+mod hub;
+mod ids;
+mod mailbox;
+mod namespace;
+mod operator;
+mod outbox;
+mod outgoing;
+mod pace;
+mod payload;
+mod person;
+mod recovery;
+mod request;
+mod settings;
+pub mod shard;
+mod socket;
+mod stats;
+mod wheel;
+
+pub use ack::{Ack, AckError, AckFuture, BroadcastAckFuture, BroadcastAcks};
+pub use args::{ArgsError, Binary};
+pub use engine_io::{EngineHandlers, EngineSocket};
+pub use event::{Event, EventRef, FromEvent};
+pub use handler::{Handler, IntoHandler};
+pub use handshake::Handshake;
+pub use hub::Hub;
+pub use ids::{Id, MAX_SHARDS, NodeTag};
+pub use lakh_broker::{LogLimits, LogStats, Room};
+pub use lakh_store as store;
+pub use lakh_wire::engine::{Message, SessionConfig};
+pub use lakh_wire::socketio::Parser;
+pub use lakh_wire::{Bytes, CloseReason, Limits, Millis};
+pub use mailbox::Full;
+pub use namespace::{ConnectError, Namespace, ParentNamespace, RoomEvent};
+pub use operator::{EmitError, Operator, RemoteSocket};
+pub use outbox::{Item, Outbox, Signals};
+pub use pace::Pace;
+pub use payload::Payload;
+pub use person::Person;
+pub use request::{Failure, answer};
+pub use settings::{Clock, HubLimits, Settings, SlowReader};
+pub use shard::Shard;
+pub use socket::{Socket, TimedSocket};
+pub use stats::{CLOSE_REASONS, Stats};

@@ -1,0 +1,119 @@
+//! How other threads reach a shard: a queue in the order sent, bounded in bytes.
+//!
+//! Senders don't wait. The loops of the node look at `is_full` before they read on, so a shard that falls behind slows
+//! the connections that publish to it, not its own; a sender outside the loops is told [`Full`] at four times the bound.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use crate::outgoing::Outgoing;
+use crate::shard::Shard;
+
+/// A message for a shard.
+pub(crate) enum Command {
+    /// Deliver to the members that live on this shard.
+    Deliver(Arc<Outgoing>),
+    /// Anything else. The number is what it weighs in bytes.
+    Run(Box<dyn FnOnce(&Shard) + Send>, usize),
+}
+
+impl Command {
+    fn cost(&self) -> usize {
+        match self {
+            // The bytes are shared among all mailboxes, but each must be able to hold them back.
+            Self::Deliver(outgoing) => outgoing.cost(),
+            Self::Run(_, cost) => *cost,
+        }
+    }
+}
+
+/// The shard is too far behind to take more.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the server is overloaded: {waiting} bytes wait for one event loop; try again later")]
+pub struct Full {
+    /// Bytes that wait.
+    pub waiting: usize,
+}
+
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    bytes: AtomicUsize,
+    bound: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: VecDeque<Command>,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self {
+            queue: Mutex::new(Queue::default()),
+            bytes: AtomicUsize::new(0),
+            bound,
+        }
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Result<(), Full> {
+        self.check()?;
+        self.force(command);
+        Ok(())
+    }
+
+    /// Whether more would be taken.
+    pub(crate) fn check(&self) -> Result<(), Full> {
+        let waiting = self.bytes.load(Ordering::Relaxed);
+        if waiting > self.bound.saturating_mul(4) {
+            Err(Full { waiting })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// For who has called `check` before.
+    pub(crate) fn force(&self, command: Command) {
+        let cost = command.cost();
+        let waker = {
+            let mut queue = self.queue.lock();
+            queue.commands.push_back(command);
+            self.bytes.fetch_add(cost, Ordering::Relaxed);
+            queue.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether publishers should hold back.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.bound
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes all that waits.
+    pub(crate) fn take(&self, into: &mut VecDeque<Command>) {
+        let mut queue = self.queue.lock();
+        std::mem::swap(&mut queue.commands, into);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Wakes this task at the next message, or at once if there is one.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.commands.is_empty() {
+            queue.waker = Some(waker.clone());
+            return true;
+        }
+        false
+    }
+}

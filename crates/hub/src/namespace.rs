@@ -1,0 +1,364 @@
+//! Namespaces: who handles what, and the rights to enter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use lakh_broker::{Channel, LogLimits, Room};
+use lakh_wire::CloseReason;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::event::Event;
+use crate::handler::{Handler, IntoHandler, LocalFuture};
+use crate::hub::Hub;
+use crate::operator::Operator;
+use crate::outgoing::Outgoing;
+use crate::payload::Payload;
+use crate::recovery::Sessions;
+use crate::socket::Socket;
+
+/// Refuses a client at CONNECT. The client sees `connect_error` with the message and the data.
+#[derive(Clone, Debug, Error, Serialize)]
+#[error("{message}")]
+pub struct ConnectError {
+    /// For people.
+    pub message: String,
+    /// For programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+impl ConnectError {
+    /// A refusal without data.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// Adds data for programs.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+}
+
+/// What happens to rooms. The names are those of the adapter's events in Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomEvent {
+    /// `create-room`: the first member of this node came.
+    Created(Room),
+    /// `delete-room`: the last member of this node left.
+    Deleted(Room),
+    /// `join-room`: a socket joined.
+    Joined(Room, String),
+    /// `leave-room`: a socket left.
+    Left(Room, String),
+}
+
+pub(crate) type ConnectHook =
+    Arc<dyn Fn(Socket) -> LocalFuture<Result<(), ConnectError>> + Send + Sync>;
+pub(crate) type SocketHook = Arc<dyn Fn(Socket) -> LocalFuture + Send + Sync>;
+pub(crate) type CloseHook = Arc<dyn Fn(Socket, CloseReason) -> LocalFuture + Send + Sync>;
+pub(crate) type PacketHook =
+    Arc<dyn Fn(Socket, Event) -> LocalFuture<Result<(), String>> + Send + Sync>;
+pub(crate) type OutgoingHook = Arc<dyn Fn(&Socket, &Payload) + Send + Sync>;
+pub(crate) type RoomHook = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
+
+/// What a namespace does. Read on every event, changed hardly ever: so it's replaced as a whole.
+#[derive(Clone, Default)]
+pub(crate) struct Handlers {
+    pub on: FxHashMap<Box<str>, Handler>,
+    pub any: Vec<Handler>,
+    pub any_outgoing: Vec<OutgoingHook>,
+    pub connect: Vec<SocketHook>,
+    pub disconnecting: Vec<CloseHook>,
+    pub disconnect: Vec<CloseHook>,
+    pub connect_checks: Vec<ConnectHook>,
+    pub packet_checks: Vec<PacketHook>,
+    pub rooms: Vec<RoomHook>,
+}
+
+pub(crate) type SharedHandlers = Arc<ArcSwap<Handlers>>;
+
+/// Recovery of one namespace: the log of its broadcasts and the sessions that may come back.
+pub(crate) struct Recovery {
+    pub channel: Channel<Arc<Outgoing>>,
+    pub sessions: Sessions,
+    pub window_ms: u64,
+}
+
+pub(crate) struct NamespaceInner {
+    /// Never used again for another namespace, unlike the name.
+    pub id: u32,
+    pub name: Box<str>,
+    pub handlers: SharedHandlers,
+    pub acks: AtomicU64,
+    pub sockets: AtomicUsize,
+    pub rooms: AtomicUsize,
+    /// Which shards have members of a room, as bits. Kept only when there is more than one shard.
+    pub shards_of: RwLock<FxHashMap<Room, u64>>,
+    pub recovery: std::sync::OnceLock<Recovery>,
+    /// Made by a pattern or a function, and removed when it's empty.
+    pub dynamic: bool,
+}
+
+impl NamespaceInner {
+    pub(crate) fn new(id: u32, name: &str, handlers: SharedHandlers, dynamic: bool) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            handlers,
+            acks: AtomicU64::new(0),
+            sockets: AtomicUsize::new(0),
+            rooms: AtomicUsize::new(0),
+            shards_of: RwLock::default(),
+            recovery: std::sync::OnceLock::new(),
+            dynamic,
+        }
+    }
+
+    pub(crate) fn next_ack(&self) -> u64 {
+        self.acks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A namespace of the server. Cheap to clone; any thread may use it.
+#[derive(Clone)]
+pub struct Namespace {
+    pub(crate) hub: Hub,
+    pub(crate) inner: Arc<NamespaceInner>,
+}
+
+impl std::fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Namespace({})", self.inner.name)
+    }
+}
+
+impl Namespace {
+    /// The name, `/` in front.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Sockets connected to this namespace on this node.
+    #[must_use]
+    pub fn socket_count(&self) -> usize {
+        self.inner.sockets.load(Ordering::Relaxed)
+    }
+
+    /// Rooms with members on this node, the sockets' own rooms not counted. A room whose members are spread over
+    /// several loops counts once for each.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.inner.rooms.load(Ordering::Relaxed)
+    }
+
+    /// Makes this namespace recoverable: clients that come back within the log's age get what they missed.
+    /// An offset is appended to the arguments of every event without acknowledgement, as Node does. To be called before
+    /// the server starts; later calls change nothing.
+    pub fn recoverable(&self, limits: LogLimits) -> &Self {
+        self.inner.recovery.get_or_init(|| Recovery {
+            channel: Channel::new(self.hub.random(), limits),
+            sessions: Sessions::default(),
+            window_ms: limits.max_age_ms,
+        });
+        self
+    }
+
+    /// Starts a broadcast to everyone in this namespace.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::new(self.hub.clone(), Arc::clone(&self.inner))
+    }
+}
+
+/// The part of the API that sets what a namespace does; shared by [`Namespace`] and [`ParentNamespace`].
+macro_rules! registration {
+    ($type:ident) => {
+        impl $type {
+            fn change(&self, change: impl Fn(&mut Handlers)) {
+                self.handlers().rcu(|current| {
+                    let mut next = Handlers::clone(current);
+                    change(&mut next);
+                    next
+                });
+            }
+
+            pub(crate) fn add_handler(&self, event: &str, handler: Handler) {
+                self.change(|handlers| {
+                    handlers.on.insert(event.into(), handler.clone());
+                });
+            }
+
+            /// Handles an event by name. One handler an event: a second one replaces the first.
+            pub fn on<M>(&self, event: &str, handler: impl IntoHandler<M>) {
+                self.add_handler(event, handler.into_handler());
+            }
+
+            /// Sees every event that comes in, before its own handler.
+            pub fn on_any<M>(&self, handler: impl IntoHandler<M>) {
+                let handler = handler.into_handler();
+                self.change(|handlers| handlers.any.push(handler.clone()));
+            }
+
+            /// Sees every event that goes out, for each receiver.
+            pub fn on_any_outgoing(
+                &self,
+                hook: impl Fn(&Socket, &Payload) + Send + Sync + 'static,
+            ) {
+                let hook: OutgoingHook = Arc::new(hook);
+                self.change(|handlers| handlers.any_outgoing.push(Arc::clone(&hook)));
+            }
+
+            /// Runs for each socket that has connected.
+            pub fn on_connect(&self, hook: impl AsyncFn(Socket) + Send + Sync + 'static) {
+                let hook = Arc::new(hook);
+                let hook: SocketHook = Arc::new(move |socket| {
+                    let hook = Arc::clone(&hook);
+                    Box::pin(async move { hook(socket).await })
+                });
+                self.change(|handlers| handlers.connect.push(Arc::clone(&hook)));
+            }
+
+            /// Runs when a socket is about to go; its rooms are still there.
+            pub fn on_disconnecting(
+                &self,
+                hook: impl AsyncFn(Socket, CloseReason) + Send + Sync + 'static,
+            ) {
+                let hook = close_hook(hook);
+                self.change(|handlers| handlers.disconnecting.push(Arc::clone(&hook)));
+            }
+
+            /// Runs when a socket has gone.
+            pub fn on_disconnect(
+                &self,
+                hook: impl AsyncFn(Socket, CloseReason) + Send + Sync + 'static,
+            ) {
+                let hook = close_hook(hook);
+                self.change(|handlers| handlers.disconnect.push(Arc::clone(&hook)));
+            }
+
+            /// Checks each client at CONNECT, in the order added; the first refusal ends it.
+            pub fn use_connect(
+                &self,
+                check: impl AsyncFn(Socket) -> Result<(), ConnectError> + Send + Sync + 'static,
+            ) {
+                let check = Arc::new(check);
+                let check: ConnectHook = Arc::new(move |socket| {
+                    let check = Arc::clone(&check);
+                    Box::pin(async move { check(socket).await })
+                });
+                self.change(|handlers| handlers.connect_checks.push(Arc::clone(&check)));
+            }
+
+            /// Checks each event before its handler; a refused event is dropped and the refusal logged. Events of
+            /// one socket are checked one after the other, in their order.
+            pub fn use_packet(
+                &self,
+                check: impl AsyncFn(Socket, Event) -> Result<(), String> + Send + Sync + 'static,
+            ) {
+                let check = Arc::new(check);
+                let check: PacketHook = Arc::new(move |socket, event| {
+                    let check = Arc::clone(&check);
+                    Box::pin(async move { check(socket, event).await })
+                });
+                self.change(|handlers| handlers.packet_checks.push(Arc::clone(&check)));
+            }
+
+            /// Sees what happens to rooms on this node.
+            pub fn on_room_event(&self, hook: impl Fn(&RoomEvent) + Send + Sync + 'static) {
+                let hook: RoomHook = Arc::new(hook);
+                self.change(|handlers| handlers.rooms.push(Arc::clone(&hook)));
+            }
+        }
+    };
+}
+
+registration!(Namespace);
+registration!(ParentNamespace);
+
+impl Namespace {
+    fn handlers(&self) -> &SharedHandlers {
+        &self.inner.handlers
+    }
+}
+
+fn close_hook(hook: impl AsyncFn(Socket, CloseReason) + Send + Sync + 'static) -> CloseHook {
+    let hook = Arc::new(hook);
+    Arc::new(move |socket, reason| {
+        let hook = Arc::clone(&hook);
+        Box::pin(async move { hook(socket, reason).await })
+    })
+}
+
+/// Whether a name that no namespace has belongs to a parent. It gets the name and the client's auth data as JSON.
+pub(crate) type Matcher = Arc<dyn Fn(&str, Option<&str>) -> LocalFuture<bool> + Send + Sync>;
+
+pub(crate) struct ParentInner {
+    pub matcher: Matcher,
+    pub handlers: SharedHandlers,
+    pub children: RwLock<Vec<Arc<NamespaceInner>>>,
+    pub recovery: std::sync::OnceLock<LogLimits>,
+}
+
+/// Namespaces made as clients ask for them, all with the same handlers. One that is empty is removed again.
+#[derive(Clone)]
+pub struct ParentNamespace {
+    pub(crate) hub: Hub,
+    pub(crate) inner: Arc<ParentInner>,
+}
+
+impl std::fmt::Debug for ParentNamespace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ParentNamespace")
+            .field(&self.inner.children.read().len())
+            .finish()
+    }
+}
+
+impl ParentNamespace {
+    fn handlers(&self) -> &SharedHandlers {
+        &self.inner.handlers
+    }
+
+    /// Makes the children recoverable, as [`Namespace::recoverable`]. Holds for those made from now on.
+    pub fn recoverable(&self, limits: LogLimits) -> &Self {
+        self.inner.recovery.get_or_init(|| limits);
+        self
+    }
+
+    /// The children that exist now.
+    #[must_use]
+    pub fn children(&self) -> Vec<Namespace> {
+        let children = self.inner.children.read();
+        children
+            .iter()
+            .map(|inner| Namespace {
+                hub: self.hub.clone(),
+                inner: Arc::clone(inner),
+            })
+            .collect()
+    }
+
+    /// Sends an event to everyone in every child.
+    ///
+    /// # Errors
+    /// As [`Operator::emit`].
+    pub fn emit<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+    ) -> Result<(), crate::EmitError> {
+        self.children()
+            .iter()
+            .try_for_each(|child| child.operator().emit(event, args))
+    }
+}

@@ -1,0 +1,362 @@
+//! Broadcasts: choose who, then emit. Reads like Socket.IO's `io.to("room").except("other").emit(…)`.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakh_broker::Room;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::ack::{BroadcastAckFuture, Collector};
+use crate::args::{self, ArgsError};
+use crate::handshake::Handshake;
+use crate::hub::Hub;
+use crate::mailbox::Full;
+use crate::namespace::{Namespace, NamespaceInner};
+use crate::outgoing::{Flags, Outgoing, Targets};
+use crate::payload::Payload;
+use crate::shard::Shard;
+use crate::socket::Socket;
+
+/// How long `emit_with_ack` to a room waits when no time was given.
+const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why an event was not sent.
+#[derive(Debug, Error)]
+pub enum EmitError {
+    /// The arguments can't be written as JSON.
+    #[error(transparent)]
+    Args(#[from] ArgsError),
+    /// An event loop is too far behind. Nothing was sent to anyone.
+    #[error(transparent)]
+    Overloaded(#[from] Full),
+}
+
+/// A broadcast in the making.
+#[derive(Clone)]
+#[must_use = "nothing is sent until `emit`"]
+pub struct Operator {
+    hub: Hub,
+    namespace: Arc<NamespaceInner>,
+    targets: Targets,
+    flags: Flags,
+    timeout: Option<Duration>,
+}
+
+impl Operator {
+    pub(crate) fn new(hub: Hub, namespace: Arc<NamespaceInner>) -> Self {
+        Self {
+            hub,
+            namespace,
+            targets: Targets::default(),
+            flags: Flags::default(),
+            timeout: None,
+        }
+    }
+
+    /// Adds a room. Who is in several of the rooms gets the event once.
+    pub fn to(mut self, room: impl Into<Room>) -> Self {
+        self.targets.rooms.push(room.into());
+        self
+    }
+
+    /// The same as [`Operator::to`]; `in` is a keyword in Rust.
+    pub fn in_(self, room: impl Into<Room>) -> Self {
+        self.to(room)
+    }
+
+    /// Leaves out the members of a room, or one socket by its id.
+    pub fn except(mut self, room: impl Into<Room>) -> Self {
+        self.targets.except.push(room.into());
+        self
+    }
+
+    /// Only the sockets of this node.
+    pub fn local(mut self) -> Self {
+        self.flags.local = true;
+        self
+    }
+
+    /// Dropped for whoever can't take it right now; never replayed.
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// Whether this may be compressed where compression was negotiated; it may by default.
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// How long [`Operator::emit_with_ack`] waits; 5 s by default.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends an event. A tuple is a list of arguments, `()` is none, anything else is one.
+    ///
+    /// # Errors
+    /// If the arguments can't be written, or the server is overloaded.
+    pub fn emit<T: Serialize + ?Sized>(self, event: &str, args: &T) -> Result<(), EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        self.emit_raw(payload)
+    }
+
+    /// Sends an event whose arguments are raw JSON, the event's name first.
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_raw(self, payload: Payload) -> Result<(), EmitError> {
+        let outgoing = Outgoing::new(self.namespace, payload, self.targets, self.flags);
+        Ok(self.hub.publish(outgoing)?)
+    }
+
+    /// Sends an event whose payload is made in the order of sending: for events that carry a number of their own.
+    ///
+    /// `make` takes a lock of the caller's, numbers the event under it, and gives the payload together with the
+    /// lock. The lock is let go when the broadcast has its place behind all earlier ones, and before anything is
+    /// delivered: so whoever numbers under the same lock is delivered in the order of the numbers, on all loops.
+    /// `make` isn't called if the server is overloaded, must not use the hub, and may give up (`None`).
+    ///
+    /// `Ok(false)`: it gave up.
+    ///
+    /// # Errors
+    /// If the server is overloaded. Nothing was sent, and no number taken.
+    pub fn emit_ordered<G>(
+        self,
+        make: impl FnOnce() -> Option<(Payload, G)>,
+    ) -> Result<bool, EmitError> {
+        let Self {
+            hub,
+            namespace,
+            targets,
+            flags,
+            ..
+        } = self;
+        Ok(hub.publish_ordered(|| {
+            let (payload, guard) = make()?;
+            Some((Outgoing::new(namespace, payload, targets, flags), guard))
+        })?)
+    }
+
+    /// Sends an event and collects the answers: what came within the time given, and how many are missing.
+    ///
+    /// # Errors
+    /// If the arguments can't be written, or the server is overloaded.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Result<BroadcastAckFuture<R>, EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        let mut outgoing = Outgoing::new(
+            Arc::clone(&self.namespace),
+            payload,
+            self.targets,
+            self.flags,
+        );
+        outgoing.ack = Some(self.namespace.next_ack());
+        let collector = Arc::new(Collector::new(self.hub.shard_count()));
+        let timeout = self.timeout.unwrap_or(DEFAULT_ACK_TIMEOUT);
+        self.hub.publish_with_ack(outgoing, &collector, timeout)?;
+        Ok(BroadcastAckFuture {
+            collector,
+            kind: PhantomData,
+        })
+    }
+
+    /// Makes the chosen sockets join rooms.
+    pub fn sockets_join(self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
+        let rooms: Vec<Room> = rooms.into_iter().map(Into::into).collect();
+        self.on_each_shard(move |shard, namespace, targets| {
+            shard.targets_join(namespace, targets, &rooms)
+        });
+    }
+
+    /// Makes the chosen sockets leave rooms.
+    pub fn sockets_leave(self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
+        let rooms: Vec<Room> = rooms.into_iter().map(Into::into).collect();
+        self.on_each_shard(move |shard, namespace, targets| {
+            shard.targets_leave(namespace, targets, &rooms)
+        });
+    }
+
+    /// Disconnects the chosen sockets from the namespace, or closes their connections.
+    pub fn disconnect_sockets(self, close: bool) {
+        self.on_each_shard(move |shard, namespace, targets| {
+            shard.targets_disconnect(namespace, targets, close)
+        });
+    }
+
+    /// The chosen sockets as they are now.
+    pub async fn fetch_sockets(self) -> Vec<RemoteSocket> {
+        let (send, mut receive) = tokio::sync::mpsc::channel(self.hub.shard_count());
+        self.on_each_shard(move |shard, namespace, targets| {
+            // There is room for one answer a shard, so this can't fail for want of it.
+            let _ = send.try_send(shard.targets_fetch(namespace, targets));
+        });
+        let mut sockets = Vec::new();
+        while let Some(some) = receive.recv().await {
+            sockets.extend(some);
+        }
+        sockets
+    }
+
+    fn on_each_shard(
+        self,
+        work: impl Fn(&Shard, &Arc<NamespaceInner>, &Targets) + Clone + Send + 'static,
+    ) {
+        let (namespace, targets) = (self.namespace, self.targets);
+        self.hub
+            .on_each_shard(move |shard| work(shard, &namespace, &targets));
+    }
+}
+
+/// A socket as [`Operator::fetch_sockets`] gives it: a picture of one moment, and the means to reach it.
+#[derive(Clone)]
+pub struct RemoteSocket {
+    pub(crate) namespace: Namespace,
+    /// The socket's id.
+    pub id: String,
+    /// The rooms it is in, its own among them.
+    pub rooms: Vec<Room>,
+    /// What was set with [`crate::Socket::set_data`].
+    pub data: Value,
+    /// Its connection's first request.
+    pub handshake: Arc<Handshake>,
+}
+
+impl RemoteSocket {
+    fn operator(&self) -> Operator {
+        self.namespace.operator().to(&*self.id)
+    }
+
+    /// Sends an event to this socket.
+    ///
+    /// # Errors
+    /// As [`Operator::emit`].
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
+        self.operator().emit(event, args)
+    }
+
+    /// Makes it join a room.
+    pub fn join(&self, room: impl Into<Room>) {
+        self.operator().sockets_join([room.into()]);
+    }
+
+    /// Makes it leave a room.
+    pub fn leave(&self, room: impl Into<Room>) {
+        self.operator().sockets_leave([room.into()]);
+    }
+
+    /// Disconnects it, or closes its connection.
+    pub fn disconnect(&self, close: bool) {
+        self.operator().disconnect_sockets(close);
+    }
+}
+
+macro_rules! broadcasting {
+    () => {
+        /// Starts a broadcast to a room; see [`Operator::to`].
+        pub fn to(&self, room: impl Into<Room>) -> Operator {
+            self.operator().to(room)
+        }
+
+        /// The same as `to`; `in` is a keyword in Rust.
+        pub fn in_(&self, room: impl Into<Room>) -> Operator {
+            self.operator().to(room)
+        }
+
+        /// Starts a broadcast that leaves out a room, or one socket by its id.
+        pub fn except(&self, room: impl Into<Room>) -> Operator {
+            self.operator().except(room)
+        }
+
+        /// Starts a broadcast on this node only.
+        pub fn local(&self) -> Operator {
+            self.operator().local()
+        }
+    };
+}
+pub(crate) use broadcasting;
+
+impl Namespace {
+    broadcasting!();
+
+    /// Starts a broadcast that is dropped for whoever can't take it right now.
+    pub fn volatile(&self) -> Operator {
+        self.operator().volatile()
+    }
+
+    /// Starts a broadcast with or without compression.
+    pub fn compress(&self, compress: bool) -> Operator {
+        self.operator().compress(compress)
+    }
+
+    /// Starts a broadcast that waits this long for acknowledgements.
+    pub fn timeout(&self, timeout: Duration) -> Operator {
+        self.operator().timeout(timeout)
+    }
+
+    /// Sends an event to everyone in this namespace.
+    ///
+    /// # Errors
+    /// As [`Operator::emit`].
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
+        self.operator().emit(event, args)
+    }
+
+    /// Sends an event to everyone and collects the answers.
+    ///
+    /// # Errors
+    /// As [`Operator::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Result<BroadcastAckFuture<R>, EmitError> {
+        self.operator().emit_with_ack(event, args)
+    }
+
+    /// Makes all sockets join rooms.
+    pub fn sockets_join(&self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
+        self.operator().sockets_join(rooms);
+    }
+
+    /// Makes all sockets leave rooms.
+    pub fn sockets_leave(&self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
+        self.operator().sockets_leave(rooms);
+    }
+
+    /// Disconnects all sockets, or closes their connections.
+    pub fn disconnect_sockets(&self, close: bool) {
+        self.operator().disconnect_sockets(close);
+    }
+
+    /// All sockets as they are now.
+    pub async fn fetch_sockets(&self) -> Vec<RemoteSocket> {
+        self.operator().fetch_sockets().await
+    }
+
+    /// Some members of a room on this node, at most `limit`; in no order. Costs as much as it gives, however large
+    /// the room is. Sockets' own rooms have no members here.
+    pub async fn members(&self, room: impl Into<Room>, limit: usize) -> Vec<Socket> {
+        let (send, mut receive) = tokio::sync::mpsc::channel(self.hub.shard_count());
+        let (room, namespace) = (room.into(), Arc::clone(&self.inner));
+        self.hub.on_each_shard(move |shard| {
+            // There is room for one answer a shard, so this can't fail for want of it.
+            let _ = send.try_send(shard.members_of(&namespace, &room, limit));
+        });
+        let mut members = Vec::new();
+        while let Some(some) = receive.recv().await {
+            members.extend(some);
+        }
+        members.truncate(limit);
+        members
+    }
+}

@@ -1,0 +1,192 @@
+//! What waits to be written to one connection.
+//!
+//! An idle connection's outbox holds no heap memory: the first item lies inline, further ones in a queue that comes
+//! from the shard's pool and goes back to it, so that a connection under load allocates nothing a message. The outbox
+//! is bounded in bytes; the shard applies the policy for slow readers when it's full.
+
+use std::collections::VecDeque;
+
+use lakh_wire::engine::Control;
+use lakh_wire::{CloseReason, Encoded};
+
+/// One thing to write.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A Socket.IO packet, or a message of a bare Engine.IO session.
+    Packet(Encoded),
+    /// A packet of the engine itself, for the main transport.
+    Control(Control),
+    /// The engine's first packet, with the session's id.
+    Open(Box<str>),
+}
+
+/// What the transport must do besides writing. Each is raised once and taken once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// The WebSocket has become the main transport.
+    pub upgraded: bool,
+    /// The probing WebSocket is to be closed.
+    pub close_probe: bool,
+    /// A `pong` with the data `probe` goes out on the probing WebSocket.
+    pub pong_probe: bool,
+    /// A noop answers the pending poll, if there is one and nothing else to answer it with.
+    pub answer_poll: bool,
+    /// The session is over, and why: write what is left, close the transport, then `Shard::release`.
+    pub closed: Option<CloseReason>,
+    /// The connection may be read again.
+    pub resume: bool,
+}
+
+/// A queue that the shard lends to outboxes.
+pub(crate) type Spare = Box<VecDeque<Item>>;
+
+/// What waits for one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    first: Option<Item>,
+    rest: Option<Spare>,
+    /// Bytes of the first item that are written already.
+    written: usize,
+    bytes: usize,
+    /// The kernel took less than was offered; it will say when it takes more.
+    pub blocked: bool,
+    /// A long poll waits for an answer.
+    pub poll_pending: bool,
+    /// What to do besides writing.
+    pub signals: Signals,
+}
+
+impl Outbox {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Bytes that wait, as they will lie on the WebSocket.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of the first item that were written by an earlier call.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    /// What waits, first to last.
+    pub fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.first
+            .iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
+    }
+
+    /// Items that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    pub(crate) fn push(&mut self, item: Item, pool: &mut Vec<Spare>) {
+        self.bytes += weight(&item);
+        if self.first.is_none() {
+            self.first = Some(item);
+            return;
+        }
+        self.rest
+            .get_or_insert_with(|| pool.pop().unwrap_or_default())
+            .push_back(item);
+    }
+
+    /// Takes the first item out.
+    pub fn pop(&mut self) -> Option<Item> {
+        let item = self.first.take()?;
+        self.bytes = self.bytes.saturating_sub(weight(&item));
+        self.written = 0;
+        self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
+        Some(item)
+    }
+
+    /// Takes `count` written bytes off the front; `len_of` tells how long an item is in this transport's form.
+    pub fn advance(&mut self, mut count: usize, mut len_of: impl FnMut(&Item) -> usize) {
+        while let Some(item) = &self.first {
+            let left = len_of(item) - self.written;
+            if count < left {
+                self.written += count;
+                return;
+            }
+            count -= left;
+            self.pop();
+        }
+    }
+
+    /// Gives the queue back to the pool if it's empty.
+    pub(crate) fn give_back(&mut self, pool: &mut Vec<Spare>) {
+        /// More than this many spare queues, or queues larger than this, are freed instead.
+        const SPARES: usize = 1024;
+        const SPARE_ITEMS: usize = 256;
+        if self.rest.as_ref().is_some_and(|rest| rest.is_empty())
+            && let Some(rest) = self.rest.take()
+            && pool.len() < SPARES
+            && rest.capacity() <= SPARE_ITEMS
+        {
+            pool.push(rest);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.first = None;
+        self.rest = None;
+        self.bytes = 0;
+        self.written = 0;
+    }
+}
+
+fn weight(item: &Item) -> usize {
+    match item {
+        Item::Packet(packet) => packet.len(),
+        Item::Control(_) => 3,
+        Item::Open(text) => text.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(text: &str) -> Item {
+        Item::Packet(Encoded::text(&[text.as_bytes()], false))
+    }
+
+    fn len_of(item: &Item) -> usize {
+        weight(item)
+    }
+
+    #[test]
+    fn partial_writes_leave_the_rest_in_place() {
+        let (mut outbox, mut pool) = (Outbox::default(), Vec::new());
+        for text in ["one", "two", "three"] {
+            outbox.push(packet(text), &mut pool);
+        }
+        let all = outbox.bytes();
+        outbox.advance(8, len_of);
+        assert_eq!((outbox.len(), outbox.written()), (2, 2));
+        outbox.advance(all - 8, len_of);
+        assert_eq!((outbox.len(), outbox.bytes(), outbox.written()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_empty_queue_goes_back_to_the_pool_and_is_used_again() {
+        let (mut outbox, mut pool) = (Outbox::default(), Vec::new());
+        for _ in 0..3 {
+            outbox.push(packet("x"), &mut pool);
+        }
+        while outbox.pop().is_some() {}
+        outbox.give_back(&mut pool);
+        assert_eq!(pool.len(), 1);
+        outbox.push(packet("x"), &mut pool);
+        outbox.push(packet("x"), &mut pool);
+        assert_eq!(pool.len(), 0);
+    }
+}

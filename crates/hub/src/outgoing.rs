@@ -1,0 +1,178 @@
+//! One broadcast on its way: encoded once for each parser in use, shared by all who receive it.
+
+use std::sync::{Arc, OnceLock};
+
+use lakh_broker::{Position, Room};
+use lakh_wire::Encoded;
+use lakh_wire::socketio::{self, Kind, Parser};
+use smallvec::SmallVec;
+
+use crate::ids::Id;
+use crate::namespace::NamespaceInner;
+use crate::payload::Payload;
+
+/// How a packet is to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags {
+    /// Dropped for whoever can't take it right now.
+    pub volatile: bool,
+    /// May be compressed where that was negotiated.
+    pub compress: bool,
+    /// Stays on this node.
+    pub local: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            volatile: false,
+            compress: true,
+            local: false,
+        }
+    }
+}
+
+/// Who gets a broadcast: everyone in the namespace when `rooms` is empty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    pub rooms: SmallVec<[Room; 1]>,
+    pub except: SmallVec<[Room; 1]>,
+}
+
+/// One broadcast.
+pub(crate) struct Outgoing {
+    pub namespace: Arc<NamespaceInner>,
+    pub payload: Payload,
+    /// Asks for an acknowledgement under this number.
+    pub ack: Option<u64>,
+    /// Appended as the last argument in recoverable namespaces.
+    pub offset: Option<Position>,
+    pub flags: Flags,
+    pub targets: Targets,
+    json: OnceLock<Encoded>,
+    msgpack: OnceLock<Encoded>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(
+        namespace: Arc<NamespaceInner>,
+        payload: Payload,
+        targets: Targets,
+        flags: Flags,
+    ) -> Self {
+        Self {
+            namespace,
+            payload,
+            ack: None,
+            offset: None,
+            flags,
+            targets,
+            json: OnceLock::new(),
+            msgpack: OnceLock::new(),
+        }
+    }
+
+    /// With its place in the channel. To be called before it's encoded.
+    pub(crate) fn at(mut self, offset: Position) -> Self {
+        self.offset = Some(offset);
+        self
+    }
+
+    /// The bytes for a connection that uses this parser; made at the first call.
+    pub(crate) fn encoded(&self, parser: Parser) -> &Encoded {
+        let cell = match parser {
+            Parser::Json => &self.json,
+            Parser::Msgpack => &self.msgpack,
+        };
+        cell.get_or_init(|| {
+            let offset = self.offset.map(|offset| offset.to_string());
+            event(
+                parser,
+                &self.namespace.name,
+                &self.payload,
+                self.ack,
+                offset.as_deref(),
+                self.flags.compress,
+            )
+        })
+    }
+
+    /// Whether this reached, or would reach, a socket in these rooms. For replays, where no member lists stand.
+    pub(crate) fn excludes(&self, own: &Id, rooms: &[Room]) -> bool {
+        self.targets
+            .except
+            .iter()
+            .any(|out| **out == *own.as_str() || rooms.contains(out))
+    }
+
+    /// Bytes that this weighs in queues and logs.
+    pub(crate) fn cost(&self) -> usize {
+        /// The struct itself, two encodings' headers and the names of rooms.
+        const OVERHEAD: usize = 320;
+        self.payload.len() * 2 + OVERHEAD
+    }
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("namespace", &self.namespace.name)
+            .field("targets", &self.targets)
+            .finish()
+    }
+}
+
+/// Encodes an event.
+pub(crate) fn event(
+    parser: Parser,
+    namespace: &str,
+    payload: &Payload,
+    ack: Option<u64>,
+    offset: Option<&str>,
+    compress: bool,
+) -> Encoded {
+    socketio::encode(
+        parser,
+        &socketio::Outgoing {
+            kind: Kind::Event,
+            nsp: namespace,
+            id: ack,
+            args: Some(&payload.text),
+            attachments: &payload.attachments,
+            offset,
+            compress,
+        },
+    )
+}
+
+/// Encodes the answer to an event.
+pub(crate) fn ack(parser: Parser, namespace: &str, payload: &Payload, id: u64) -> Encoded {
+    socketio::encode(
+        parser,
+        &socketio::Outgoing {
+            kind: Kind::Ack,
+            nsp: namespace,
+            id: Some(id),
+            args: Some(&payload.text),
+            attachments: &payload.attachments,
+            offset: None,
+            compress: true,
+        },
+    )
+}
+
+/// Encodes CONNECT, CONNECT_ERROR or DISCONNECT; `data` is raw JSON.
+pub(crate) fn control(parser: Parser, kind: Kind, namespace: &str, data: Option<&str>) -> Encoded {
+    socketio::encode(
+        parser,
+        &socketio::Outgoing {
+            kind,
+            nsp: namespace,
+            id: None,
+            args: data,
+            attachments: &[],
+            offset: None,
+            compress: false,
+        },
+    )
+}

@@ -1,0 +1,233 @@
+//! The end of sockets and sessions.
+
+use std::sync::atomic::Ordering;
+
+use lakh_wire::CloseReason;
+use lakh_wire::engine::{End, Side, Transport};
+use lakh_wire::socketio::Kind;
+
+use super::{SessionKey, Shard, SocketEntry, SocketKey, State, hash};
+use crate::AckError;
+use crate::namespace::CloseHook;
+use crate::outbox::Item;
+use crate::outgoing;
+use crate::recovery::Saved;
+use crate::socket::Socket;
+
+impl Shard {
+    /// Leaves the namespace, or closes the whole connection, by the server's will.
+    pub(crate) fn disconnect(&self, key: SocketKey, close: bool) {
+        let Some(session) = self.session_key_of(key) else {
+            return;
+        };
+        if !close {
+            return self.tell_and_close(session, key);
+        }
+        let sockets = self.sockets_of(session);
+        for socket in sockets {
+            self.tell_and_close(session, socket);
+        }
+        self.close(session, CloseReason::ForcedServerClose);
+    }
+
+    fn tell_and_close(&self, session: SessionKey, key: SocketKey) {
+        {
+            let mut state = self.state.borrow_mut();
+            let Some(name) = state
+                .socket(key)
+                .map(|entry| entry.socket.0.namespace.name.clone())
+            else {
+                return;
+            };
+            let parser = state.parser(session);
+            state.push(
+                session,
+                Item::Packet(outgoing::control(parser, Kind::Disconnect, &name, None)),
+            );
+        }
+        self.close_socket(key, CloseReason::ServerNamespaceDisconnect);
+    }
+
+    fn session_key_of(&self, key: SocketKey) -> Option<SessionKey> {
+        let mut state = self.state.borrow_mut();
+        let slot = state.socket(key)?.session;
+        let generation = state.sessions.get(slot as usize)?.generation;
+        Some(SessionKey { slot, generation })
+    }
+
+    fn sockets_of(&self, key: SessionKey) -> Vec<SocketKey> {
+        let mut state = self.state.borrow_mut();
+        let Some(slots) = state.session(key).map(|entry| entry.sockets.clone()) else {
+            return Vec::new();
+        };
+        let keys = slots.into_iter();
+        keys.map(|slot| SocketKey {
+            slot,
+            generation: state.sockets[slot as usize].generation,
+        })
+        .collect()
+    }
+
+    /// Closes the connection that a socket belongs to, without a word to its client: nobody listens there.
+    pub(super) fn close_session_of(&self, key: SocketKey, _reason: CloseReason) {
+        if let Some(session) = self.session_key_of(key) {
+            self.end(session, Side::Main, End::Closed);
+        }
+    }
+
+    /// Closes a session whose queue won't be read: what waits is dropped first.
+    pub(super) fn close_now(&self, key: SessionKey, reason: CloseReason) {
+        if let Some(entry) = self.state.borrow_mut().session(key) {
+            entry.outbox.clear();
+        }
+        self.close(key, reason);
+    }
+
+    /// The engine has closed a session.
+    pub(super) fn session_closed(&self, key: SessionKey, reason: CloseReason) {
+        let engine_io = {
+            let mut state = self.state.borrow_mut();
+            state.forget_session(key);
+            let Some(entry) = state.session(key) else {
+                return;
+            };
+            if entry.engine.transport() == Transport::WebSocket {
+                self.stats().websocket.sub(1);
+            }
+            (entry.app == super::App::EngineIo).then(|| self.engine_socket(key, entry))
+        };
+        self.stats().sessions.sub(1);
+        self.stats().session_closed(reason);
+        for socket in self.sockets_of(key) {
+            self.close_socket(socket, reason);
+        }
+        if let (Some(socket), Some(handler)) =
+            (engine_io, self.hub.0.engine_io.load().close.clone())
+        {
+            handler(&socket, reason);
+        }
+        tracing::debug!(reason = reason.as_str(), "a session ended");
+    }
+
+    /// A socket leaves its namespace: hooks, rooms, session record, acknowledgements, in this order.
+    pub(super) fn close_socket(&self, key: SocketKey, reason: CloseReason) {
+        let Some(socket) = self
+            .state
+            .borrow_mut()
+            .socket(key)
+            .map(|entry| entry.socket.clone())
+        else {
+            return;
+        };
+        if !socket.0.connected.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let namespace = socket.0.namespace.handlers.load_full();
+        let own = socket.0.own.lock().take().unwrap_or_default();
+        self.run_close_hooks(
+            &socket,
+            reason,
+            namespace.disconnecting.iter().chain(&own.disconnecting),
+        );
+        self.remember(&socket, reason);
+        self.leave_all(&socket);
+        let removed = self.state.borrow_mut().expel(key);
+        self.stats().sockets.sub(1);
+        for (_, waiting) in removed
+            .and_then(|entry| entry.acks)
+            .into_iter()
+            .flat_map(|acks| *acks)
+        {
+            waiting.resolve(Err(AckError::Disconnected));
+        }
+        self.run_close_hooks(
+            &socket,
+            reason,
+            namespace.disconnect.iter().chain(&own.disconnect),
+        );
+        self.hub.left(&socket.0.namespace);
+    }
+
+    fn run_close_hooks<'a>(
+        &self,
+        socket: &Socket,
+        reason: CloseReason,
+        hooks: impl Iterator<Item = &'a CloseHook>,
+    ) {
+        for hook in hooks {
+            self.run(socket.0.key, hook(socket.clone(), reason));
+        }
+    }
+
+    /// Keeps what a recoverable client may come back for.
+    fn remember(&self, socket: &Socket, reason: CloseReason) {
+        let Some(recovery) = socket.0.namespace.recovery.get() else {
+            return;
+        };
+        let mut state = self.state.borrow_mut();
+        let Some((pid, start)) = state.socket(socket.0.key).and_then(|entry| entry.pid) else {
+            return;
+        };
+        if !reason.is_recoverable() {
+            return recovery.sessions.forget(pid, socket.0.key);
+        }
+        let own = socket.id();
+        let rooms = state.joined_rooms(socket.0.key);
+        let saved = Saved {
+            id: socket.0.id,
+            rooms: rooms.into_iter().filter(|room| **room != *own).collect(),
+            data: socket.0.data.lock().as_deref().cloned(),
+            extensions: socket.0.extensions.clone(),
+            start,
+        };
+        recovery
+            .sessions
+            .save(pid, socket.0.key, saved, self.now().0, recovery.window_ms);
+    }
+}
+
+impl State {
+    fn forget_session(&mut self, key: SessionKey) {
+        let Some(id) = self.session(key).map(|entry| entry.id) else {
+            return;
+        };
+        if let Ok(found) = self
+            .by_session
+            .find_entry(hash(id.bytes()), |slot| *slot == key.slot)
+        {
+            found.remove();
+        }
+    }
+
+    /// Takes a socket out of its connection and its namespace. Its rooms are left already.
+    fn expel(&mut self, key: SocketKey) -> Option<SocketEntry> {
+        let (id, namespace, place, session) = {
+            let entry = self.socket(key)?;
+            (
+                entry.socket.0.id,
+                entry.socket.0.namespace.id,
+                entry.place,
+                entry.session,
+            )
+        };
+        if let Ok(found) = self
+            .by_socket
+            .find_entry(hash(id.bytes()), |slot| *slot == key.slot)
+        {
+            found.remove();
+        }
+        if let Some(session) = self.sessions.get_mut(session as usize) {
+            session.sockets.retain(|slot| *slot != key.slot);
+        }
+        if let Some(space) = self.spaces.get_mut(&namespace) {
+            space.members.swap_remove(place as usize);
+            if let Some(moved) = space.members.get(place as usize) {
+                self.sockets[*moved as usize].place = place;
+            }
+            if space.members.is_empty() {
+                self.spaces.remove(&namespace);
+            }
+        }
+        Some(self.sockets.remove(key.slot as usize))
+    }
+}

@@ -1,0 +1,439 @@
+//! CONNECT: entering a namespace, and taking up an earlier session.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lakh_broker::{Position, Room};
+use lakh_wire::CloseReason;
+use lakh_wire::engine::Version;
+use lakh_wire::socketio::{Kind, Parser};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::json;
+use smallvec::SmallVec;
+
+use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
+use crate::handshake::decode;
+use crate::ids::Id;
+use crate::namespace::{ConnectError, Namespace, Recovery};
+use crate::outbox::Item;
+use crate::outgoing::{self, Outgoing};
+use crate::recovery::{Found, Saved};
+use crate::socket::{Socket, SocketInner};
+
+/// What a client that was here before says at CONNECT, among its own auth data.
+#[derive(Deserialize)]
+struct ComingBack {
+    pid: String,
+    offset: Option<String>,
+}
+
+/// A session that can be taken up, with what its client missed.
+struct Restored {
+    pid: Id,
+    from: Position,
+    saved: Saved,
+}
+
+impl Shard {
+    /// Enters a namespace in the background of the connection. Without asynchronous checks it's done on return.
+    pub(super) fn start_connect(&self, key: SessionKey, name: String, auth: Option<Box<str>>) {
+        let (name, auth) = match name.split_once('?') {
+            // The old protocol: what is auth now was the query of the namespace.
+            Some((name, query)) => (name.to_owned(), Some(query_as_json(query))),
+            None => (name, auth),
+        };
+        let refusal = {
+            let mut state = self.state.borrow_mut();
+            let limit = self.hub.settings().hub_limits.max_namespaces;
+            let Some(entry) = state.session(key).filter(|entry| !entry.over) else {
+                return;
+            };
+            if entry.sockets.len() + usize::from(entry.entering) >= limit {
+                Some(ConnectError::new(format!(
+                    "This connection is in {limit} namespaces, the most that it may"
+                )))
+            } else {
+                entry.entering += 1;
+                None
+            }
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse(key, &name, &refusal);
+        }
+        let (hub, index) = (self.hub.clone(), self.index);
+        let work = async move {
+            let namespace = hub.enter(&name, auth.as_deref()).await;
+            let Some(shard) = hub.current_shard(index) else {
+                return;
+            };
+            match namespace {
+                Some(namespace) => shard.connect(key, namespace, auth).await,
+                None => shard.refuse(key, &name, &ConnectError::new("Invalid namespace")),
+            }
+            shard.entered(key);
+        };
+        // No socket yet that handlers could be counted for.
+        self.run(
+            SocketKey {
+                slot: u32::MAX,
+                generation: 0,
+            },
+            Box::pin(work),
+        );
+    }
+
+    fn entered(&self, key: SessionKey) {
+        if let Some(entry) = self.state.borrow_mut().session(key) {
+            entry.entering = entry.entering.saturating_sub(1);
+        }
+    }
+
+    async fn connect(&self, key: SessionKey, namespace: Namespace, auth: Option<Box<str>>) {
+        if self.is_in(key, &namespace) {
+            self.hub.left(&namespace.inner);
+            // Node does the same: a second CONNECT to one namespace breaks the protocol.
+            return self.close(key, CloseReason::ForcedClose);
+        }
+        let restored = match namespace.inner.recovery.get() {
+            Some(recovery) => {
+                self.find_session_to_restore(recovery, auth.as_deref())
+                    .await
+            }
+            None => None,
+        };
+        let Some(socket) = self.make_socket(key, &namespace, auth, restored.as_ref()) else {
+            return self.hub.left(&namespace.inner);
+        };
+        let handlers = namespace.inner.handlers.load_full();
+        // As in Node, who comes back is not asked again.
+        let checks = if socket.recovered() {
+            &[][..]
+        } else {
+            &handlers.connect_checks[..]
+        };
+        for check in checks {
+            if let Err(refusal) = check(socket.clone()).await {
+                self.discard(&socket);
+                return self.refuse(key, namespace.name(), &refusal);
+            }
+        }
+        if !self.establish(key, &socket, restored) {
+            return self.discard(&socket);
+        }
+        self.stats().sockets.add(1);
+        for hook in &handlers.connect {
+            self.run(socket.0.key, hook(socket.clone()));
+        }
+    }
+
+    fn is_in(&self, key: SessionKey, namespace: &Namespace) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(slots) = state.session(key).map(|entry| entry.sockets.clone()) else {
+            return false;
+        };
+        slots.iter().any(|slot| {
+            Arc::ptr_eq(
+                &state.sockets[*slot as usize].socket.0.namespace,
+                &namespace.inner,
+            )
+        })
+    }
+
+    /// The session that the client asks for, if it can be given back without a gap. Nothing is consumed: if this
+    /// connection breaks now, the next one finds the same.
+    async fn find_session_to_restore(
+        &self,
+        recovery: &Recovery,
+        auth: Option<&str>,
+    ) -> Option<Restored> {
+        let asked: ComingBack = serde_json::from_str(auth?).ok()?;
+        let restored = self.look_up(recovery, &asked).await;
+        let count = if restored.is_some() {
+            &self.stats().recovered
+        } else {
+            &self.stats().not_recovered
+        };
+        count.add(1);
+        restored
+    }
+
+    async fn look_up(&self, recovery: &Recovery, asked: &ComingBack) -> Option<Restored> {
+        let pid = Id::parse(&asked.pid)?;
+        let now = self.now().0;
+        let mut found = recovery.sessions.find(pid, now, recovery.window_ms);
+        if let Found::Live { shard, key } = found {
+            // The old connection is half open: its client knows better.
+            self.evict(shard, key).await;
+            found = recovery.sessions.find(pid, now, recovery.window_ms);
+        }
+        let Found::Saved(saved) = found else {
+            return None;
+        };
+        let from = match &asked.offset {
+            Some(offset) => Position::parse(offset)?,
+            // It has seen no event yet.
+            None => saved.start,
+        };
+        let own = Room::from(saved.id.as_str());
+        recovery
+            .channel
+            .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
+            .ok()?;
+        Some(Restored {
+            pid,
+            from,
+            saved: *saved,
+        })
+    }
+
+    async fn evict(&self, shard: usize, key: SocketKey) {
+        if shard == self.index {
+            return self.close_session_of(key, CloseReason::TransportClose);
+        }
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let sent = self.hub.run_on(shard, move |shard| {
+            shard.close_session_of(key, CloseReason::TransportClose);
+            // Whoever waited may be gone.
+            let _ = done.send(());
+        });
+        if sent.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
+    /// Makes the socket, not yet connected.
+    fn make_socket(
+        &self,
+        key: SessionKey,
+        namespace: &Namespace,
+        auth: Option<Box<str>>,
+        restored: Option<&Restored>,
+    ) -> Option<Socket> {
+        let mut state = self.state.borrow_mut();
+        let entry = state.session(key).filter(|entry| !entry.over)?;
+        let (handshake, session_id) = (Arc::clone(&entry.handshake), entry.id);
+        let old = entry.engine.version() == Version::V3;
+        let in_main = namespace.name() == "/";
+        let id = match restored {
+            Some(restored) => restored.saved.id,
+            // Clients of the old protocol take the session's id for the socket's.
+            None if old && in_main => session_id,
+            None => state.ids.make(),
+        };
+        let alias = (old && !in_main).then(|| format!("{}#{session_id}", namespace.name()).into());
+        let pid = namespace
+            .inner
+            .recovery
+            .get()
+            .filter(|_| !old)
+            .map(|recovery| match restored {
+                Some(restored) => (restored.pid, restored.saved.start),
+                None => (state.ids.make(), recovery.channel.position()),
+            });
+        let generation = state.next_generation();
+        let slot = u32::try_from(state.sockets.vacant_key()).unwrap_or(u32::MAX);
+        let socket = Socket(Arc::new(SocketInner {
+            hub: self.hub.clone(),
+            namespace: Arc::clone(&namespace.inner),
+            shard: self.index,
+            key: SocketKey { slot, generation },
+            id,
+            alias,
+            handshake,
+            auth,
+            recovered: restored.is_some(),
+            connected: AtomicBool::new(false),
+            data: Mutex::new(
+                restored
+                    .and_then(|restored| restored.saved.data.clone())
+                    .map(Box::new),
+            ),
+            extensions: restored
+                .map(|restored| Arc::clone(&restored.saved.extensions))
+                .unwrap_or_default(),
+            own: Mutex::default(),
+        }));
+        state.sockets.insert(SocketEntry {
+            generation,
+            socket: socket.clone(),
+            session: key.slot,
+            rooms: SmallVec::new(),
+            place: u32::MAX,
+            mark: 0,
+            running: 0,
+            after: 0,
+            in_own_room: false,
+            pid,
+            acks: None,
+            inbox: None,
+        });
+        Some(socket)
+    }
+
+    /// A socket that did not get in.
+    fn discard(&self, socket: &Socket) {
+        let removed = {
+            let mut state = self.state.borrow_mut();
+            state
+                .socket(socket.0.key)
+                .is_some()
+                .then(|| state.sockets.remove(socket.0.key.slot as usize))
+        };
+        if removed.is_some() {
+            drop(socket.0.own.lock().take());
+            self.hub.left(&socket.0.namespace);
+        }
+    }
+
+    /// The socket is in. `false`: its connection went away meanwhile, or was taken by another CONNECT.
+    fn establish(&self, key: SessionKey, socket: &Socket, restored: Option<Restored>) -> bool {
+        let namespace = socket.namespace();
+        if self.is_in(key, &namespace) {
+            self.close(key, CloseReason::ForcedClose);
+            return false;
+        }
+        {
+            let mut state = self.state.borrow_mut();
+            if state.session(key).is_none_or(|entry| entry.over)
+                || state.socket(socket.0.key).is_none()
+            {
+                return false;
+            }
+            state.admit(key, socket);
+        }
+        socket.0.connected.store(true, Ordering::Release);
+        if let (Some(recovery), Some((pid, _))) =
+            (socket.0.namespace.recovery.get(), self.pid_of(socket.0.key))
+        {
+            recovery.sessions.live(pid, self.index, socket.0.key);
+        }
+        self.own_room_event(socket, true);
+        if let Some(restored) = restored {
+            self.replay(key, socket, &restored);
+        }
+        self.send_connect(key, socket);
+        true
+    }
+
+    fn pid_of(&self, key: SocketKey) -> Option<(Id, Position)> {
+        self.state.borrow_mut().socket(key)?.pid
+    }
+
+    /// Puts a restored socket back into its rooms and sends what it missed, before CONNECT as Node does.
+    ///
+    /// First the rooms, then the log: from the moment a socket is in its rooms this shard gets their broadcasts, and
+    /// what is in the log already is passed over by its number. The other way round what is published between the
+    /// two would be lost without a trace.
+    fn replay(&self, key: SessionKey, socket: &Socket, restored: &Restored) {
+        let Some(recovery) = socket.0.namespace.recovery.get() else {
+            return;
+        };
+        for room in &restored.saved.rooms {
+            self.join(socket.0.key, room);
+        }
+        let own = Room::from(socket.id());
+        let rooms = &restored.saved.rooms;
+        let read = recovery.channel.read(
+            restored.from,
+            rooms.iter().chain([&own]).map(|room| &**room),
+        );
+        let Ok((missed, complete)) = read else {
+            // Trimmed in the moment since it was looked up: closing is the way to say that there is a gap.
+            recovery.sessions.forget(restored.pid, socket.0.key);
+            return self.close(key, CloseReason::ForcedClose);
+        };
+        let mut state = self.state.borrow_mut();
+        if let Some(entry) = state.socket(socket.0.key) {
+            entry.after = complete.seq;
+        }
+        let parser = state.parser(key);
+        for (_, outgoing) in missed {
+            if !Outgoing::excludes(&outgoing, &socket.0.id, rooms) {
+                state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
+            }
+        }
+    }
+
+    fn send_connect(&self, key: SessionKey, socket: &Socket) {
+        let mut state = self.state.borrow_mut();
+        let pid = state.socket(socket.0.key).and_then(|entry| entry.pid);
+        let old = state
+            .session(key)
+            .is_some_and(|entry| entry.engine.version() == Version::V3);
+        let data = match pid {
+            _ if old => None,
+            Some((pid, _)) => Some(json!({"sid": socket.id(), "pid": pid.as_str()}).to_string()),
+            None => Some(format!(r#"{{"sid":"{}"}}"#, socket.id())),
+        };
+        let parser = state.parser(key);
+        let packet = outgoing::control(
+            parser,
+            Kind::Connect,
+            &socket.0.namespace.name,
+            data.as_deref(),
+        );
+        state.push(key, Item::Packet(packet));
+    }
+
+    fn refuse(&self, key: SessionKey, namespace: &str, refusal: &ConnectError) {
+        let mut state = self.state.borrow_mut();
+        let Some(entry) = state.session(key) else {
+            return;
+        };
+        let data = if entry.engine.version() == Version::V3 {
+            // Old clients get the data or the message itself.
+            refusal
+                .data
+                .clone()
+                .unwrap_or_else(|| refusal.message.clone().into())
+                .to_string()
+        } else {
+            // A message and JSON data: this can't fail.
+            serde_json::to_string(refusal).unwrap_or_default()
+        };
+        let parser = state.parser(key);
+        let packet = outgoing::control(parser, Kind::ConnectError, namespace, Some(&data));
+        state.push(key, Item::Packet(packet));
+    }
+}
+
+impl State {
+    /// Puts a socket among the members of its connection and its namespace.
+    fn admit(&mut self, key: SessionKey, socket: &Socket) {
+        let slot = socket.0.key.slot;
+        if let Some(entry) = self.session(key) {
+            entry.sockets.push(slot);
+            entry.connect_by = NEVER;
+        }
+        let space = self.spaces.entry(socket.0.namespace.id).or_default();
+        let place = space.members.len();
+        space.members.push(slot);
+        let entry = &mut self.sockets[slot as usize];
+        entry.place = u32::try_from(place).unwrap_or(u32::MAX);
+        entry.in_own_room = true;
+        let State {
+            sockets, by_socket, ..
+        } = self;
+        by_socket.insert_unique(hash(socket.0.id.bytes()), slot, |slot| {
+            hash(sockets[*slot as usize].socket.0.id.bytes())
+        });
+    }
+
+    /// The parser that a connection uses; JSON as long as it has said nothing.
+    pub(super) fn parser(&mut self, key: SessionKey) -> Parser {
+        self.session(key)
+            .and_then(|entry| entry.decoder.parser())
+            .unwrap_or(Parser::Json)
+    }
+}
+
+fn query_as_json(query: &str) -> Box<str> {
+    let pairs = query.split('&').map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key), decode(value).into())
+    });
+    serde_json::Value::Object(pairs.collect())
+        .to_string()
+        .into()
+}

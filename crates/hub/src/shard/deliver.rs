@@ -1,0 +1,306 @@
+//! Fan-out: a broadcast to the members on this shard.
+
+use std::sync::Arc;
+
+use lakh_wire::engine::Transport;
+use lakh_wire::socketio::Parser;
+use lakh_wire::{CloseReason, Encoded};
+
+use super::{SessionEntry, SessionKey, Shard, SocketEntry, State, touch};
+use crate::ack::Collector;
+use crate::outbox::{Item, Spare};
+use crate::outgoing::{self, Flags, Outgoing, Targets};
+use crate::payload::Payload;
+use crate::settings::SlowReader;
+use crate::socket::Socket;
+use crate::stats::ShardStats;
+
+/// How a packet is put into an outbox.
+struct Push<'a> {
+    flags: Flags,
+    bound: usize,
+    policy: SlowReader,
+    stats: &'a ShardStats,
+}
+
+impl Push<'_> {
+    /// `false`: the outbox is full, and the session must go.
+    fn push(&self, session: &mut SessionEntry, packet: &Encoded, pool: &mut Vec<Spare>) -> bool {
+        if self.flags.volatile && !is_writable(session) {
+            self.stats.dropped_volatile.add(1);
+            return true;
+        }
+        if session.outbox.bytes() + packet.len() > self.bound && !session.outbox.is_empty() {
+            self.stats.dropped_slow.add(1);
+            return self.policy == SlowReader::Drop;
+        }
+        session.outbox.push(Item::Packet(packet.clone()), pool);
+        self.stats.packets_out.add(1);
+        true
+    }
+}
+
+/// Whether what is sent now would go out now.
+fn is_writable(session: &SessionEntry) -> bool {
+    match session.engine.transport() {
+        Transport::WebSocket => !session.outbox.blocked,
+        Transport::Polling => session.outbox.poll_pending,
+    }
+}
+
+impl Shard {
+    fn pusher(&self, flags: Flags) -> Push<'_> {
+        let settings = self.hub.settings();
+        Push {
+            flags,
+            bound: settings.hub_limits.outbox_bytes,
+            policy: settings.slow_reader,
+            stats: self.stats(),
+        }
+    }
+
+    /// Puts a broadcast into the outbox of each member on this shard.
+    pub(crate) fn deliver(&self, outgoing: &Arc<Outgoing>) {
+        self.fan_out(outgoing, |_, _| {});
+    }
+
+    /// The same, for a broadcast that asks each member for an answer.
+    pub(crate) fn deliver_with_ack(&self, outgoing: &Arc<Outgoing>, collector: &Arc<Collector>) {
+        let Some(id) = outgoing.ack else { return };
+        let limit = self.hub.settings().hub_limits.max_pending_acks;
+        let mut asked = 0;
+        self.fan_out(outgoing, |_, entry| {
+            let acks = entry.acks.get_or_insert_default();
+            asked += 1;
+            if acks.len() < limit {
+                acks.insert(id, super::Waiting::Many(Arc::clone(collector)));
+            } else {
+                collector.answered(Err(crate::AckError::TooMany));
+            }
+        });
+        collector.asked(asked);
+    }
+
+    fn fan_out(&self, outgoing: &Arc<Outgoing>, mut each: impl FnMut(u32, &mut SocketEntry)) {
+        let push = self.pusher(outgoing.flags);
+        // Volatile broadcasts carry the position of an earlier one and are never replayed.
+        let logged = outgoing
+            .offset
+            .filter(|_| !outgoing.flags.volatile)
+            .map(|at| at.seq);
+        let listened = !outgoing.namespace.handlers.load().any_outgoing.is_empty();
+        let mut reached = Vec::new();
+        let mut slow = Vec::new();
+        {
+            let mut state = self.state.borrow_mut();
+            state.fan_out(outgoing, |slot, entry, session, pool| {
+                if logged.is_some_and(|seq| seq <= entry.after) {
+                    return false;
+                }
+                each(slot, entry);
+                if listened {
+                    reached.push(entry.socket.clone());
+                }
+                let parser = session.decoder.parser().unwrap_or(Parser::Json);
+                let fits = push.push(session, outgoing.encoded(parser), pool);
+                if !fits {
+                    slow.push(entry.session);
+                }
+                true
+            });
+        }
+        self.heard(&reached, &outgoing.payload);
+        for slot in slow {
+            self.drop_slow_slot(slot);
+        }
+    }
+
+    /// Catch-all listeners hear what went out.
+    fn heard(&self, sockets: &[Socket], payload: &Payload) {
+        for socket in sockets {
+            for hook in &socket.0.namespace.handlers.load().any_outgoing {
+                hook(socket, payload);
+            }
+        }
+    }
+
+    /// Sends an event to one socket.
+    pub(crate) fn emit_to(
+        &self,
+        socket: &Socket,
+        payload: &Payload,
+        ack: Option<u64>,
+        flags: Flags,
+    ) {
+        let push = self.pusher(flags);
+        let fits = {
+            let mut state = self.state.borrow_mut();
+            let Some(slot) = state.socket(socket.0.key).map(|entry| entry.session) else {
+                return;
+            };
+            let State {
+                sessions,
+                pool,
+                dirty,
+                flusher,
+                ..
+            } = &mut *state;
+            let session = &mut sessions[slot as usize];
+            let parser = session.decoder.parser().unwrap_or(Parser::Json);
+            let name = &socket.0.namespace.name;
+            let packet = outgoing::event(parser, name, payload, ack, None, flags.compress);
+            let fits = push.push(session, &packet, pool);
+            touch(sessions, dirty, flusher, slot);
+            if fits { None } else { Some(slot) }
+        };
+        if let Some(slot) = fits {
+            self.drop_slow_slot(slot);
+        }
+        if !socket.0.namespace.handlers.load().any_outgoing.is_empty() {
+            self.heard(std::slice::from_ref(socket), payload);
+        }
+    }
+
+    pub(super) fn drop_slow(&self, key: SessionKey) {
+        if self.hub.settings().slow_reader == SlowReader::Disconnect {
+            tracing::debug!("a connection reads too slowly and is closed");
+            self.close_now(key, CloseReason::SlowReader);
+        }
+    }
+
+    fn drop_slow_slot(&self, slot: u32) {
+        let key = {
+            let state = self.state.borrow();
+            let entry = state
+                .sessions
+                .get(slot as usize)
+                .filter(|entry| !entry.over);
+            entry.map(|entry| SessionKey {
+                slot,
+                generation: entry.generation,
+            })
+        };
+        if let Some(key) = key {
+            self.drop_slow(key);
+        }
+    }
+}
+
+impl State {
+    /// Calls `each` for every socket that a broadcast reaches, with its session; sessions it says yes to turn dirty.
+    fn fan_out(
+        &mut self,
+        outgoing: &Outgoing,
+        mut each: impl FnMut(u32, &mut SocketEntry, &mut SessionEntry, &mut Vec<Spare>) -> bool,
+    ) {
+        let mark = self.prepare(outgoing.namespace.id, &outgoing.targets);
+        let rooms = &outgoing.targets.rooms;
+        let own: smallvec::SmallVec<[u32; 1]> = rooms
+            .iter()
+            .filter_map(|room| self.socket_by_room(outgoing.namespace.id, room))
+            .collect();
+        let State {
+            spaces,
+            sockets,
+            sessions,
+            pool,
+            dirty,
+            flusher,
+            ..
+        } = self;
+        let Some(space) = spaces.get(&outgoing.namespace.id) else {
+            return;
+        };
+        let mut one = |slot: u32| {
+            let Some(entry) = sockets.get_mut(slot as usize) else {
+                return;
+            };
+            if mark.is_some_and(|mark| std::mem::replace(&mut entry.mark, mark) == mark) {
+                return;
+            }
+            let at = entry.session;
+            let Some(session) = sessions.get_mut(at as usize) else {
+                return;
+            };
+            if each(slot, entry, session, pool) {
+                touch(sessions, dirty, flusher, at);
+            }
+        };
+        if rooms.is_empty() {
+            space.members.iter().copied().for_each(&mut one);
+        }
+        for room in rooms.iter().filter_map(|room| space.find(room)) {
+            space.rooms[room as usize]
+                .members
+                .iter()
+                .for_each(|(slot, _)| one(*slot));
+        }
+        own.into_iter().for_each(one);
+    }
+
+    /// Marks those who are left out. `None`: nobody is, and nobody can be reached twice, so no marks are needed.
+    fn prepare(&mut self, namespace: u32, targets: &Targets) -> Option<u32> {
+        let single = targets.rooms.len() <= 1
+            && targets
+                .rooms
+                .iter()
+                .all(|room| crate::ids::Id::parse(room).is_none());
+        if single && targets.except.is_empty() {
+            return None;
+        }
+        self.mark = self.mark.wrapping_add(1).max(1);
+        for room in &targets.except {
+            if let Some(slot) = self.socket_by_room(namespace, room) {
+                self.sockets[slot as usize].mark = self.mark;
+            }
+            let Some(space) = self.spaces.get(&namespace) else {
+                continue;
+            };
+            if let Some(room) = space.find(room) {
+                for (slot, _) in &space.rooms[room as usize].members {
+                    self.sockets[*slot as usize].mark = self.mark;
+                }
+            }
+        }
+        Some(self.mark)
+    }
+
+    /// The same choice, for other purposes than sending.
+    pub(super) fn each_target(
+        &mut self,
+        namespace: u32,
+        targets: &Targets,
+        mut each: impl FnMut(u32, &mut SocketEntry),
+    ) {
+        let mark = self.prepare(namespace, targets);
+        let own: smallvec::SmallVec<[u32; 1]> = targets
+            .rooms
+            .iter()
+            .filter_map(|room| self.socket_by_room(namespace, room))
+            .collect();
+        let State {
+            spaces, sockets, ..
+        } = self;
+        let Some(space) = spaces.get(&namespace) else {
+            return;
+        };
+        let mut one = |slot: u32| {
+            let Some(entry) = sockets.get_mut(slot as usize) else {
+                return;
+            };
+            if mark.is_none_or(|mark| std::mem::replace(&mut entry.mark, mark) != mark) {
+                each(slot, entry);
+            }
+        };
+        if targets.rooms.is_empty() {
+            space.members.iter().copied().for_each(&mut one);
+        }
+        for room in targets.rooms.iter().filter_map(|room| space.find(room)) {
+            space.rooms[room as usize]
+                .members
+                .iter()
+                .for_each(|(slot, _)| one(*slot));
+        }
+        own.into_iter().for_each(one);
+    }
+}

@@ -1,0 +1,410 @@
+//! Rooms of this shard: who is in which.
+//!
+//! A room holds its members in a list, and each member knows its place in it: joining and leaving cost the same
+//! however large the room is, and 16 bytes a membership. A socket's own room takes no entry; its id is looked up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use lakh_broker::Room;
+
+use super::{RoomEntry, Shard, SocketKey, Space, State, hash};
+use crate::ids::Id;
+use crate::namespace::{Namespace, NamespaceInner, RoomEvent};
+use crate::operator::RemoteSocket;
+use crate::outgoing::Targets;
+use crate::socket::Socket;
+
+impl Shard {
+    /// `false`: the socket is gone, or in as many rooms as it may.
+    pub(crate) fn join(&self, key: SocketKey, room: &Room) -> bool {
+        let limit = self.hub.settings().hub_limits.max_rooms;
+        let mut state = self.state.borrow_mut();
+        let Some(entry) = state.socket(key) else {
+            return false;
+        };
+        let socket = entry.socket.clone();
+        if **room == *socket.id() {
+            let again = std::mem::replace(&mut entry.in_own_room, true);
+            drop(state);
+            if !again {
+                self.own_room_event(&socket, true);
+            }
+            return true;
+        }
+        if entry.rooms.len() >= limit {
+            tracing::warn!(
+                socket = socket.id(),
+                limit,
+                "a socket is in as many rooms as it may; it joined no further"
+            );
+            return false;
+        }
+        let Some(created) = state.join(key.slot, socket.0.namespace.id, room) else {
+            return true;
+        };
+        drop(state);
+        if created {
+            self.room_came(&socket.0.namespace, room);
+            self.room_event(&socket.0.namespace, || {
+                RoomEvent::Created(Room::clone(room))
+            });
+        }
+        self.room_event(&socket.0.namespace, || {
+            RoomEvent::Joined(Room::clone(room), socket.id().to_owned())
+        });
+        true
+    }
+
+    pub(crate) fn leave(&self, key: SocketKey, room: &Room) {
+        let mut state = self.state.borrow_mut();
+        let Some(entry) = state.socket(key) else {
+            return;
+        };
+        let socket = entry.socket.clone();
+        if **room == *socket.id() {
+            let was = std::mem::take(&mut entry.in_own_room);
+            drop(state);
+            if was {
+                self.own_room_event(&socket, false);
+            }
+            return;
+        }
+        let Some(emptied) = state.leave(key.slot, socket.0.namespace.id, room) else {
+            return;
+        };
+        drop(state);
+        self.told_left(&socket, room, emptied);
+    }
+
+    /// Leaves all rooms, the own one last.
+    pub(super) fn leave_all(&self, socket: &Socket) {
+        while let Some((room, emptied)) = self.state.borrow_mut().leave_one(socket) {
+            self.told_left(socket, &room, emptied);
+        }
+        let was = self
+            .state
+            .borrow_mut()
+            .socket(socket.0.key)
+            .is_some_and(|entry| std::mem::take(&mut entry.in_own_room));
+        if was {
+            self.own_room_event(socket, false);
+        }
+    }
+
+    fn told_left(&self, socket: &Socket, room: &Room, emptied: bool) {
+        self.room_event(&socket.0.namespace, || {
+            RoomEvent::Left(Room::clone(room), socket.id().to_owned())
+        });
+        if emptied {
+            self.room_went(&socket.0.namespace, room);
+            self.room_event(&socket.0.namespace, || {
+                RoomEvent::Deleted(Room::clone(room))
+            });
+        }
+    }
+
+    fn room_came(&self, namespace: &NamespaceInner, room: &Room) {
+        namespace.rooms.fetch_add(1, Ordering::Relaxed);
+        if self.hub.shard_count() > 1 {
+            *namespace
+                .shards_of
+                .write()
+                .entry(Room::clone(room))
+                .or_insert(0) |= 1 << self.index;
+        }
+    }
+
+    fn room_went(&self, namespace: &NamespaceInner, room: &Room) {
+        namespace.rooms.fetch_sub(1, Ordering::Relaxed);
+        if self.hub.shard_count() > 1 {
+            let mut shards_of = namespace.shards_of.write();
+            if let Some(shards) = shards_of.get_mut(room) {
+                *shards &= !(1 << self.index);
+                if *shards == 0 {
+                    shards_of.remove(room);
+                }
+            }
+        }
+    }
+
+    fn room_event(&self, namespace: &NamespaceInner, event: impl FnOnce() -> RoomEvent) {
+        let handlers = namespace.handlers.load();
+        if handlers.rooms.is_empty() {
+            return;
+        }
+        let event = event();
+        for hook in &handlers.rooms {
+            hook(&event);
+        }
+    }
+
+    pub(super) fn own_room_event(&self, socket: &Socket, joined: bool) {
+        let namespace = &socket.0.namespace;
+        if namespace.handlers.load().rooms.is_empty() {
+            return;
+        }
+        let (room, id) = (Room::from(socket.id()), socket.id().to_owned());
+        if joined {
+            self.room_event(namespace, || RoomEvent::Created(Room::clone(&room)));
+            self.room_event(namespace, || RoomEvent::Joined(room, id));
+        } else {
+            self.room_event(namespace, || RoomEvent::Left(Room::clone(&room), id));
+            self.room_event(namespace, || RoomEvent::Deleted(room));
+        }
+    }
+
+    pub(crate) fn rooms_of(&self, key: SocketKey) -> Vec<Room> {
+        self.state.borrow_mut().rooms_of(key)
+    }
+
+    /// Whether a socket is in a room other than its own.
+    pub(crate) fn is_member(&self, key: SocketKey, room: &str) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(entry) = state.socket(key) else {
+            return false;
+        };
+        let (namespace, slot) = (entry.socket.0.namespace.id, key.slot);
+        let Some(room) = state
+            .spaces
+            .get(&namespace)
+            .and_then(|space| space.find(room))
+        else {
+            return false;
+        };
+        state.sockets[slot as usize]
+            .rooms
+            .iter()
+            .any(|(joined, _)| *joined == room)
+    }
+
+    /// Some members of a room on this shard.
+    pub(crate) fn members_of(
+        &self,
+        namespace: &NamespaceInner,
+        room: &str,
+        limit: usize,
+    ) -> Vec<Socket> {
+        let state = self.state.borrow();
+        let space = state.spaces.get(&namespace.id);
+        let Some((space, room)) = space.and_then(|space| Some((space, space.find(room)?))) else {
+            return Vec::new();
+        };
+        let members = space.rooms[room as usize].members.iter().take(limit);
+        members
+            .map(|(slot, _)| state.sockets[*slot as usize].socket.clone())
+            .collect()
+    }
+
+    pub(crate) fn targets_join(
+        &self,
+        namespace: &NamespaceInner,
+        targets: &Targets,
+        rooms: &[Room],
+    ) {
+        for key in self.chosen(namespace, targets) {
+            for room in rooms {
+                self.join(key, room);
+            }
+        }
+    }
+
+    pub(crate) fn targets_leave(
+        &self,
+        namespace: &NamespaceInner,
+        targets: &Targets,
+        rooms: &[Room],
+    ) {
+        for key in self.chosen(namespace, targets) {
+            for room in rooms {
+                self.leave(key, room);
+            }
+        }
+    }
+
+    pub(crate) fn targets_disconnect(
+        &self,
+        namespace: &NamespaceInner,
+        targets: &Targets,
+        close: bool,
+    ) {
+        for key in self.chosen(namespace, targets) {
+            self.disconnect(key, close);
+        }
+    }
+
+    pub(crate) fn targets_fetch(
+        &self,
+        namespace: &Arc<NamespaceInner>,
+        targets: &Targets,
+    ) -> Vec<RemoteSocket> {
+        let keys = self.chosen(namespace, targets);
+        let mut state = self.state.borrow_mut();
+        let namespace = Namespace {
+            hub: self.hub.clone(),
+            inner: Arc::clone(namespace),
+        };
+        let sockets = keys.into_iter().filter_map(|key| {
+            let rooms = state.rooms_of(key);
+            let socket = &state.socket(key)?.socket;
+            Some(RemoteSocket {
+                namespace: namespace.clone(),
+                id: socket.id().to_owned(),
+                rooms,
+                data: socket.data(),
+                handshake: Arc::clone(&socket.0.handshake),
+            })
+        });
+        sockets.collect()
+    }
+
+    /// The sockets of this shard that a broadcast would reach.
+    fn chosen(&self, namespace: &NamespaceInner, targets: &Targets) -> Vec<SocketKey> {
+        let mut state = self.state.borrow_mut();
+        let mut keys = Vec::new();
+        state.each_target(namespace.id, targets, |slot, entry| {
+            keys.push(SocketKey {
+                slot,
+                generation: entry.generation,
+            });
+        });
+        keys
+    }
+}
+
+impl State {
+    /// `None`: was in already. Otherwise whether the room is new.
+    fn join(&mut self, slot: u32, space: u32, name: &Room) -> Option<bool> {
+        let entry = &mut self.sockets[slot as usize];
+        let space = self.spaces.entry(space).or_default();
+        let (room, created) = match space.find(name) {
+            Some(room) => (room, false),
+            None => (space.add(Room::clone(name)), true),
+        };
+        if !created && entry.rooms.iter().any(|(joined, _)| *joined == room) {
+            return None;
+        }
+        let members = &mut space.rooms[room as usize].members;
+        entry
+            .rooms
+            .push((room, u32::try_from(members.len()).unwrap_or(u32::MAX)));
+        members.push((
+            slot,
+            u32::try_from(entry.rooms.len() - 1).unwrap_or(u32::MAX),
+        ));
+        Some(created)
+    }
+
+    /// `None`: was not in. Otherwise whether the room is now empty, and gone.
+    fn leave(&mut self, slot: u32, space: u32, name: &Room) -> Option<bool> {
+        let room = self.spaces.get(&space)?.find(name)?;
+        let at = self.sockets[slot as usize]
+            .rooms
+            .iter()
+            .position(|(joined, _)| *joined == room)?;
+        Some(self.leave_at(slot, space, at))
+    }
+
+    fn leave_one(&mut self, socket: &Socket) -> Option<(Room, bool)> {
+        let space = socket.0.namespace.id;
+        let entry = self.socket(socket.0.key)?;
+        let at = entry.rooms.len().checked_sub(1)?;
+        let room = entry.rooms[at].0;
+        let name = Room::clone(&self.spaces.get(&space)?.rooms[room as usize].name);
+        Some((name, self.leave_at(socket.0.key.slot, space, at)))
+    }
+
+    /// Takes a membership out of both lists, and mends the places of those that moved into the holes.
+    fn leave_at(&mut self, slot: u32, space: u32, at: usize) -> bool {
+        let entry = &mut self.sockets[slot as usize];
+        let (room, place) = entry.rooms.swap_remove(at);
+        let moved_room = entry.rooms.get(at).copied();
+        let Some(space) = self.spaces.get_mut(&space) else {
+            return false;
+        };
+        if let Some((moved, its_place)) = moved_room {
+            space.rooms[moved as usize].members[its_place as usize].1 =
+                u32::try_from(at).unwrap_or(u32::MAX);
+        }
+        let members = &mut space.rooms[room as usize].members;
+        members.swap_remove(place as usize);
+        if let Some((moved, its_index)) = members.get(place as usize).copied() {
+            self.sockets[moved as usize].rooms[its_index as usize].1 = place;
+        }
+        let emptied = space.rooms[room as usize].members.is_empty();
+        if emptied {
+            space.remove(room);
+        }
+        emptied
+    }
+
+    fn rooms_of(&mut self, key: SocketKey) -> Vec<Room> {
+        let Some(entry) = self.socket(key) else {
+            return Vec::new();
+        };
+        let socket = entry.socket.clone();
+        let own = entry.in_own_room.then(|| Room::from(socket.id()));
+        let joined = entry.rooms.clone();
+        let space = self.spaces.get(&socket.0.namespace.id);
+        let named = joined
+            .iter()
+            .filter_map(|(room, _)| Some(Room::clone(&space?.rooms[*room as usize].name)));
+        own.into_iter().chain(named).collect()
+    }
+
+    /// The rooms of a socket for its session record.
+    pub(super) fn joined_rooms(&mut self, key: SocketKey) -> Vec<Room> {
+        self.rooms_of(key)
+    }
+
+    /// The socket whose own room this is.
+    pub(super) fn socket_by_room(&self, namespace: u32, room: &str) -> Option<u32> {
+        let own = |slot: &u32| {
+            let entry = &self.sockets[*slot as usize];
+            entry.in_own_room
+                && entry.socket.0.namespace.id == namespace
+                && entry.socket.id() == room
+        };
+        if let Some(id) = Id::parse(room) {
+            return self.by_socket.find(hash(id.bytes()), own).copied();
+        }
+        // `/namespace#session`, the ids of the old protocol.
+        let session = self.find_session(&Id::parse(room.rsplit_once('#')?.1)?)?;
+        self.sessions[session.slot as usize]
+            .sockets
+            .iter()
+            .copied()
+            .find(own)
+    }
+}
+
+impl Space {
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
+        self.by_room
+            .find(hash(name), |room| *self.rooms[*room as usize].name == *name)
+            .copied()
+    }
+
+    fn add(&mut self, name: Room) -> u32 {
+        let hashed = hash(&*name);
+        let room = u32::try_from(self.rooms.insert(RoomEntry {
+            name,
+            members: Vec::new(),
+        }))
+        .unwrap_or(u32::MAX);
+        let rooms = &self.rooms;
+        self.by_room
+            .insert_unique(hashed, room, |room| hash(&*rooms[*room as usize].name));
+        room
+    }
+
+    fn remove(&mut self, room: u32) {
+        let entry = self.rooms.remove(room as usize);
+        if let Ok(found) = self
+            .by_room
+            .find_entry(hash(&*entry.name), |other| *other == room)
+        {
+            found.remove();
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! A shard: everything that belongs to one event loop.
+//!
+//! Sessions, sockets and room members of a loop live in one [`State`] without locks; only its own thread touches it.
+//! User code (handlers, hooks) never runs while the state is borrowed, so it may call anything.
+//!
+//! Who drives a shard, the loop of `net` or a test, calls the methods of `session.rs` with what arrived, then takes the
+//! dirty sessions and writes their outboxes. The shard names no socket and reads no clock but the hub's.
+
+mod acks;
+mod close;
+mod connect;
+mod deliver;
+mod inbound;
+mod members;
+mod session;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use hashbrown::HashTable;
+use lakh_broker::Room;
+use lakh_wire::{Millis, engine, socketio};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use slab::Slab;
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
+
+use crate::ack::{Collector, Slot};
+use crate::engine_io::EngineSocket;
+use crate::event::Event;
+use crate::handshake::Handshake;
+use crate::hub::Hub;
+use crate::ids::{Id, IdMaker};
+use crate::mailbox::Command;
+use crate::outbox::{Outbox, Spare};
+use crate::socket::Socket;
+use crate::stats::ShardStats;
+use crate::wheel::Wheel;
+
+pub use session::{App, Opened, PayloadRefused};
+
+/// A session of this shard. The generation tells it from an earlier one in the same slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct SessionKey {
+    /// Place in the shard's table, small and dense: a transport can keep its own table by it.
+    pub slot: u32,
+    pub(crate) generation: u32,
+}
+
+/// A socket of this shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(crate) struct SocketKey {
+    pub slot: u32,
+    pub generation: u32,
+}
+
+/// The shard of the calling thread.
+pub(crate) type CurrentShard = Rc<Shard>;
+
+thread_local! {
+    /// A thread drives one shard. This is how a handle finds out that it's used on its own loop.
+    static CURRENT: RefCell<Option<Rc<Shard>>> = const { RefCell::new(None) };
+}
+
+/// Everything that belongs to one event loop.
+pub struct Shard {
+    hub: Hub,
+    index: usize,
+    state: RefCell<State>,
+    draining: Cell<bool>,
+}
+
+pub(crate) struct State {
+    ids: IdMaker,
+    sessions: Slab<SessionEntry>,
+    by_session: HashTable<u32>,
+    sockets: Slab<SocketEntry>,
+    by_socket: HashTable<u32>,
+    spaces: FxHashMap<u32, Space>,
+    /// Sessions whose outbox wants the transport's attention.
+    dirty: Vec<SessionKey>,
+    flusher: Option<Waker>,
+    wheel: Wheel<Timer>,
+    timer_waker: Option<Waker>,
+    /// The deadline that whoever drives the timers knows of.
+    armed: Millis,
+    pool: Vec<Spare>,
+    /// Marks the sockets that a broadcast has reached or passes over.
+    mark: u32,
+    generation: u32,
+}
+
+/// A connection.
+pub(crate) struct SessionEntry {
+    generation: u32,
+    id: Id,
+    engine: engine::Session,
+    decoder: socketio::Decoder,
+    pub(crate) outbox: Outbox,
+    handshake: Arc<Handshake>,
+    app: App,
+    /// Sockets of this connection.
+    sockets: SmallVec<[u32; 2]>,
+    /// Namespaces that are being entered.
+    entering: u16,
+    /// When it's closed unless it has joined a namespace by then; `NEVER` after.
+    connect_by: Millis,
+    /// The nearest timer entry that is in the wheel.
+    timer_at: Millis,
+    dirty: bool,
+    paused: bool,
+    /// The session is over; only the outbox is still of use.
+    over: bool,
+}
+
+/// One client in one namespace, as its shard sees it.
+pub(crate) struct SocketEntry {
+    generation: u32,
+    socket: Socket,
+    session: u32,
+    /// Room and place among its members, own room not counted.
+    rooms: SmallVec<[(u32, u32); 2]>,
+    /// Place among the members of the namespace.
+    place: u32,
+    mark: u32,
+    running: u32,
+    /// What was logged up to here it has, or was never meant to have.
+    after: u64,
+    in_own_room: bool,
+    /// Set when the socket can be recovered.
+    pid: Option<(Id, lakh_broker::Position)>,
+    acks: Option<Box<FxHashMap<u64, Waiting>>>,
+    /// Events that wait for a middleware to be done with an earlier one. Boxed: 8 bytes in each socket, not 32.
+    #[allow(clippy::box_collection)]
+    inbox: Option<Box<VecDeque<Event>>>,
+}
+
+/// Who waits for an acknowledgement.
+pub(crate) enum Waiting {
+    One(Arc<Slot>),
+    Many(Arc<Collector>),
+}
+
+/// A namespace on this shard.
+#[derive(Default)]
+pub(crate) struct Space {
+    /// Sockets in the namespace.
+    members: Vec<u32>,
+    rooms: Slab<RoomEntry>,
+    by_room: HashTable<u32>,
+}
+
+pub(crate) struct RoomEntry {
+    name: Room,
+    /// Socket, and place of this room in the socket's own list.
+    members: Vec<(u32, u32)>,
+}
+
+pub(crate) enum Timer {
+    Session(SessionKey),
+    Ack(SocketKey, u64),
+    Collect(Arc<Collector>),
+}
+
+const NEVER: Millis = Millis(u64::MAX);
+
+fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> u64 {
+    FxBuildHasher.hash_one(value)
+}
+
+impl Shard {
+    /// The shard of this number, made the calling thread's own: handles used on this thread act on it at once.
+    #[must_use]
+    pub fn enter(hub: &Hub, index: usize) -> Rc<Self> {
+        let now = hub.now();
+        let shard = Rc::new(Self {
+            hub: hub.clone(),
+            index,
+            state: RefCell::new(State {
+                ids: IdMaker::new(hub.node_tag(), index),
+                sessions: Slab::new(),
+                by_session: HashTable::new(),
+                sockets: Slab::new(),
+                by_socket: HashTable::new(),
+                spaces: FxHashMap::default(),
+                dirty: Vec::new(),
+                flusher: None,
+                wheel: Wheel::new(now),
+                timer_waker: None,
+                armed: NEVER,
+                pool: Vec::new(),
+                mark: 0,
+                generation: 0,
+            }),
+            draining: Cell::new(false),
+        });
+        CURRENT.with_borrow_mut(|current| *current = Some(Rc::clone(&shard)));
+        shard
+    }
+
+    /// Ends the thread's tie to its shard. To be called when the loop ends: a thread may drive another one later.
+    pub fn exit() {
+        CURRENT.with_borrow_mut(|current| *current = None);
+    }
+
+    pub(crate) fn current(hub: &Hub) -> Option<Rc<Self>> {
+        CURRENT.with_borrow(|current| {
+            current
+                .as_ref()
+                .filter(|shard| Arc::ptr_eq(&shard.hub.0, &hub.0))
+                .cloned()
+        })
+    }
+
+    /// The hub.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn stats(&self) -> &ShardStats {
+        &self.hub.0.stats[self.index]
+    }
+
+    fn now(&self) -> Millis {
+        self.hub.now()
+    }
+
+    /// The time by the hub's clock.
+    #[must_use]
+    pub fn clock_now(&self) -> Millis {
+        self.hub.now()
+    }
+
+    /// Calls a session dirty again, for a transport that could not look after it in this turn.
+    pub fn mark_dirty(&self, key: SessionKey) {
+        let mut state = self.state.borrow_mut();
+        if state.session(key).is_some() {
+            state.touch(key.slot);
+        }
+    }
+
+    /// Works through what other threads have sent. Messages that arrive meanwhile are worked through, too.
+    pub fn drain_mailbox(&self) {
+        // A handler that runs inside may publish: the outer call goes on with that, in order.
+        if self.draining.replace(true) {
+            return;
+        }
+        let mailbox = self.hub.mailbox(self.index);
+        let mut commands = VecDeque::new();
+        while !mailbox.is_empty() {
+            mailbox.take(&mut commands);
+            for command in commands.drain(..) {
+                match command {
+                    Command::Deliver(outgoing) => self.deliver(&outgoing),
+                    Command::Run(work, _) => work(self),
+                }
+            }
+        }
+        self.draining.set(false);
+    }
+
+    /// Asks to be woken when something is in the mailbox. `false`: there is something already.
+    pub fn register_mailbox(&self, waker: &Waker) -> bool {
+        self.hub.mailbox(self.index).register(waker)
+    }
+
+    /// Asks to be woken when a session turns dirty. `false`: there are some already.
+    pub fn register_flusher(&self, waker: &Waker) -> bool {
+        let mut state = self.state.borrow_mut();
+        let idle = state.dirty.is_empty();
+        if idle {
+            state.flusher = Some(waker.clone());
+        }
+        idle
+    }
+
+    /// Moves the dirty sessions into `into`. The caller looks after the outbox of each.
+    pub fn take_dirty(&self, into: &mut Vec<SessionKey>) {
+        let mut state = self.state.borrow_mut();
+        let State {
+            dirty, sessions, ..
+        } = &mut *state;
+        for key in dirty.iter() {
+            if let Some(entry) = sessions.get_mut(key.slot as usize) {
+                entry.dirty = false;
+            }
+        }
+        into.append(dirty);
+    }
+
+    /// When `advance` wants to be called next; the waker is woken when that becomes earlier.
+    pub fn next_deadline(&self, waker: &Waker) -> Option<Millis> {
+        let mut state = self.state.borrow_mut();
+        let next = state.wheel.next_deadline();
+        state.armed = next.unwrap_or(NEVER);
+        state.timer_waker = Some(waker.clone());
+        next
+    }
+
+    /// Does what is due.
+    pub fn advance(&self) {
+        let now = self.now();
+        let mut due = Vec::new();
+        self.state.borrow_mut().wheel.advance(now, &mut due);
+        for timer in due {
+            match timer {
+                Timer::Session(key) => self.session_timer(key, now),
+                Timer::Ack(key, id) => self.ack_timed_out(key, id),
+                Timer::Collect(collector) => collector.time_is_up(),
+            }
+        }
+    }
+
+    fn engine_socket(&self, key: SessionKey, entry: &SessionEntry) -> EngineSocket {
+        EngineSocket {
+            hub: self.hub.clone(),
+            shard: self.index,
+            key,
+            id: entry.id,
+            handshake: Arc::clone(&entry.handshake),
+        }
+    }
+}
+
+impl State {
+    fn session(&mut self, key: SessionKey) -> Option<&mut SessionEntry> {
+        self.sessions
+            .get_mut(key.slot as usize)
+            .filter(|entry| entry.generation == key.generation)
+    }
+
+    fn socket(&mut self, key: SocketKey) -> Option<&mut SocketEntry> {
+        self.sockets
+            .get_mut(key.slot as usize)
+            .filter(|entry| entry.generation == key.generation)
+    }
+
+    /// The session's outbox has something for the transport.
+    fn touch(&mut self, slot: u32) {
+        touch(&mut self.sessions, &mut self.dirty, &mut self.flusher, slot);
+    }
+
+    fn arm(&mut self, at: Millis, timer: Timer) {
+        self.wheel.insert(at, timer);
+        if at < self.armed {
+            self.armed = at;
+            if let Some(waker) = self.timer_waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn next_generation(&mut self) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        self.generation
+    }
+
+    fn find_session(&self, id: &Id) -> Option<SessionKey> {
+        let found = self.by_session.find(hash(id.bytes()), |slot| {
+            self.sessions[*slot as usize].id == *id
+        })?;
+        Some(SessionKey {
+            slot: *found,
+            generation: self.sessions[*found as usize].generation,
+        })
+    }
+}
+
+/// Free-standing so that callers can hold other parts of the state meanwhile.
+fn touch(
+    sessions: &mut Slab<SessionEntry>,
+    dirty: &mut Vec<SessionKey>,
+    flusher: &mut Option<Waker>,
+    slot: u32,
+) {
+    let Some(entry) = sessions.get_mut(slot as usize) else {
+        return;
+    };
+    if !std::mem::replace(&mut entry.dirty, true) {
+        dirty.push(SessionKey {
+            slot,
+            generation: entry.generation,
+        });
+        if let Some(waker) = flusher.take() {
+            waker.wake();
+        }
+    }
+}

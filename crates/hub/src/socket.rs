@@ -1,0 +1,425 @@
+//! A socket: one client in one namespace.
+
+use std::any::{Any, TypeId};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lakh_broker::Room;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::ack::{AckError, AckFuture, Slot};
+use crate::args;
+use crate::handler::{Handler, IntoHandler};
+use crate::handshake::Handshake;
+use crate::hub::Hub;
+use crate::ids::Id;
+use crate::mailbox::{Command, Full};
+use crate::namespace::{CloseHook, Namespace, NamespaceInner};
+use crate::operator::{EmitError, Operator, broadcasting};
+use crate::outgoing::{Flags, Outgoing, Targets};
+use crate::payload::Payload;
+use crate::shard::{Shard, SocketKey};
+
+/// Values of a socket by their type. Shared with the session record, so that a recovered socket has them again.
+pub(crate) type Extensions = Arc<Mutex<Option<Box<FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>>>>>;
+
+/// Handlers that one socket has for itself.
+#[derive(Default)]
+pub(crate) struct OwnHandlers {
+    pub on: FxHashMap<Box<str>, (Handler, bool)>,
+    pub disconnecting: Vec<CloseHook>,
+    pub disconnect: Vec<CloseHook>,
+}
+
+pub(crate) struct SocketInner {
+    pub hub: Hub,
+    pub namespace: Arc<NamespaceInner>,
+    pub shard: usize,
+    pub key: SocketKey,
+    pub id: Id,
+    /// Clients of protocol version 3 know their id as `/namespace#session`.
+    pub alias: Option<Box<str>>,
+    pub handshake: Arc<Handshake>,
+    pub auth: Option<Box<str>>,
+    pub recovered: bool,
+    pub connected: AtomicBool,
+    pub data: Mutex<Option<Box<Value>>>,
+    pub extensions: Extensions,
+    pub own: Mutex<Option<Box<OwnHandlers>>>,
+}
+
+/// One client in one namespace. Cheap to clone; handlers run on its own event loop, where its methods act at once; from
+/// other threads they are sent to that loop, in order.
+#[derive(Clone)]
+pub struct Socket(pub(crate) Arc<SocketInner>);
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Socket({} in {})", self.id(), self.0.namespace.name)
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Socket {}
+
+impl Socket {
+    /// The id that clients and rooms know this socket by. It's not the session's id, which is a secret.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0
+            .alias
+            .as_deref()
+            .unwrap_or_else(|| self.0.id.as_str())
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> Namespace {
+        Namespace {
+            hub: self.0.hub.clone(),
+            inner: Arc::clone(&self.0.namespace),
+        }
+    }
+
+    /// The connection's first request.
+    #[must_use]
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.handshake
+    }
+
+    /// The `auth` that the client gave at CONNECT.
+    ///
+    /// # Errors
+    /// If it isn't of this type; no auth reads as null.
+    pub fn auth<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0.auth.as_deref().unwrap_or("null"))
+    }
+
+    /// The `auth` as the JSON text that came.
+    #[must_use]
+    pub fn auth_text(&self) -> Option<&str> {
+        self.0.auth.as_deref()
+    }
+
+    /// Whether this socket took up the session of an earlier connection, rooms and data included.
+    #[must_use]
+    pub fn recovered(&self) -> bool {
+        self.0.recovered
+    }
+
+    /// Whether it is connected.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.0.connected.load(Ordering::Acquire)
+    }
+
+    /// Milliseconds since 1970, by the server's clock.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.hub.wall_ms()
+    }
+
+    /// Keeps a value with this socket, one of each type. A recovered socket has it again.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
+        let mut extensions = self.0.extensions.lock();
+        extensions
+            .get_or_insert_default()
+            .insert(TypeId::of::<T>(), Arc::new(value));
+    }
+
+    /// The value of this type that was kept.
+    #[must_use]
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let extensions = self.0.extensions.lock();
+        let value = extensions.as_ref()?.get(&TypeId::of::<T>())?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    /// Sets the JSON data that `fetch_sockets` shows to other parts of the server.
+    pub fn set_data(&self, data: Value) {
+        *self.0.data.lock() = Some(Box::new(data));
+    }
+
+    /// The JSON data; null if none was set.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        self.0.data.lock().as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Handles an event of this socket alone, before the namespace's handler of that name. The namespace's own `on` is
+    /// lighter: it costs nothing for each socket.
+    pub fn on<M>(&self, event: &str, handler: impl IntoHandler<M>) {
+        self.add(event, handler.into_handler(), false);
+    }
+
+    /// Handles an event once.
+    pub fn once<M>(&self, event: &str, handler: impl IntoHandler<M>) {
+        self.add(event, handler.into_handler(), true);
+    }
+
+    /// Handles an event no longer.
+    pub fn off(&self, event: &str) {
+        if let Some(own) = self.0.own.lock().as_mut() {
+            own.on.remove(event);
+        }
+    }
+
+    fn add(&self, event: &str, handler: Handler, once: bool) {
+        self.0
+            .own
+            .lock()
+            .get_or_insert_default()
+            .on
+            .insert(event.into(), (handler, once));
+    }
+
+    /// Runs when this socket is about to go; its rooms are still there.
+    pub fn on_disconnecting(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
+        self.0
+            .own
+            .lock()
+            .get_or_insert_default()
+            .disconnecting
+            .push(sync_hook(hook));
+    }
+
+    /// Runs when this socket has gone.
+    pub fn on_disconnect(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
+        self.0
+            .own
+            .lock()
+            .get_or_insert_default()
+            .disconnect
+            .push(sync_hook(hook));
+    }
+
+    pub(crate) fn own_handler(&self, event: &str) -> Option<Handler> {
+        let mut own = self.0.own.lock();
+        let own = own.as_mut()?;
+        let (handler, once) = own.on.get(event)?.clone();
+        if once {
+            own.on.remove(event);
+        }
+        Some(handler)
+    }
+
+    /// Joins a room. From a handler this is done at once, and tells whether the socket is in the room now: it isn't if
+    /// it's in as many rooms as it may. From another thread the answer is always yes, and a refusal is logged.
+    pub fn join(&self, room: impl Into<Room>) -> bool {
+        let room = room.into();
+        if let Some(shard) = self.0.hub.current_shard(self.0.shard) {
+            return shard.join(self.0.key, &room);
+        }
+        self.act(move |shard, socket| {
+            shard.join(socket.0.key, &room);
+        });
+        true
+    }
+
+    /// Leaves a room.
+    pub fn leave(&self, room: impl Into<Room>) {
+        let room = room.into();
+        self.act(move |shard, socket| shard.leave(socket.0.key, &room));
+    }
+
+    /// Whether it is in a room (its own is not counted). For its handlers: on any other thread than its loop the
+    /// answer is no; `rooms` works everywhere.
+    #[must_use]
+    pub fn is_in(&self, room: &str) -> bool {
+        self.0
+            .hub
+            .current_shard(self.0.shard)
+            .is_some_and(|shard| shard.is_member(self.0.key, room))
+    }
+
+    /// The rooms it is in, its own among them.
+    pub async fn rooms(&self) -> Vec<Room> {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        // A receiver that went away no longer wants the answer.
+        self.act(move |shard, socket| drop(send.send(shard.rooms_of(socket.0.key))));
+        receive.await.unwrap_or_default()
+    }
+
+    /// Leaves the namespace (`false`), or closes the whole connection (`true`).
+    pub fn disconnect(&self, close: bool) {
+        self.act(move |shard, socket| shard.disconnect(socket.0.key, close));
+    }
+
+    /// Sends an event. A tuple is a list of arguments, `()` is none, anything else is one.
+    ///
+    /// # Errors
+    /// If the arguments can't be written, or the server is overloaded.
+    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        Ok(self.emit_payload(payload, Flags::default())?)
+    }
+
+    /// Sends an event whose arguments are raw JSON, the event's name first.
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_raw(&self, payload: Payload) -> Result<(), EmitError> {
+        Ok(self.emit_payload(payload, Flags::default())?)
+    }
+
+    /// Sends an event that is dropped if the client can't take it right now.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`].
+    pub fn emit_volatile<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        args: &T,
+    ) -> Result<(), EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        Ok(self.emit_payload(
+            payload,
+            Flags {
+                volatile: true,
+                ..Flags::default()
+            },
+        )?)
+    }
+
+    fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
+        if self.0.namespace.recovery.get().is_some() {
+            // As in Node: in a recoverable namespace an emit goes through the log, as a broadcast to one's own room.
+            let targets = Targets {
+                rooms: [Room::from(self.id())].into_iter().collect(),
+                ..Targets::default()
+            };
+            let outgoing = Outgoing::new(Arc::clone(&self.0.namespace), payload, targets, flags);
+            return self.0.hub.publish(outgoing);
+        }
+        self.try_act(payload.len(), move |shard, socket| {
+            shard.emit_to(socket, &payload, None, flags)
+        })
+    }
+
+    /// Sends an event and waits for its answer, as long as the socket is connected.
+    ///
+    /// # Errors
+    /// If the arguments can't be written, or the server is overloaded.
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Result<AckFuture<R>, EmitError> {
+        self.emit_with_ack_within(None, event, args)
+    }
+
+    /// Waits for acknowledgements this long.
+    pub fn timeout(&self, timeout: Duration) -> TimedSocket<'_> {
+        TimedSocket {
+            socket: self,
+            timeout,
+        }
+    }
+
+    fn emit_with_ack_within<R: DeserializeOwned>(
+        &self,
+        timeout: Option<Duration>,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Result<AckFuture<R>, EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        let slot = Arc::new(Slot::default());
+        let waiting = Arc::clone(&slot);
+        if !self.is_connected() {
+            slot.resolve(Err(AckError::Disconnected));
+        } else {
+            self.try_act(payload.len(), move |shard, socket| {
+                shard.emit_with_ack(socket, &payload, &waiting, timeout);
+            })?;
+        }
+        Ok(AckFuture {
+            slot,
+            kind: PhantomData,
+        })
+    }
+
+    pub(crate) fn send_ack(&self, id: u64, payload: Payload) {
+        self.act(move |shard, socket| shard.send_ack(socket, id, &payload));
+    }
+
+    /// Does something on the socket's own loop: at once if this is it.
+    fn act(&self, work: impl FnOnce(&Shard, &Self) + Send + 'static) {
+        if let Err(full) = self.try_act(0, work) {
+            tracing::warn!(socket = self.id(), %full, "an operation on a socket was dropped");
+        }
+    }
+
+    fn try_act(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Shard, &Self) + Send + 'static,
+    ) -> Result<(), Full> {
+        /// What a boxed closure weighs besides its payload.
+        const OVERHEAD: usize = 128;
+        match self.0.hub.current_shard(self.0.shard) {
+            Some(shard) => work(&shard, self),
+            None => {
+                let socket = self.clone();
+                let command = Command::Run(
+                    Box::new(move |shard| work(shard, &socket)),
+                    bytes + OVERHEAD,
+                );
+                self.0.hub.send(self.0.shard, command)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A broadcast from this socket reaches everyone but itself.
+    fn operator(&self) -> Operator {
+        Operator::new(self.0.hub.clone(), Arc::clone(&self.0.namespace)).except(self.id())
+    }
+
+    broadcasting!();
+
+    /// Starts a broadcast to everyone else in the namespace.
+    pub fn broadcast(&self) -> Operator {
+        self.operator()
+    }
+}
+
+fn sync_hook(hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) -> CloseHook {
+    Arc::new(move |_, reason| {
+        hook(reason);
+        Box::pin(std::future::ready(()))
+    })
+}
+
+/// A socket whose acknowledgements have a time limit.
+#[derive(Debug)]
+#[must_use = "nothing is sent until `emit_with_ack`"]
+pub struct TimedSocket<'a> {
+    socket: &'a Socket,
+    timeout: Duration,
+}
+
+impl TimedSocket<'_> {
+    /// Sends an event and waits for its answer within the time given.
+    ///
+    /// # Errors
+    /// As [`Socket::emit_with_ack`].
+    pub fn emit_with_ack<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        args: &(impl Serialize + ?Sized),
+    ) -> Result<AckFuture<R>, EmitError> {
+        self.socket
+            .emit_with_ack_within(Some(self.timeout), event, args)
+    }
+}
