@@ -1,0 +1,405 @@
+//! Taking connections: the listening socket, what to do when accepting fails, and which loop gets a connection.
+//!
+//! Invariants: an error of one connection never ends the listener, and one that lasts never spins; a loop's count
+//! is raised when a connection is given to it (not when it gets around to it), so a burst is spread evenly.
+//!
+//! When descriptors run out (EMFILE and its like) the listener rests for [`BACK_OFF_MS`] as nginx does, and the
+//! waiting connections stay in the kernel's queue until some are free. The other school (libuv) keeps a descriptor
+//! in reserve to accept and close them at once; but clients of this server come back when they are cut, so that
+//! would turn a full server into a storm of handshakes. A connection cap below the limit of descriptors, which
+//! answers with 503 and `Retry-After`, is the polite way to be full; this here is the last resort.
+//!
+//! Sources: accept(2), listen(2), tcp(7); nginx `ngx_event_accept.c`.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Connections that finished the kernel's handshake and wait to be taken. The kernel lowers this silently to
+/// `net.core.somaxconn` (4096 since Linux 5.4; containers have their own). Raise both for storms of reconnects:
+/// what doesn't fit is dropped, and the client tries again after a second.
+pub const DEFAULT_BACKLOG: u32 = 4096;
+
+/// How long accepting rests when the system has no room.
+pub const BACK_OFF_MS: u64 = 100;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address and port; port 0 takes a free one. `[::]` takes IPv4 too.
+    Tcp(SocketAddr),
+    /// A socket file. One that nobody listens on any more is replaced.
+    Unix(PathBuf),
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody else is there.
+    #[error(
+        "can't listen on {0}: the address is in use; stop the other process or choose another address"
+    )]
+    InUse(String),
+    /// A low port, or a directory that isn't ours.
+    #[error(
+        "can't listen on {0}: not permitted; choose a port from 1024 up, or grant CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted(String),
+    /// Not an address of this machine, a path that doesn't exist, …
+    #[error("can't listen on {address}: {error}")]
+    Other {
+        /// As configured.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl ListenError {
+    fn of(address: &ListenAddress, error: io::Error) -> Self {
+        let address = match address {
+            ListenAddress::Tcp(address) => address.to_string(),
+            ListenAddress::Unix(path) => path.display().to_string(),
+        };
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse(address),
+            io::ErrorKind::PermissionDenied => Self::NotPermitted(address),
+            _ => Self::Other { address, error },
+        }
+    }
+}
+
+/// A connection just taken: non-blocking, closed on exec, and on TCP without Nagle's delay.
+#[derive(Debug)]
+pub enum Accepted {
+    /// With the peer's address.
+    Tcp(TcpStream, SocketAddr),
+    /// Peers on a Unix socket have no address.
+    Unix(UnixStream),
+}
+
+/// A listening socket, registered with the runtime that it was made in.
+///
+/// Gives standard streams, not tokio's: those would be registered with this loop's epoll, only to be taken out
+/// again for the loop that serves them.
+#[derive(Debug)]
+pub struct Listener {
+    socket: ListenSocket,
+}
+
+#[derive(Debug)]
+enum ListenSocket {
+    Tcp(AsyncFd<TcpListener>),
+    Unix {
+        socket: AsyncFd<UnixListener>,
+        _file: SocketFile,
+    },
+}
+
+/// Removes the socket's file when the listener goes.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Listener {
+    /// Binds and listens. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError`], which names the address and what to do.
+    pub fn bind(address: &ListenAddress, backlog: u32) -> Result<Self, ListenError> {
+        let socket = match address {
+            ListenAddress::Tcp(tcp) => {
+                bind_tcp(*tcp, backlog).and_then(|socket| Ok(ListenSocket::Tcp(register(socket)?)))
+            }
+            ListenAddress::Unix(path) => bind_unix(path, backlog).and_then(|socket| {
+                let file = SocketFile(path.clone());
+                Ok(ListenSocket::Unix {
+                    socket: register(socket)?,
+                    _file: file,
+                })
+            }),
+        };
+        Ok(Self {
+            socket: socket.map_err(|error| ListenError::of(address, error))?,
+        })
+    }
+
+    /// The address with the port that was chosen; `None` on a Unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => socket.get_ref().local_addr().ok(),
+            ListenSocket::Unix { .. } => None,
+        }
+    }
+
+    /// Waits for the next connection. Safe to cancel.
+    ///
+    /// # Errors
+    /// Those of accept(2): ask [`AcceptErrors`] what to do.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => accept_with(socket, accept_tcp).await,
+            ListenSocket::Unix { socket, .. } => accept_with(socket, accept_unix).await,
+        }
+    }
+
+    /// Takes a connection if one waits. After [`Self::accept`] gave one, this empties the rest of the queue
+    /// without going through the runtime for each.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; else as [`Self::accept`].
+    pub fn try_accept(&self) -> io::Result<Accepted> {
+        match &self.socket {
+            ListenSocket::Tcp(socket) => accept_tcp(socket.get_ref()),
+            ListenSocket::Unix { socket, .. } => accept_unix(socket.get_ref()),
+        }
+    }
+}
+
+/// The newer `AsyncFd::register` is unsafe because a type might lie about its descriptor; the standard library's
+/// listeners, the only ones that come here, don't.
+#[allow(deprecated)]
+fn register<T: std::os::fd::AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
+}
+
+async fn accept_with<T: std::os::fd::AsRawFd>(
+    socket: &AsyncFd<T>,
+    accept: impl Fn(&T) -> io::Result<Accepted>,
+) -> io::Result<Accepted> {
+    loop {
+        let mut ready = socket.readable().await?;
+        if let Ok(result) = ready.try_io(|inner| accept(inner.get_ref())) {
+            return result;
+        }
+    }
+}
+
+fn accept_tcp(socket: &TcpListener) -> io::Result<Accepted> {
+    let (stream, peer) = socket.accept()?;
+    stream.set_nonblocking(true).map_err(lost)?;
+    // Linux hands the listener's option down, which saves a call for each connection.
+    if !cfg!(target_os = "linux") {
+        stream.set_nodelay(true).map_err(lost)?;
+    }
+    Ok(Accepted::Tcp(stream, peer))
+}
+
+fn accept_unix(socket: &UnixListener) -> io::Result<Accepted> {
+    let (stream, _) = socket.accept()?;
+    stream.set_nonblocking(true).map_err(lost)?;
+    Ok(Accepted::Unix(stream))
+}
+
+/// An error of the new connection must not be taken for one of the listener.
+fn lost(error: io::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, error)
+}
+
+fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // A restart must not wait for the old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // Said aloud, since the system's default can be changed.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path, backlog: u32) -> io::Result<UnixListener> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// A process that was killed leaves its socket's file, and bind would fail. Only a socket is removed, and only
+/// when nobody answers on it.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// What to do about an error of accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptAction {
+    /// That connection is gone; take the next.
+    Next,
+    /// The system has no room: rest this many milliseconds, then go on.
+    BackOff {
+        /// [`BACK_OFF_MS`].
+        ms: u64,
+        /// Whether to log it, with how many went unlogged since the last time.
+        log: Option<u64>,
+    },
+    /// The listener itself is broken.
+    Fatal,
+}
+
+/// Decides about errors of accept, and keeps the log to a line a period.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptErrors {
+    logged_at_ms: Option<u64>,
+    unlogged: u64,
+}
+
+/// A full server meets the same error ten times a second.
+const LOG_PERIOD_MS: u64 = 10_000;
+
+impl AcceptErrors {
+    /// Says what to do about `error`.
+    pub fn decide(&mut self, error: &io::Error, now_ms: u64) -> AcceptAction {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
+                AcceptAction::BackOff {
+                    ms: BACK_OFF_MS,
+                    log: self.log(now_ms),
+                }
+            }
+            // The listener was closed, never listened, or is no socket.
+            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => AcceptAction::Fatal,
+            _ if is_of_one_connection(error) => AcceptAction::Next,
+            // Unknown, so it may last.
+            _ => AcceptAction::BackOff {
+                ms: BACK_OFF_MS,
+                log: self.log(now_ms),
+            },
+        }
+    }
+
+    fn log(&mut self, now_ms: u64) -> Option<u64> {
+        let quiet = self
+            .logged_at_ms
+            .is_some_and(|at| now_ms.saturating_sub(at) < LOG_PERIOD_MS);
+        if quiet {
+            self.unlogged += 1;
+            return None;
+        }
+        self.logged_at_ms = Some(now_ms);
+        Some(std::mem::take(&mut self.unlogged))
+    }
+}
+
+/// Linux reports errors that already wait on the new connection as errors of accept (accept(2), "Error handling").
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+    ) || matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EPERM
+                | libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+                | libc::ECONNRESET
+                | libc::ETIMEDOUT
+        )
+    )
+}
+
+/// How many connections each loop holds.
+#[derive(Debug)]
+pub struct LoopLoads {
+    held: Box<[AtomicUsize]>,
+    /// Where the search begins, so that loops with equal load take turns.
+    next: AtomicUsize,
+}
+
+impl LoopLoads {
+    /// Counters for this many loops, at least one.
+    #[must_use]
+    pub fn new(loops: usize) -> Arc<Self> {
+        Arc::new(Self {
+            held: (0..loops.max(1)).map(|_| AtomicUsize::new(0)).collect(),
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    /// Takes a place on the loop that holds the fewest connections.
+    #[must_use]
+    pub fn assign(self: &Arc<Self>) -> LoopPlace {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let loops = self.held.len();
+        let index = (0..loops)
+            .map(|offset| start.wrapping_add(offset) % loops)
+            .min_by_key(|index| self.held(*index))
+            // There is at least one loop.
+            .unwrap_or(0);
+        self.held[index].fetch_add(1, Ordering::Relaxed);
+        LoopPlace {
+            loads: Arc::clone(self),
+            index,
+        }
+    }
+
+    /// Connections that a loop holds. 0 for a loop that doesn't exist.
+    #[must_use]
+    pub fn held(&self, index: usize) -> usize {
+        self.held
+            .get(index)
+            .map_or(0, |held| held.load(Ordering::Relaxed))
+    }
+}
+
+/// A connection's place on its loop; dropping it lowers the loop's count.
+#[derive(Debug)]
+pub struct LoopPlace {
+    loads: Arc<LoopLoads>,
+    index: usize,
+}
+
+impl LoopPlace {
+    /// Which loop.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
+impl Drop for LoopPlace {
+    fn drop(&mut self) {
+        self.loads.held[self.index].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+#[path = "accept_tests.rs"]
+mod tests;

@@ -1,0 +1,466 @@
+//! One event loop: a thread with a current-thread runtime, its shard, and the transports of the shard's sessions.
+//!
+//! Three tasks serve the loop besides one a connection: the flusher, which writes out the outboxes that turned dirty
+//! in this turn; the timer; and the inbox, through which other loops hand over connections and requests. All
+//! state of the transports is in `links`, by the session's slot.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use lakh_hub::shard::{SessionKey, Shard};
+use lakh_hub::{CloseReason, Id, Item, Signals};
+use lakh_wire::engine::payload::{ContentType, Writer};
+use lakh_wire::engine::{Control, End, HandshakeError, Side, Transport, Version};
+use lakh_wire::{control_frame, ws};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::drain::{DrainSchedule, LifePhase};
+use crate::polling::{PollAnswer, PostRefused};
+use crate::shared::{Attach, Handed, Message, Shared};
+use crate::ws::{Wrote, WsConn};
+
+/// The buffer that connections of a loop read into, in turn.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Outboxes written out before other tasks get their turn.
+const FLUSHES_A_TURN: usize = 1024;
+
+/// The transports of one session.
+#[derive(Default)]
+struct Link {
+    main: Option<Rc<WsConn>>,
+    probe: Option<Rc<WsConn>>,
+    poll: Option<oneshot::Sender<PollAnswer>>,
+    /// Said at the handshake: polls are answered with text only.
+    text_only: bool,
+}
+
+/// One event loop.
+pub(crate) struct EventLoop {
+    pub shared: Arc<Shared>,
+    pub shard: Rc<Shard>,
+    pub index: usize,
+    pub scratch: RefCell<Box<[u8]>>,
+    links: RefCell<Vec<Link>>,
+    /// Connections that wait until other loops have caught up.
+    held: RefCell<Vec<std::task::Waker>>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Rc<Self> {
+        Rc::new(Self {
+            shard: Shard::enter(&shared.hub, index),
+            shared,
+            index,
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            links: RefCell::default(),
+            held: RefCell::default(),
+        })
+    }
+
+    /// Runs until the server stops.
+    pub(crate) async fn run(self: Rc<Self>, mut inbox: mpsc::Receiver<Message>) {
+        let tasks = [
+            tokio::task::spawn_local(Rc::clone(&self).flusher()),
+            tokio::task::spawn_local(Rc::clone(&self).timer()),
+            tokio::task::spawn_local(Rc::clone(&self).mailbox()),
+            tokio::task::spawn_local(Rc::clone(&self).drain()),
+            tokio::task::spawn_local(Rc::clone(&self).housekeeping()),
+        ];
+        let lifecycle = self.shared.lifecycle.clone();
+        let mut stopped = std::pin::pin!(lifecycle.reached(LifePhase::Stopped));
+        loop {
+            tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => self.handle(message),
+                    None => break,
+                },
+                () = &mut stopped => break,
+            }
+        }
+        self.flush_dirty(usize::MAX);
+        for task in tasks {
+            task.abort();
+        }
+    }
+
+    /// Sends to the loop that owns a session: at once if it's this one.
+    pub(crate) async fn send(self: &Rc<Self>, shard: usize, message: Message) {
+        if shard == self.index {
+            self.handle(message);
+        } else if let Some(inbox) = self.shared.inboxes.get(shard) {
+            // Fails only when the loop has ended, and then the answer's sender goes with the message.
+            let _ = inbox.send(message).await;
+        }
+    }
+
+    fn handle(self: &Rc<Self>, message: Message) {
+        // A session that is due to end is not found any more, however early in the turn its client asks.
+        self.shard.advance();
+        match message {
+            Message::Accepted(accepted, guard) => crate::greet::start(self, accepted, guard),
+            Message::Poll { sid, reply } => self.poll(sid, reply),
+            Message::PollGone(sid) => {
+                if let Some(key) = self.shard.find(&sid) {
+                    self.shard.end(key, Side::Main, End::Error);
+                }
+            }
+            Message::Post {
+                sid,
+                body,
+                is_binary,
+                reply,
+            } => {
+                // Who asked may be gone.
+                let _ = reply.send(self.post(sid, &body, is_binary));
+            }
+            Message::Probe { sid, reply } => {
+                let _ = reply.send(self.probe(sid));
+            }
+            Message::Attach(attach) => self.attach(*attach),
+        }
+    }
+
+    fn poll(&self, sid: Id, reply: oneshot::Sender<PollAnswer>) {
+        let Some(key) = self.shard.find(&sid) else {
+            return drop(reply.send(PollAnswer::Refused(HandshakeError::UnknownSid)));
+        };
+        if !self.is_polling(key) {
+            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
+        }
+        if !self.shard.poll_opened(key) {
+            // The earlier poll is answered by the close that this leads to.
+            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
+        }
+        self.with_link(key, |link| link.poll = Some(reply));
+    }
+
+    fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
+        let key = self.shard.find(&sid).ok_or(PostRefused::Unknown)?;
+        if !self.is_polling(key) {
+            return Err(PostRefused::Mismatch);
+        }
+        self.count_in(body.len());
+        self.shard
+            .payload(key, body, is_binary)
+            .map_err(|error| PostRefused::Bad(error.to_string()))
+    }
+
+    fn is_polling(&self, key: SessionKey) -> bool {
+        self.shard
+            .kind(key)
+            .is_some_and(|(_, transport, _)| transport == Transport::Polling)
+    }
+
+    fn probe(&self, sid: Id) -> Result<(), HandshakeError> {
+        let key = self.shard.find(&sid).ok_or(HandshakeError::UnknownSid)?;
+        self.shard.probe(key)
+    }
+
+    fn attach(self: &Rc<Self>, attach: Attach) {
+        let stream = match attach.stream {
+            Handed::Here(stream) => Ok(stream),
+            Handed::Detached(detached) => detached.attach(),
+        };
+        let (Ok(stream), Some(key)) = (stream, self.shard.find(&attach.sid)) else {
+            return;
+        };
+        let conn = WsConn::new(stream, key, Side::Probe, attach.deflate, attach.preamble);
+        self.with_link(key, |link| link.probe = Some(Rc::clone(&conn)));
+        self.send_own(&conn, &[]);
+        self.serve(conn, attach.early);
+    }
+
+    /// Notes what the client of a new long-polling session can read.
+    pub(crate) fn set_text_only(&self, key: SessionKey, text_only: bool) {
+        self.with_link(key, |link| link.text_only = text_only);
+    }
+
+    /// Serves a new WebSocket session.
+    pub(crate) fn serve_main(self: &Rc<Self>, key: SessionKey, conn: Rc<WsConn>, early: Vec<u8>) {
+        self.with_link(key, |link| link.main = Some(Rc::clone(&conn)));
+        self.serve(conn, early);
+    }
+
+    fn serve(self: &Rc<Self>, conn: Rc<WsConn>, early: Vec<u8>) {
+        let max = self.shared.hub.settings().limits.max_payload_bytes;
+        let decoder = ws::Decoder::new(max, conn.is_deflating());
+        tokio::task::spawn_local(crate::ws::serve(Rc::clone(self), conn, decoder, early));
+    }
+
+    fn with_link<R>(&self, key: SessionKey, work: impl FnOnce(&mut Link) -> R) -> R {
+        let mut links = self.links.borrow_mut();
+        let slot = key.slot as usize;
+        if links.len() <= slot {
+            links.resize_with(slot + 1, Link::default);
+        }
+        work(&mut links[slot])
+    }
+
+    /// Sends bytes of a connection itself: a pong, the answer to a handshake.
+    pub(crate) fn send_own(&self, conn: &WsConn, bytes: &[u8]) {
+        conn.push_own(bytes);
+        if self.flush_ws(conn.key(), conn) == Wrote::Failed {
+            self.shard.end(conn.key(), conn.side(), End::Error);
+        }
+    }
+
+    /// Writes a connection's own bytes, and the outbox if it's the session's main transport.
+    pub(crate) fn flush_ws(&self, key: SessionKey, conn: &WsConn) -> Wrote {
+        let wrote = if conn.side() == Side::Main {
+            let flush = self.shard.with_outbox(key, |outbox, version| {
+                let before = outbox.bytes();
+                let wrote = conn.flush(outbox, version);
+                self.count_out(before.saturating_sub(outbox.bytes()));
+                wrote
+            });
+            flush.unwrap_or(Wrote::All)
+        } else {
+            conn.flush(&mut lakh_hub::Outbox::default(), Version::V4)
+        };
+        conn.set_blocked(wrote == Wrote::Blocked);
+        if wrote == Wrote::Blocked {
+            conn.wake();
+        }
+        wrote
+    }
+
+    /// Holds a connection back until the loops that it publishes to have caught up.
+    pub(crate) fn hold(self: &Rc<Self>, cx: &Context<'_>) {
+        let mut held = self.held.borrow_mut();
+        if held.is_empty() {
+            tokio::task::spawn_local(Rc::clone(self).let_go());
+        }
+        held.push(cx.waker().clone());
+    }
+
+    async fn let_go(self: Rc<Self>) {
+        while self.shared.hub.is_congested() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.held
+            .take()
+            .into_iter()
+            .for_each(std::task::Waker::wake);
+    }
+
+    pub(crate) fn count_in(&self, bytes: usize) {
+        self.shared
+            .counters
+            .bytes_in
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn count_out(&self, bytes: usize) {
+        self.shared
+            .counters
+            .bytes_out
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Writes out what the turn left in outboxes. It's woken by the first and runs behind all that was ready then: so
+    /// a burst of events costs a connection one write.
+    async fn flusher(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| {
+                if self.shard.register_flusher(cx.waker()) {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+            while self.flush_dirty(FLUSHES_A_TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// `true`: there is more.
+    fn flush_dirty(&self, most: usize) -> bool {
+        let mut dirty = Vec::new();
+        self.shard.take_dirty(&mut dirty);
+        let rest = dirty.split_off(most.min(dirty.len()));
+        for key in dirty {
+            self.flush(key);
+        }
+        for key in &rest {
+            self.shard.mark_dirty(*key);
+        }
+        !rest.is_empty()
+    }
+
+    fn flush(&self, key: SessionKey) {
+        let Some(signals) = self
+            .shard
+            .with_outbox(key, |outbox, _| std::mem::take(&mut outbox.signals))
+        else {
+            return;
+        };
+        self.obey(key, signals);
+        let (main, polls) = self.with_link(key, |link| (link.main.clone(), link.poll.is_some()));
+        match main {
+            Some(conn) if signals.closed.is_some() => {
+                self.shard
+                    .with_outbox(key, |outbox, version| conn.finish(outbox, version));
+            }
+            Some(conn) => {
+                if self.flush_ws(key, &conn) == Wrote::Failed {
+                    self.shard.end(key, Side::Main, End::Error);
+                }
+                if signals.resume {
+                    conn.wake();
+                }
+            }
+            None if polls => self.answer_poll(key, signals),
+            None => {}
+        }
+        if signals.closed.is_some() {
+            self.with_link(key, std::mem::take);
+            self.shard.release(key);
+        }
+    }
+
+    fn obey(&self, key: SessionKey, signals: Signals) {
+        if signals.pong_probe
+            && let Some(probe) = self.with_link(key, |link| link.probe.clone())
+        {
+            self.send_own(&probe, control_frame(Control::PongProbe, Version::V4));
+        }
+        if signals.upgraded {
+            let poller = self.with_link(key, |link| {
+                link.main = link.probe.take();
+                if let Some(main) = &link.main {
+                    main.promote();
+                }
+                link.poll.take()
+            });
+            if let Some(reply) = poller {
+                let noop = Control::Noop.as_text(Version::V4).into();
+                // A client that upgraded has no more use for its last poll, and may have dropped it.
+                let _ = reply.send(PollAnswer::Payload(noop, ContentType::TextPlain));
+            }
+        }
+        if (signals.close_probe || signals.closed.is_some())
+            && let Some(probe) = self.with_link(key, |link| link.probe.take())
+        {
+            probe.close(1000, "");
+        }
+    }
+
+    /// Answers the pending poll with what waits, or with a noop if it must be answered and nothing does.
+    fn answer_poll(&self, key: SessionKey, signals: Signals) {
+        let supports_binary = self.with_link(key, |link| !link.text_only);
+        let body = self.shard.with_outbox(key, |outbox, version| {
+            let mut writer = Writer::new(version, supports_binary);
+            while let Some(item) = outbox.pop() {
+                match item {
+                    Item::Packet(packet) => packet.write_polling(&mut writer),
+                    Item::Control(control) => writer.push_text(control.as_text(version).as_bytes()),
+                    Item::Open(text) => writer.push_text(text.as_bytes()),
+                }
+            }
+            let last_word = match signals.closed {
+                // The client said goodbye, and knows.
+                Some(CloseReason::TransportClose) => Some(Control::Noop),
+                Some(_) => Some(Control::Close),
+                None => signals.answer_poll.then_some(Control::Noop),
+            };
+            if let Some(control) = last_word.filter(|_| writer.is_empty()) {
+                writer.push_text(control.as_text(version).as_bytes());
+            }
+            (!writer.is_empty()).then(|| {
+                outbox.poll_pending = false;
+                writer.finish()
+            })
+        });
+        let Some((body, content_type)) = body.flatten() else {
+            return;
+        };
+        let poller = self.with_link(key, |link| link.poll.take());
+        self.count_out(body.len());
+        let lost = poller
+            .is_some_and(|reply| reply.send(PollAnswer::Payload(body, content_type)).is_err());
+        if lost && signals.closed.is_none() {
+            // The client went away with the poll, and what was in the answer with it.
+            self.shard.end(key, Side::Main, End::Error);
+        }
+    }
+
+    async fn timer(self: Rc<Self>) {
+        loop {
+            let mut sleep: std::pin::Pin<&mut Option<tokio::time::Sleep>> = std::pin::pin!(None);
+            poll_fn(|cx| {
+                let now = self.shard.clock_now();
+                match self.shard.next_deadline(cx.waker()) {
+                    None => Poll::Pending,
+                    Some(at) if at <= now => Poll::Ready(()),
+                    Some(at) => {
+                        let wait = Duration::from_millis(at.0 - now.0);
+                        sleep.set(Some(tokio::time::sleep(wait)));
+                        sleep
+                            .as_mut()
+                            .as_pin_mut()
+                            .map_or(Poll::Pending, |sleep| sleep.poll(cx))
+                    }
+                }
+            })
+            .await;
+            self.shard.advance();
+        }
+    }
+
+    /// Housekeeping for all loops, done by the first.
+    async fn housekeeping(self: Rc<Self>) {
+        const EVERY: Duration = Duration::from_secs(5);
+        if self.index != 0 {
+            return;
+        }
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.shared.hub.trim_logs();
+            self.shared.rate.sweep(self.shard.clock_now().0);
+        }
+    }
+
+    /// Works through what other threads sent to the shard.
+    async fn mailbox(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| {
+                if self.shard.register_mailbox(cx.waker()) {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
+            self.shard.drain_mailbox();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Closes the sessions of this loop, spread over the window, once the server drains.
+    async fn drain(self: Rc<Self>) {
+        self.shared.lifecycle.reached(LifePhase::Draining).await;
+        let now = || self.shard.clock_now().0;
+        let total = self.shard.sessions().len();
+        let schedule = DrainSchedule::new(total, self.shared.options.drain_window_ms, now());
+        loop {
+            let sessions = self.shard.sessions();
+            let due = schedule.due(sessions.len(), now());
+            for key in sessions.iter().take(due) {
+                self.shard.close(*key, CloseReason::ServerShuttingDown);
+            }
+            let left = sessions.len() - due;
+            let Some(next) = schedule.next_ms(left, now(), self.shared.hub.random()) else {
+                return;
+            };
+            tokio::time::sleep(Duration::from_millis(next.saturating_sub(now()))).await;
+        }
+    }
+}

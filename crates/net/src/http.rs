@@ -1,0 +1,98 @@
+//! Everything that isn't a WebSocket from the start: long polling, the page, the API, metrics; over HTTP/1.1 with
+//! keep-alive. The library reads requests and writes answers; what is not on the engine's path goes to the router.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tower::ServiceExt;
+
+use crate::drain::LifePhase;
+use crate::event_loop::EventLoop;
+use crate::forwarded::{Peer, resolve_client};
+use crate::rewind::Rewind;
+use crate::stream::{Guard, Stream};
+
+/// A connection as the HTTP library holds it.
+pub(crate) type HttpIo = TokioIo<Rewind<Stream>>;
+/// The connection's place in the counts, kept beside it: requests tell whose it is, and an upgrade takes it along.
+pub(crate) type SharedGuard = Rc<RefCell<Option<Guard>>>;
+
+/// Serves a connection whose first bytes were read already.
+pub(crate) async fn serve(lp: Rc<EventLoop>, mut stream: Stream, early: Bytes) {
+    let peer = Peer {
+        address: stream.peer,
+        secure: stream.is_tls(),
+    };
+    let guard: SharedGuard = Rc::new(RefCell::new(stream.guard.take()));
+    let options = &lp.shared.options;
+    let service = {
+        let lp = Rc::clone(&lp);
+        service_fn(move |request| answer(Rc::clone(&lp), Rc::clone(&guard), peer, request))
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // Between requests, too: the library starts this clock when it begins to wait for a head.
+        .header_read_timeout(Duration::from_millis(options.timeouts.keep_alive_idle_ms))
+        .max_buf_size(options.max_head_bytes.max(8192))
+        .serve_connection(TokioIo::new(Rewind::new(early, stream)), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let lifecycle = lp.shared.lifecycle.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = lifecycle.reached(LifePhase::Draining) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "an HTTP connection ended badly");
+    }
+}
+
+async fn answer(
+    lp: Rc<EventLoop>,
+    guard: SharedGuard,
+    peer: Peer,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let options = &lp.shared.options;
+    let client = resolve_client(
+        peer,
+        options.forwarded_by,
+        &options.trusted,
+        request.headers(),
+    );
+    if let Some(app) = lp.shared.app(request.uri().path()) {
+        return Ok(crate::polling::answer(&lp, app, client, &guard, request).await);
+    }
+    let Some(router) = lp.shared.router.clone() else {
+        return Ok(plain(StatusCode::NOT_FOUND, "Not found"));
+    };
+    let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let info = ConnectInfo(SocketAddr::new(address, client.port.unwrap_or(0)));
+    request.extensions_mut().insert(info);
+    router.oneshot(request.map(Body::new)).await
+}
+
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let content_type = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, content_type);
+    response
+}
