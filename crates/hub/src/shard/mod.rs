@@ -203,7 +203,8 @@ impl Shard {
 
     /// Ends the thread's tie to its shard. To be called when the loop ends: a thread may drive another one later.
     pub fn exit() {
-        CURRENT.with_borrow_mut(|current| *current = None);
+        // Taken out first: values that users kept with their sockets are dropped with it, and may look for the shard.
+        drop(CURRENT.with_borrow_mut(Option::take));
     }
 
     pub(crate) fn current(hub: &Hub) -> Option<Rc<Self>> {
