@@ -200,11 +200,14 @@ impl Shared {
     }
 }
 
-/// `/socket.io/` serves `/socket.io` and everything below.
+/// `/socket.io/` serves `/socket.io` and everything below, but for the client's own files (`/socket.io/socket.io.js`),
+/// which pages load from there: those are the router's.
 fn is_at(path: &str, base: &str) -> bool {
     let base = base.trim_end_matches('/');
-    path.strip_prefix(base)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let is_file = |rest: &str| rest.ends_with(".js") || rest.ends_with(".js.map");
+    path.strip_prefix(base).is_some_and(|rest| {
+        rest.is_empty() || (rest.starts_with('/') && !is_file(rest))
+    })
 }
 
 #[cfg(test)]
@@ -216,7 +219,7 @@ mod tests {
         for path in ["/socket.io", "/socket.io/", "/socket.io/x"] {
             assert!(is_at(path, "/socket.io/"), "{path}");
         }
-        for path in ["/", "/socket.iox", "/other/socket.io/"] {
+        for path in ["/", "/socket.iox", "/other/socket.io/", "/socket.io/socket.io.esm.min.js"] {
             assert!(!is_at(path, "/socket.io/"), "{path}");
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakh_wire::Millis;
-use lakh_wire::socketio::Parser;
 
 use super::{Shard, SocketKey, Timer, Waiting};
 use crate::ack::{AckError, Collector, Slot};
@@ -84,22 +83,17 @@ impl Shard {
     /// Answers a client's event.
     pub(crate) fn send_ack(&self, socket: &Socket, id: u64, answer: &Payload) {
         let mut state = self.state.borrow_mut();
-        let Some(slot) = state.socket(socket.0.key).map(|entry| entry.session) else {
+        let Some(key) = state.socket(socket.0.key).map(|entry| entry.session) else {
             return;
         };
-        let Some(session) = state.sessions.get(slot as usize) else {
-            return;
-        };
-        let key = super::SessionKey {
-            slot,
-            generation: session.generation,
-        };
-        let parser = session.decoder.parser().unwrap_or(Parser::Json);
+        let parser = state.parser(key);
         let packet = outgoing::ack(parser, &socket.0.namespace.name, answer, id);
         state.push(key, Item::Packet(packet));
         self.stats().packets_out.add(1);
-        let full = state.sessions[slot as usize].outbox.bytes()
-            > self.hub.settings().hub_limits.outbox_bytes;
+        let bound = self.hub.settings().hub_limits.outbox_bytes;
+        let full = state
+            .session(key)
+            .is_some_and(|entry| entry.outbox.bytes() > bound);
         drop(state);
         if full {
             self.drop_slow(key);

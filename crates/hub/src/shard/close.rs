@@ -50,9 +50,8 @@ impl Shard {
 
     fn session_key_of(&self, key: SocketKey) -> Option<SessionKey> {
         let mut state = self.state.borrow_mut();
-        let slot = state.socket(key)?.session;
-        let generation = state.sessions.get(slot as usize)?.generation;
-        Some(SessionKey { slot, generation })
+        let session = state.socket(key)?.session;
+        state.session(session).map(|_| session)
     }
 
     fn sockets_of(&self, key: SessionKey) -> Vec<SocketKey> {
@@ -77,8 +76,9 @@ impl Shard {
 
     /// Closes a session whose queue won't be read: what waits is dropped first.
     pub(super) fn close_now(&self, key: SessionKey, reason: CloseReason) {
-        if let Some(entry) = self.state.borrow_mut().session(key) {
-            entry.outbox.clear();
+        match self.state.borrow_mut().session(key) {
+            Some(entry) if !entry.over => entry.outbox.clear(),
+            _ => return,
         }
         self.close(key, reason);
     }
@@ -216,7 +216,7 @@ impl State {
         {
             found.remove();
         }
-        if let Some(session) = self.sessions.get_mut(session as usize) {
+        if let Some(session) = self.session(session) {
             session.sockets.retain(|slot| *slot != key.slot);
         }
         if let Some(space) = self.spaces.get_mut(&namespace) {

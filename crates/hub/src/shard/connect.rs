@@ -257,7 +257,7 @@ impl Shard {
         state.sockets.insert(SocketEntry {
             generation,
             socket: socket.clone(),
-            session: key.slot,
+            session: key,
             rooms: SmallVec::new(),
             place: u32::MAX,
             mark: 0,

@@ -110,8 +110,8 @@ impl Shard {
             });
         }
         self.heard(&reached, &outgoing.payload);
-        for slot in slow {
-            self.drop_slow_slot(slot);
+        for key in slow {
+            self.drop_slow(key);
         }
     }
 
@@ -135,9 +135,13 @@ impl Shard {
         let push = self.pusher(flags);
         let fits = {
             let mut state = self.state.borrow_mut();
-            let Some(slot) = state.socket(socket.0.key).map(|entry| entry.session) else {
+            let Some(key) = state.socket(socket.0.key).map(|entry| entry.session) else {
                 return;
             };
+            // A socket that is still being let in may have lost its connection meanwhile.
+            if state.session(key).is_none() {
+                return;
+            }
             let State {
                 sessions,
                 pool,
@@ -145,16 +149,16 @@ impl Shard {
                 flusher,
                 ..
             } = &mut *state;
-            let session = &mut sessions[slot as usize];
+            let session = &mut sessions[key.slot as usize];
             let parser = session.decoder.parser().unwrap_or(Parser::Json);
             let name = &socket.0.namespace.name;
             let packet = outgoing::event(parser, name, payload, ack, None, flags.compress);
             let fits = push.push(session, &packet, pool);
-            touch(sessions, dirty, flusher, slot);
-            if fits { None } else { Some(slot) }
+            touch(sessions, dirty, flusher, key.slot);
+            if fits { None } else { Some(key) }
         };
-        if let Some(slot) = fits {
-            self.drop_slow_slot(slot);
+        if let Some(key) = fits {
+            self.drop_slow(key);
         }
         if !socket.0.namespace.handlers.load().any_outgoing.is_empty() {
             self.heard(std::slice::from_ref(socket), payload);
@@ -165,23 +169,6 @@ impl Shard {
         if self.hub.settings().slow_reader == SlowReader::Disconnect {
             tracing::debug!("a connection reads too slowly and is closed");
             self.close_now(key, CloseReason::SlowReader);
-        }
-    }
-
-    fn drop_slow_slot(&self, slot: u32) {
-        let key = {
-            let state = self.state.borrow();
-            let entry = state
-                .sessions
-                .get(slot as usize)
-                .filter(|entry| !entry.over);
-            entry.map(|entry| SessionKey {
-                slot,
-                generation: entry.generation,
-            })
-        };
-        if let Some(key) = key {
-            self.drop_slow(key);
         }
     }
 }
@@ -218,7 +205,7 @@ impl State {
             if mark.is_some_and(|mark| std::mem::replace(&mut entry.mark, mark) == mark) {
                 return;
             }
-            let at = entry.session;
+            let at = entry.session.slot;
             let Some(session) = sessions.get_mut(at as usize) else {
                 return;
             };
@@ -248,7 +235,14 @@ impl State {
         if single && targets.except.is_empty() {
             return None;
         }
-        self.mark = self.mark.wrapping_add(1).max(1);
+        self.mark = self.mark.wrapping_add(1);
+        if self.mark == 0 {
+            // Once in four billion broadcasts: marks of the last round must not be taken for this one's.
+            self.sockets
+                .iter_mut()
+                .for_each(|(_, entry)| entry.mark = 0);
+            self.mark = 1;
+        }
         for room in &targets.except {
             if let Some(slot) = self.socket_by_room(namespace, room) {
                 self.sockets[slot as usize].mark = self.mark;

@@ -203,7 +203,7 @@ impl Shard {
         let waiting = entry.running as usize + entry.inbox.as_ref().map_or(0, |inbox| inbox.len());
         let session = entry.session;
         if waiting >= limit
-            && let Some(session) = state.sessions.get_mut(session as usize)
+            && let Some(session) = state.session(session)
         {
             session.paused = true;
         }
@@ -215,13 +215,13 @@ impl Shard {
             return;
         };
         let waiting = entry.running as usize + entry.inbox.as_ref().map_or(0, |inbox| inbox.len());
-        let slot = entry.session;
+        let key = entry.session;
         if waiting <= limit / 2
-            && let Some(session) = state.sessions.get_mut(slot as usize)
+            && let Some(session) = state.session(key)
             && std::mem::take(&mut session.paused)
         {
             session.outbox.signals.resume = true;
-            state.touch(slot);
+            state.touch(key.slot);
         }
     }
 

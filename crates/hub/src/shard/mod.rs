@@ -120,7 +120,7 @@ pub(crate) struct SessionEntry {
 pub(crate) struct SocketEntry {
     generation: u32,
     socket: Socket,
-    session: u32,
+    session: SessionKey,
     /// Room and place among its members, own room not counted.
     rooms: SmallVec<[(u32, u32); 2]>,
     /// Place among the members of the namespace.

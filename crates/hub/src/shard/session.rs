@@ -416,7 +416,8 @@ impl State {
     /// Queues something for the transport.
     pub(super) fn push(&mut self, key: SessionKey, item: Item) {
         let State { sessions, pool, .. } = self;
-        if let Some(entry) = sessions.get_mut(key.slot as usize) {
+        let entry = sessions.get_mut(key.slot as usize);
+        if let Some(entry) = entry.filter(|entry| entry.generation == key.generation) {
             entry.outbox.push(item, pool);
             self.touch(key.slot);
         }
