@@ -1,0 +1,31 @@
+/** Typed requests and events for the modules of a Lakh server. */
+export { LakhError, type ErrorCode } from "./errors.js";
+export { Lakh, type Auth, type LakhOptions } from "./lakh.js";
+export {
+  NamespaceClient,
+  type ConnectionState,
+  type Exchange,
+  type RequestOptions,
+} from "./namespace.js";
+export {
+  RoomsClient,
+  type EmitOptions,
+  type Origin,
+  type RoomEvents,
+  type RoomMember,
+  type RoomsRequests,
+} from "./rooms.js";
+export {
+  ChatClient,
+  messageKey,
+  type ChatEvents,
+  type ChatMember,
+  type ChatMessage,
+  type ChatRequests,
+  type ChatRoom,
+  type ChatRoomSummary,
+  type HistoryRange,
+  type PresenceUpdate,
+  type TypingUpdate,
+} from "./chat.js";
+export type { User } from "./types.js";

@@ -1,0 +1,6 @@
+/** What several modules share. */
+
+export interface User {
+  id: string;
+  name: string;
+}

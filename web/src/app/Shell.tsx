@@ -1,0 +1,50 @@
+import type { ReactNode } from "react";
+import { Link, useLocation } from "wouter";
+import { Logo } from "../ui/Logo.tsx";
+import { Tip } from "../ui/Tip.tsx";
+import { isWithin, modules } from "./modules.ts";
+import styles from "./Shell.module.css";
+import { UserMenu } from "./UserMenu.tsx";
+
+/** The frame of every page: modules at the side, or along the foot of a phone. */
+export function Shell({ children }: { children: ReactNode }) {
+  const [location] = useLocation();
+  return (
+    <div className={styles.shell}>
+      <a className={styles.skip} href="#main">
+        Skip to the page
+      </a>
+      <nav className={styles.nav} aria-label="Modules">
+        <Link href="/" className={styles.brand} aria-label="Lakh, overview">
+          <Logo />
+          <span className={styles.wordmark}>Lakh</span>
+        </Link>
+        <ul className={styles.list}>
+          {modules.map(({ path, name, icon: Icon }) => {
+            const here = isWithin(location, path);
+            return (
+              <li key={path}>
+                <Tip text={name} side="right">
+                  <Link
+                    href={path}
+                    className={styles.link}
+                    aria-current={here ? "page" : undefined}
+                  >
+                    <Icon size={20} aria-hidden />
+                    <span className={styles.name}>{name}</span>
+                  </Link>
+                </Tip>
+              </li>
+            );
+          })}
+        </ul>
+        <div className={styles.foot}>
+          <UserMenu />
+        </div>
+      </nav>
+      <main id="main" className={styles.main} tabIndex={-1}>
+        {children}
+      </main>
+    </div>
+  );
+}

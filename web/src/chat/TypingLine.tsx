@@ -1,0 +1,21 @@
+import { typingText, type Typing } from "./model/typing.ts";
+import styles from "./TypingLine.module.css";
+
+/** Keeps its place when nobody types, so that nothing moves. Not read out: it comes and goes. */
+export function TypingLine({ typing }: { typing: Typing }) {
+  const text = typingText(typing);
+  return (
+    <p className={styles.line}>
+      {text && (
+        <>
+          <span className={styles.dots} aria-hidden>
+            <span />
+            <span />
+            <span />
+          </span>
+          <span className={styles.text}>{text}</span>
+        </>
+      )}
+    </p>
+  );
+}

@@ -1,0 +1,34 @@
+/**
+ * The one chat session of the page. It outlives a look at another page of the console, so that
+ * messages keep arriving, and ends with the sign-in that it was made for.
+ */
+import type { Auth } from "lakh-client";
+import { localShelf } from "../app/storage.ts";
+import { Store } from "../app/store.ts";
+import { identity } from "../signin/identity.ts";
+import { ChatSession } from "./session.ts";
+
+interface Current {
+  auth: Auth;
+  session: ChatSession;
+}
+
+export const current = new Store<Current | null>(null);
+
+export function startSession(auth: Auth): void {
+  if (current.get()?.auth === auth) return;
+  endSession();
+  current.set({ auth, session: new ChatSession({ auth, shelf: localShelf }) });
+}
+
+function endSession(): void {
+  current.get()?.session.close();
+  current.set(null);
+}
+
+identity.subscribe(() => {
+  if (current.get() && current.get()?.auth !== identity.get()) endSession();
+});
+
+// The browser knows that the network is back before any timer does.
+window.addEventListener("online", () => current.get()?.session.reconnect());

@@ -1,0 +1,65 @@
+import type { Auth } from "lakh-client";
+import { useState, type SubmitEvent } from "react";
+import type { Mode } from "../api/client.ts";
+import { Button } from "../ui/Button.tsx";
+import { Field } from "../ui/Field.tsx";
+import styles from "./SignInForm.module.css";
+
+interface SignInFormProps {
+  mode: Mode;
+  /** Why the last try was refused. */
+  error?: string | null;
+  onSignIn: (auth: Auth) => void;
+}
+
+const MAX_NAME = 40;
+
+/** A name in development, a token in production. */
+export function SignInForm({ mode, error, onSignIn }: SignInFormProps) {
+  const [text, setText] = useState("");
+  const [missing, setMissing] = useState(false);
+  const byName = mode === "development";
+
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const value = text.trim();
+    setMissing(!value);
+    if (value) onSignIn(byName ? { name: value } : { token: value });
+  };
+
+  const need = byName ? "A name is needed." : "A token is needed.";
+  return (
+    <form className={styles.form} onSubmit={submit} noValidate>
+      {byName ? (
+        <Field
+          label="Your name"
+          value={text}
+          maxLength={MAX_NAME}
+          autoComplete="nickname"
+          placeholder="Ada"
+          error={missing ? need : error}
+          hint="Others see it beside what you write. It is kept in this browser."
+          onChange={(event) => setText(event.target.value)}
+        />
+      ) : (
+        <Field
+          label="Token"
+          type="password"
+          value={text}
+          autoComplete="off"
+          spellCheck={false}
+          error={missing ? need : error}
+          hint={
+            <>
+              Make one with <code>lakh token</code>. It is kept until this tab is closed.
+            </>
+          }
+          onChange={(event) => setText(event.target.value)}
+        />
+      )}
+      <Button type="submit" look="solid">
+        {byName ? "Start chatting" : "Sign in"}
+      </Button>
+    </form>
+  );
+}

@@ -1,0 +1,57 @@
+/**
+ * Who the person is. In development a name, kept for the next visit; in production a token,
+ * kept until the tab is closed and nowhere else.
+ */
+import type { Auth, User } from "lakh-client";
+import { localShelf, sessionShelf } from "../app/storage.ts";
+import { Store } from "../app/store.ts";
+
+const NAME_KEY = "lakh.name";
+const TOKEN_KEY = "lakh.token";
+
+export const identity = new Store<Auth | null>(remembered());
+
+export function signIn(auth: Auth): void {
+  if ("token" in auth) sessionShelf.write(TOKEN_KEY, auth.token);
+  else localShelf.write(NAME_KEY, auth.name);
+  identity.set(auth);
+}
+
+export function signOut(): void {
+  sessionShelf.write(TOKEN_KEY, null);
+  localShelf.write(NAME_KEY, null);
+  identity.set(null);
+}
+
+export function bearer(auth: Auth | null): string | null {
+  return auth && "token" in auth ? auth.token : null;
+}
+
+/**
+ * The person as the server will name them. For a token this reads its claims without checking
+ * them, which is the server's part; what the server then says of the person wins.
+ */
+export function personOf(auth: Auth): User {
+  if ("name" in auth) return { id: `dev:${auth.name.toLowerCase()}`, name: auth.name };
+  const claims = readClaims(auth.token);
+  const id = typeof claims.sub === "string" ? claims.sub : "";
+  return { id, name: typeof claims.name === "string" ? claims.name : id || "You" };
+}
+
+function readClaims(token: string): Record<string, unknown> {
+  try {
+    const body = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(body), (char) => char.charCodeAt(0));
+    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof claims === "object" && claims !== null ? { ...claims } : {};
+  } catch {
+    return {};
+  }
+}
+
+function remembered(): Auth | null {
+  const token = sessionShelf.read(TOKEN_KEY);
+  if (token) return { token };
+  const name = localShelf.read(NAME_KEY);
+  return name ? { name } : null;
+}

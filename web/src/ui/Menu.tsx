@@ -1,0 +1,76 @@
+import * as Dropdown from "@radix-ui/react-dropdown-menu";
+import { Check } from "lucide-react";
+import type { ReactElement, ReactNode } from "react";
+import styles from "./Menu.module.css";
+
+interface MenuProps {
+  trigger: ReactElement;
+  align?: "start" | "end";
+  side?: "top" | "bottom";
+  children: ReactNode;
+}
+
+/** A menu under a button. Not modal: a modal one would make style elements at run time. */
+export function Menu({ trigger, align = "end", side = "bottom", children }: MenuProps) {
+  return (
+    <Dropdown.Root modal={false}>
+      <Dropdown.Trigger asChild>{trigger}</Dropdown.Trigger>
+      <Dropdown.Portal>
+        <Dropdown.Content
+          className={styles.menu}
+          align={align}
+          side={side}
+          sideOffset={6}
+          collisionPadding={8}
+        >
+          {children}
+        </Dropdown.Content>
+      </Dropdown.Portal>
+    </Dropdown.Root>
+  );
+}
+
+interface MenuItemProps {
+  icon?: ReactNode;
+  onSelect: () => void;
+  children: ReactNode;
+}
+
+export function MenuItem({ icon, onSelect, children }: MenuItemProps) {
+  return (
+    <Dropdown.Item className={styles.item} onSelect={onSelect}>
+      {icon}
+      {children}
+    </Dropdown.Item>
+  );
+}
+
+interface MenuChoiceProps<T extends string> {
+  label: string;
+  value: T;
+  choices: readonly { value: T; label: string; icon?: ReactNode }[];
+  onChoose: (value: T) => void;
+}
+
+/** One of several, with a mark at the chosen one. */
+export function MenuChoice<T extends string>(props: MenuChoiceProps<T>) {
+  const { label, value, choices, onChoose } = props;
+  return (
+    <Dropdown.RadioGroup value={value} onValueChange={(next) => onChoose(next as T)}>
+      <Dropdown.Label className={styles.label}>{label}</Dropdown.Label>
+      {choices.map((choice) => (
+        <Dropdown.RadioItem key={choice.value} value={choice.value} className={styles.item}>
+          {choice.icon}
+          {choice.label}
+          <Dropdown.ItemIndicator className={styles.mark}>
+            <Check size={16} aria-hidden />
+          </Dropdown.ItemIndicator>
+        </Dropdown.RadioItem>
+      ))}
+    </Dropdown.RadioGroup>
+  );
+}
+
+export function MenuLine() {
+  return <Dropdown.Separator className={styles.line} />;
+}

@@ -1,0 +1,41 @@
+import * as Dialog from "@radix-ui/react-dialog";
+import type { ReactNode } from "react";
+import styles from "./Modal.module.css";
+
+interface ModalProps {
+  open: boolean;
+  /** Absent: the dialog can't be dismissed, only answered. */
+  onClose?: () => void;
+  title: string;
+  description?: ReactNode;
+  children: ReactNode;
+}
+
+/**
+ * A dialog. Its backdrop is an element of our own: Radix's locks the page's scrolling with a
+ * style element made at run time, which the content policy forbids, and the shell never scrolls.
+ */
+export function Modal({ open, onClose, title, description, children }: ModalProps) {
+  const keep = (event: Event) => {
+    if (!onClose) event.preventDefault();
+  };
+  return (
+    <Dialog.Root open={open} onOpenChange={(next) => next || onClose?.()}>
+      <Dialog.Portal>
+        <div className={styles.scrim} />
+        <Dialog.Content
+          className={styles.modal}
+          onEscapeKeyDown={keep}
+          onPointerDownOutside={keep}
+          {...(description ? {} : { "aria-describedby": undefined })}
+        >
+          <Dialog.Title className={styles.title}>{title}</Dialog.Title>
+          {description && (
+            <Dialog.Description className={styles.description}>{description}</Dialog.Description>
+          )}
+          {children}
+        </Dialog.Content>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}
