@@ -1,8 +1,8 @@
-//! An Engine.IO server without Socket.IO on top: messages in, messages out.
+//! Engine.IO sessions as users see them: those of a server without Socket.IO on top, and those below sockets.
 
 use std::sync::Arc;
 
-use lakh_wire::engine::Message;
+use lakh_wire::engine::{Message, Transport};
 use lakh_wire::{CloseReason, Encoded};
 
 use crate::handshake::Handshake;
@@ -84,6 +84,24 @@ impl EngineSocket {
     #[must_use]
     pub fn handshake(&self) -> &Handshake {
         &self.handshake
+    }
+
+    /// The transport that it uses now; a session that began with long polling is upgraded when the client wants it.
+    /// For its handlers: `None` on any other thread than its loop, and when the session is gone.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        let shard = self.hub.current_shard(self.shard)?;
+        Some(shard.kind(self.key)?.1)
+    }
+
+    /// Sends text.
+    pub fn send_text(&self, text: &str) {
+        self.send(&Message::Text(text));
+    }
+
+    /// Sends bytes.
+    pub fn send_binary(&self, data: &[u8]) {
+        self.send(&Message::Binary(data.into()));
     }
 
     /// Sends a message. What is sent to a session that has closed is dropped.

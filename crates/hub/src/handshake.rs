@@ -30,9 +30,16 @@ impl Handshake {
     /// The first value of a query parameter, percent-decoded.
     #[must_use]
     pub fn query_param(&self, name: &str) -> Option<String> {
-        self.query.split('&').find_map(|pair| {
+        self.query_params()
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// All query parameters in their order, percent-decoded; the engine's own (`EIO`, `transport`, …) among them.
+    pub fn query_params(&self) -> impl Iterator<Item = (String, String)> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        pairs.map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key) == name).then(|| decode(value))
+            (decode(key), decode(value))
         })
     }
 }
@@ -77,6 +84,8 @@ mod tests {
         assert_eq!(handshake.query_param("empty").as_deref(), Some(""));
         assert_eq!(handshake.query_param("broken").as_deref(), Some("%zz"));
         assert_eq!(handshake.query_param("absent"), None);
+        let names: Vec<String> = handshake.query_params().map(|(name, _)| name).collect();
+        assert_eq!(names, ["EIO", "name", "empty", "broken"]);
         assert_eq!(handshake.header("User-Agent"), Some("x"));
     }
 }

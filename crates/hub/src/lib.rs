@@ -41,7 +41,7 @@ pub use hub::Hub;
 pub use ids::{Id, MAX_SHARDS, NodeTag};
 pub use lakh_broker::{LogLimits, LogStats, Room};
 pub use lakh_store as store;
-pub use lakh_wire::engine::{Message, SessionConfig};
+pub use lakh_wire::engine::{Message, SessionConfig, Transport};
 pub use lakh_wire::socketio::Parser;
 pub use lakh_wire::{Bytes, CloseReason, Limits, Millis};
 pub use mailbox::Full;

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::ack::{AckError, AckFuture, Slot};
 use crate::args;
+use crate::engine_io::EngineSocket;
 use crate::handler::{Handler, IntoHandler};
 use crate::handshake::Handshake;
 use crate::hub::Hub;
@@ -96,6 +97,13 @@ impl Socket {
     #[must_use]
     pub fn handshake(&self) -> &Handshake {
         &self.0.handshake
+    }
+
+    /// The connection below this socket: its transport, the session's id, and a way to cut it off as if the network
+    /// had (the client comes back). For its handlers: `None` on any other thread than its loop, and when it's over.
+    #[must_use]
+    pub fn conn(&self) -> Option<EngineSocket> {
+        self.0.hub.current_shard(self.0.shard)?.conn_of(self.0.key)
     }
 
     /// The `auth` that the client gave at CONNECT.

@@ -118,7 +118,6 @@ impl Shared {
         query: &Query,
         client: Client,
         guard: Option<&mut Guard>,
-        parts: Option<&Parts>,
     ) -> Result<Version, Reject> {
         if self.lifecycle.phase() != LifePhase::Serving {
             return Err(Reject::Draining);
@@ -136,19 +135,37 @@ impl Shared {
             Some(Version::V3) if self.options.allow_eio3 => Version::V3,
             _ => return Err(HandshakeError::UnsupportedVersion.into()),
         };
-        if let (Some(allow), Some(parts)) = (&self.options.hooks.allow_request, parts)
-            && let Err(reason) = allow(parts)
-        {
-            tracing::debug!(reason, "a handshake was refused by the server's own rule");
-            return Err(HandshakeError::Forbidden.into());
-        }
         Ok(version)
+    }
+
+    /// What the server's own rule says of a new session that was admitted. It may take its time: the server may have
+    /// begun to drain meanwhile.
+    pub(crate) async fn allowed(&self, parts: Option<&Parts>) -> Result<(), Reject> {
+        let (Some(allow), Some(parts)) = (&self.options.hooks.allow_request, parts) else {
+            return Ok(());
+        };
+        let allowed = allow(parts).await;
+        if self.lifecycle.phase() != LifePhase::Serving {
+            return Err(Reject::Draining);
+        }
+        Ok(allowed.map_err(forbidden)?)
+    }
+
+    /// What the server's own rule says of any request.
+    pub(crate) fn may_pass(&self, parts: Option<&Parts>) -> Result<(), Reject> {
+        match (&self.options.hooks.use_request, parts) {
+            (Some(hook), Some(parts)) => Ok(hook(parts).map_err(forbidden)?),
+            _ => Ok(()),
+        }
     }
 
     /// Whether hooks want to see requests; only then is one made for them from a native handshake.
     pub(crate) fn has_hooks(&self) -> bool {
         let hooks = &self.options.hooks;
-        hooks.allow_request.is_some() || hooks.headers.is_some() || hooks.initial_headers.is_some()
+        hooks.use_request.is_some()
+            || hooks.allow_request.is_some()
+            || hooks.headers.is_some()
+            || hooks.initial_headers.is_some()
     }
 
     /// The headers of an answer on the engine's path. `opened` is the session that it opens.
@@ -198,6 +215,11 @@ impl Shared {
             headers: kept.collect(),
         }
     }
+}
+
+fn forbidden(reason: String) -> HandshakeError {
+    tracing::debug!(reason, "a request was refused by the server's own rule");
+    HandshakeError::Forbidden
 }
 
 /// `/socket.io/` serves `/socket.io` and everything below, but for the client's own files (`/socket.io/socket.io.js`),

@@ -100,8 +100,8 @@ async fn read_first_request(lp: Rc<EventLoop>, mut stream: Stream) -> io::Result
         Step::Refuse(answer) => refuse(&mut stream, &answer).await,
         Step::Open(opening) => {
             let early = buffer.split_off(opening.head_len);
-            open(&lp, stream, *opening, early);
-            Ok(())
+            drop(buffer);
+            open(&lp, stream, *opening, early).await
         }
         Step::Probe(probing) => {
             let early = buffer.split_off(probing.head_len);
@@ -229,6 +229,7 @@ fn upgrade(
         .and_then(|origin| HeaderValue::from_str(origin).ok());
     let parts = shared.has_hooks().then(|| parts_of(head)).flatten();
     let reject = |reject: Reject| refusal(lp, reject, parts.as_ref(), origin.as_ref());
+    shared.may_pass(parts.as_ref()).map_err(reject)?;
     let (query, transport) = shared.query(text).map_err(|error| reject(error.into()))?;
     if transport != Transport::WebSocket {
         return Err(reject(HandshakeError::BadRequest.into()));
@@ -332,23 +333,24 @@ pub(crate) async fn refuse(stream: &mut Stream, answer: &[u8]) -> io::Result<()>
 }
 
 /// Opens a session on this loop.
-fn open(lp: &Rc<EventLoop>, mut stream: Stream, opening: Opening, early: Vec<u8>) {
+async fn open(
+    lp: &Rc<EventLoop>,
+    mut stream: Stream,
+    opening: Opening,
+    early: Vec<u8>,
+) -> io::Result<()> {
     let shared = &lp.shared;
-    let admitted = shared.admit(
-        &opening.query,
-        opening.client,
-        stream.guard.as_mut(),
-        opening.parts.as_ref(),
-    );
+    let mut admitted = shared.admit(&opening.query, opening.client, stream.guard.as_mut());
+    if admitted.is_ok()
+        && let Err(reject) = shared.allowed(opening.parts.as_ref()).await
+    {
+        admitted = Err(reject);
+    }
     let version = match admitted {
         Ok(version) => version,
         Err(reject) => {
             let answer = refusal(lp, reject, opening.parts.as_ref(), opening.origin.as_ref());
-            tokio::task::spawn_local(async move {
-                // The client sees the refusal, or has gone.
-                let _ = refuse(&mut stream, &answer).await;
-            });
-            return;
+            return refuse(&mut stream, &answer).await;
         }
     };
     let opened = lp.shard.open(
@@ -373,6 +375,7 @@ fn open(lp: &Rc<EventLoop>, mut stream: Stream, opening: Opening, early: Vec<u8>
     let deflate = opening.deflate.is_some();
     let conn = WsConn::new(stream, opened.key, Side::Main, deflate, preamble.into());
     lp.serve_main(opened.key, conn, early);
+    Ok(())
 }
 
 /// Gives the connection to the loop that owns the session.

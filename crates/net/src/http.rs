@@ -51,6 +51,8 @@ pub(crate) async fn serve(lp: Rc<EventLoop>, mut stream: Stream, early: Bytes) {
     let mut connection = pin!(connection);
     let lifecycle = lp.shared.lifecycle.clone();
     let ended = tokio::select! {
+        // The connection goes first: its first request is there, and is answered while the server drains, too.
+        biased;
         ended = connection.as_mut() => ended,
         () = lifecycle.reached(LifePhase::Draining) => {
             connection.as_mut().graceful_shutdown();

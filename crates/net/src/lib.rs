@@ -16,10 +16,12 @@ mod shared;
 mod stream;
 mod ws;
 
+pub use ::http::request::Parts;
+pub use ::http::{HeaderMap, HeaderValue, Method};
 pub use axum::Router;
 pub use clock::SystemClock;
 
-pub use options::{AllowRequest, HeadersHook, Hooks, Options};
+pub use options::{AllowRequest, Decision, HeadersHook, Hooks, Options, UseRequest};
 pub use server::{NetStats, Observer, Running, Server, StartError};
 pub use shared::REFUSALS;
 

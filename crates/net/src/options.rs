@@ -1,6 +1,8 @@
 //! What a server is built with, the hub aside.
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -16,14 +18,34 @@ use crate::slow::{BodyRate, PhaseTimeouts};
 use crate::tls::TlsReloader;
 use crate::trust::TrustedProxies;
 
-/// Decides about a handshake before there is a session. The message is for the log; the client sees code 4.
-pub type AllowRequest = Arc<dyn Fn(&Parts) -> Result<(), String> + Send + Sync>;
+/// Looks at a request before anything is done with it. The message is for the log; the client sees code 4.
+pub type UseRequest = Arc<dyn Fn(&Parts) -> Result<(), String> + Send + Sync>;
+/// Decides about a handshake before there is a session, and may take its time. The message is for the log; the client
+/// sees code 4.
+pub type AllowRequest = Arc<dyn for<'a> Fn(&'a Parts) -> Decision<'a> + Send + Sync>;
+/// A decision that is on its way. It never leaves its loop, so it need not be `Send`.
+pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
 /// Adds headers to an answer.
 pub type HeadersHook = Arc<dyn Fn(&Parts, &mut HeaderMap) + Send + Sync>;
 
 /// What happens around requests to the engine's path. Hooks run on the loop and must not block.
+///
+/// ```
+/// use lakh_net::Hooks;
+///
+/// let hooks = Hooks::default()
+///     .allow_request(async |request| match request.headers.contains_key("x-key") {
+///         true => Ok(()),
+///         false => Err("no key".to_owned()),
+///     })
+///     .initial_headers(|_, headers| {
+///         headers.append("x-served-by", http::HeaderValue::from_static("lakh"));
+///     });
+/// ```
 #[derive(Clone, Default)]
 pub struct Hooks {
+    /// Called for every request, long polls and upgrades among them.
+    pub use_request: Option<UseRequest>,
     /// Called for each handshake.
     pub allow_request: Option<AllowRequest>,
     /// Called for the answer to a session's first request.
@@ -32,9 +54,56 @@ pub struct Hooks {
     pub headers: Option<HeadersHook>,
 }
 
+impl Hooks {
+    /// Looks at every request before anything is done with it, and may refuse it: `engine.use` in Node.
+    #[must_use]
+    pub fn use_request(
+        mut self,
+        hook: impl Fn(&Parts) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.use_request = Some(Arc::new(hook));
+        self
+    }
+
+    /// Decides about each handshake: `allowRequest` in Node.
+    #[must_use]
+    pub fn allow_request(
+        mut self,
+        hook: impl AsyncFn(&Parts) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let hook = Arc::new(hook);
+        self.allow_request = Some(Arc::new(move |parts| {
+            let hook = Arc::clone(&hook);
+            Box::pin(async move { hook(parts).await })
+        }));
+        self
+    }
+
+    /// Adds headers to the answer that opens a session.
+    #[must_use]
+    pub fn initial_headers(
+        mut self,
+        hook: impl Fn(&Parts, &mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.initial_headers = Some(Arc::new(hook));
+        self
+    }
+
+    /// Adds headers to every answer.
+    #[must_use]
+    pub fn headers(
+        mut self,
+        hook: impl Fn(&Parts, &mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        self.headers = Some(Arc::new(hook));
+        self
+    }
+}
+
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks")
+            .field("use_request", &self.use_request.is_some())
             .field("allow_request", &self.allow_request.is_some())
             .field("initial_headers", &self.initial_headers.is_some())
             .field("headers", &self.headers.is_some())
@@ -91,6 +160,18 @@ pub struct Options {
     pub drain_window_ms: u64,
     /// Hooks.
     pub hooks: Hooks,
+}
+
+impl Options {
+    /// The defaults, listening on this address: `Options::listening_on(([127, 0, 0, 1], 8080))`. Port 0 takes a free
+    /// one, `[::]` takes IPv4 too.
+    #[must_use]
+    pub fn listening_on(address: impl Into<SocketAddr>) -> Self {
+        Self {
+            listen: ListenAddress::Tcp(address.into()),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Options {

@@ -80,6 +80,9 @@ pub(crate) async fn answer(
         .contains_key(header::UPGRADE)
         .then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
+    if let Err(rejected) = lp.shared.may_pass(Some(&parts)) {
+        return reject(lp, rejected, &parts);
+    }
     let (query, transport) = match lp.shared.query(parts.uri.query().unwrap_or_default()) {
         Ok(query) => query,
         Err(error) => return reject(lp, error.into(), &parts),
@@ -145,8 +148,9 @@ impl EngineRequest<'_> {
         let shared = &self.lp.shared;
         let version = {
             let mut guard = self.guard.borrow_mut();
-            shared.admit(&self.query, self.client, guard.as_mut(), Some(&self.parts))?
+            shared.admit(&self.query, self.client, guard.as_mut())?
         };
+        shared.allowed(Some(&self.parts)).await?;
         let text = self.parts.uri.query().unwrap_or_default();
         let handshake = shared.handshake(self.client, text, &self.parts.headers);
         let opened = self
@@ -402,8 +406,9 @@ impl EngineRequest<'_> {
             let mut guard = self.guard.borrow_mut();
             self.lp
                 .shared
-                .admit(&self.query, self.client, guard.as_mut(), Some(&self.parts))?
+                .admit(&self.query, self.client, guard.as_mut())?
         };
+        self.lp.shared.allowed(Some(&self.parts)).await?;
         let text = self.parts.uri.query().unwrap_or_default();
         let handshake = self
             .lp

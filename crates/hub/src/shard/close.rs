@@ -1,5 +1,6 @@
 //! The end of sockets and sessions.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use lakh_wire::CloseReason;
@@ -48,7 +49,7 @@ impl Shard {
         self.close_socket(key, CloseReason::ServerNamespaceDisconnect);
     }
 
-    fn session_key_of(&self, key: SocketKey) -> Option<SessionKey> {
+    pub(super) fn session_key_of(&self, key: SocketKey) -> Option<SessionKey> {
         let mut state = self.state.borrow_mut();
         let session = state.socket(key)?.session;
         state.session(session).map(|_| session)
@@ -85,16 +86,19 @@ impl Shard {
 
     /// The engine has closed a session.
     pub(super) fn session_closed(&self, key: SessionKey, reason: CloseReason) {
-        let engine_io = {
+        let (engine_io, handshake, transport) = {
             let mut state = self.state.borrow_mut();
             state.forget_session(key);
             let Some(entry) = state.session(key) else {
                 return;
             };
-            if entry.engine.transport() == Transport::WebSocket {
+            let transport = entry.engine.transport();
+            if transport == Transport::WebSocket {
                 self.stats().websocket.sub(1);
             }
-            (entry.app == super::App::EngineIo).then(|| self.engine_socket(key, entry))
+            let engine_io =
+                (entry.app == super::App::EngineIo).then(|| self.engine_socket(key, entry));
+            (engine_io, Arc::clone(&entry.handshake), transport)
         };
         self.stats().sessions.sub(1);
         self.stats().session_closed(reason);
@@ -106,7 +110,15 @@ impl Shard {
         {
             handler(&socket, reason);
         }
-        tracing::debug!(reason = reason.as_str(), "a session ended");
+        // Never with the session's id, which is a secret.
+        tracing::info!(
+            target: "lakh::session",
+            reason = reason.as_str(),
+            address = %handshake.address,
+            transport = transport.as_str(),
+            duration_ms = self.hub.wall_ms().saturating_sub(handshake.time_ms),
+            "session ended"
+        );
     }
 
     /// A socket leaves its namespace: hooks, rooms, session record, acknowledgements, in this order.

@@ -11,7 +11,7 @@ use lakh_wire::{CloseReason, Encoded, Millis, socketio};
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use super::{NEVER, SessionEntry, SessionKey, Shard, State, Timer, hash};
+use super::{NEVER, SessionEntry, SessionKey, Shard, SocketKey, State, Timer, hash};
 use crate::handshake::Handshake;
 use crate::ids::Id;
 use crate::outbox::{Item, Outbox};
@@ -128,6 +128,11 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The connection below a socket.
+    pub(crate) fn conn_of(&self, key: SocketKey) -> Option<crate::engine_io::EngineSocket> {
+        self.engine_socket_of(self.session_key_of(key)?)
     }
 
     fn engine_socket_of(&self, key: SessionKey) -> Option<crate::engine_io::EngineSocket> {

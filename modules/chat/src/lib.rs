@@ -1,0 +1,134 @@
+//! Chat: namespace `/chat`. Rooms with numbered, stored messages, typing and presence.
+//!
+//! What each request takes and gives is written in docs/chat.md. What always holds:
+//!
+//! * A message is acknowledged after the store has committed it, and not before.
+//! * The messages of a room carry numbers without holes, and every member hears them in that order.
+//! * A message sent twice with the same key by the same person is one message.
+//! * A person comes into a room with the first of their sockets and goes with the last.
+//!
+//! The rooms of this module are joined and left through its requests; `sockets_join` from outside is not noticed.
+
+mod messages;
+mod names;
+mod pacing;
+mod people;
+mod presence;
+mod rooms;
+mod sequencer;
+mod shapes;
+mod stored;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakh_hub::store::Store;
+use lakh_hub::{Failure, Hub, LogLimits, Person, Socket};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::table::Table;
+
+/// How the module is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Longest text of a message, in characters.
+    pub max_text_chars: usize,
+    /// Messages in a page of history when the client names no number.
+    pub history_limit: usize,
+    /// Messages in a page of history at most; a client that asks for more gets this many.
+    pub history_max_limit: usize,
+    /// Milliseconds after which "is typing" ends by itself.
+    pub typing_ms: u64,
+    /// Messages a second that one person may send, from all sockets together. Three seconds' worth may come at once.
+    pub messages_per_second: u32,
+    /// Rooms that one person may make at once. One a second comes back.
+    pub new_rooms_at_once: u32,
+    /// Milliseconds that somebody whose connection broke off is still shown as online.
+    pub presence_grace_ms: u64,
+    /// How much is kept for clients that come back; `None` keeps nothing.
+    pub recovery: Option<LogLimits>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_text_chars: 8_000,
+            history_limit: 50,
+            history_max_limit: 200,
+            typing_ms: 6_000,
+            messages_per_second: 10,
+            new_rooms_at_once: 200,
+            presence_grace_ms: 5_000,
+            recovery: Some(LogLimits::default()),
+        }
+    }
+}
+
+/// The module at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Chat(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    store: Store,
+    /// Short steps only; never held while waiting, and never while the hub delivers.
+    table: Mutex<Table>,
+    /// Something is due earlier than the sweeper thinks.
+    earlier: Notify,
+}
+
+impl Chat {
+    /// Rooms of this node that have people in them now.
+    #[must_use]
+    pub fn live_rooms(&self) -> usize {
+        self.0.table.lock().rooms()
+    }
+
+    fn typing_lasts(&self) -> Duration {
+        Duration::from_millis(self.0.config.typing_ms)
+    }
+
+    fn grace(&self) -> Duration {
+        Duration::from_millis(self.0.config.presence_grace_ms)
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat")
+            .field("live_rooms", &self.live_rooms())
+            .finish()
+    }
+}
+
+/// Puts the module on namespace `/chat`. To be called before the loops start.
+///
+/// Whoever checks sign-ins puts a [`Person`] on each socket at CONNECT; a socket without one is answered `forbidden`.
+pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
+    let namespace = hub.of("/chat");
+    if let Some(limits) = config.recovery {
+        namespace.recoverable(limits);
+    }
+    let chat = Chat(Arc::new(Inner {
+        config,
+        store,
+        table: Mutex::default(),
+        earlier: Notify::new(),
+    }));
+    rooms::install(&namespace, &chat);
+    messages::install(&namespace, &chat);
+    presence::install(&namespace, &chat);
+    chat
+}
+
+fn person(socket: &Socket) -> Result<Arc<Person>, Failure> {
+    socket
+        .get::<Person>()
+        .ok_or_else(|| Failure::new("forbidden", "chat needs a sign-in"))
+}
+
+fn not_member() -> Failure {
+    Failure::new("not_member", "join the room first")
+}

@@ -1,0 +1,264 @@
+//! `room:emit`: an event of the client's own, relayed to the members of a room.
+//!
+//! The data is never looked at: the text of the outgoing event is put together around it, and its binary values go
+//! along as they came.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use lakh_hub::{
+    Ack, ArgsError, Bytes, EventRef, Failure, FromEvent, Namespace, Pace, Payload, Person, Room,
+    Socket, answer,
+};
+use parking_lot::Mutex;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::rules::{self, Act};
+use crate::{Inner, Rooms, names};
+
+/// Bytes for the second argument besides the names in it, so that the text is seldom moved.
+const ROOM_FOR_META: usize = 256;
+
+pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
+    let rooms = rooms.clone();
+    namespace.on(
+        "room:emit",
+        async move |socket: Socket, emit: Emit, ack: Ack| {
+            ack.send_raw(answer(
+                emit.0.and_then(|event| relay(&rooms.0, &socket, event)),
+            ));
+        },
+    );
+}
+
+/// What the client asks for.
+#[derive(DeriveDeserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    room: Cow<'a, str>,
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    echo: Option<bool>,
+}
+
+/// The argument list: the event's name, the request, and whatever a client puts behind it.
+struct Args<'a>(Option<Request<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Args<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Option<Request<'de>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an argument list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                list.next_element::<IgnoredAny>()?;
+                let request = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(request)
+            }
+        }
+        Ok(Self(deserializer.deserialize_seq(List)?))
+    }
+}
+
+/// An event that may be relayed, once it's known that its sender may.
+#[derive(Debug)]
+struct Relayed {
+    room: Room,
+    name: Box<str>,
+    /// The argument list up to the second argument.
+    text: String,
+    attachments: Vec<Bytes>,
+    data_bytes: usize,
+    echo: bool,
+}
+
+/// A request as it was read from the socket's buffer, with what is wrong with it.
+#[derive(Debug)]
+struct Emit(Result<Relayed, Failure>);
+
+impl FromEvent for Emit {
+    fn from_event(_: &Socket, event: &EventRef<'_>) -> Result<Self, ArgsError> {
+        Ok(Self(read(event.text(), event.attachments())))
+    }
+}
+
+fn read(text: &str, attachments: &[Bytes]) -> Result<Relayed, Failure> {
+    let args: Args<'_> =
+        serde_json::from_str(text).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let Some(request) = args.0 else {
+        return Err(Failure::bad_request("room:emit takes {room, event, data}"));
+    };
+    let room = names::room(&request.room)?;
+    names::event(&request.event)?;
+    let data = request.data.map_or("null", RawValue::get);
+    let name = json(&*request.event)?;
+    let mut text =
+        String::with_capacity(name.len() + data.len() + request.room.len() + ROOM_FOR_META);
+    for part in ["[", &name, ",", data, ","] {
+        text.push_str(part);
+    }
+    Ok(Relayed {
+        room,
+        name: request.room.into(),
+        text,
+        data_bytes: data.len() + attachments.iter().map(Bytes::len).sum::<usize>(),
+        attachments: attachments.to_vec(),
+        echo: request.echo.unwrap_or(true),
+    })
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
+    // Strings and numbers only: this can't fail.
+    serde_json::to_string(value).map_err(|error| Failure::new("internal", error.to_string()))
+}
+
+/// The second argument, without its number.
+#[derive(Serialize)]
+struct Meta<'a> {
+    room: &'a str,
+    from: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a Person>,
+    time: u64,
+}
+
+/// What the sender is told.
+#[derive(Debug, Serialize)]
+struct Sent {
+    seq: u64,
+    time: u64,
+}
+
+fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure> {
+    let time = socket.now_ms();
+    pace(rooms, socket, time)?;
+    let person = socket.get::<Person>();
+    if !socket.is_in(&event.room) {
+        return Err(Failure::new(
+            "not_member",
+            "join the room before you emit in it",
+        ));
+    }
+    rules::check(
+        &rooms.config.rules,
+        Act::Emit,
+        &event.name,
+        person.as_deref(),
+    )?;
+    let most = rooms.config.max_data_bytes;
+    if event.data_bytes > most {
+        let got = event.data_bytes;
+        return Err(Failure::new(
+            "too_large",
+            format!("the data has {got} bytes; {most} are allowed"),
+        ));
+    }
+    let meta = json(&Meta {
+        room: &event.name,
+        from: socket.id(),
+        user: person.as_deref(),
+        time,
+    })?;
+    let mut text = event.text;
+    // The object stays open for the number.
+    text.push_str(meta.strip_suffix('}').unwrap_or(&meta));
+    text.push_str(",\"seq\":");
+    let to = if event.echo {
+        socket.namespace().to(Room::clone(&event.room))
+    } else {
+        socket.to(Room::clone(&event.room))
+    };
+    let mut seq = 0;
+    to.emit_ordered(|| {
+        let (number, turn) = rooms.numbers.next(&event.room, time);
+        seq = number;
+        text.push_str(&number.to_string());
+        text.push_str("}]");
+        Some((Payload::from_raw(text, event.attachments), turn))
+    })
+    .map_err(|error| Failure::new("unavailable", error.to_string()))?;
+    Ok(Sent { seq, time })
+}
+
+/// What a socket may still emit.
+#[derive(Default)]
+struct Allowance(Mutex<Pace>);
+
+fn pace(rooms: &Inner, socket: &Socket, now_ms: u64) -> Result<(), Failure> {
+    let allowance = socket.get::<Allowance>().unwrap_or_else(|| {
+        socket.insert(Allowance::default());
+        socket.get().unwrap_or_default()
+    });
+    let most = rooms.config.events_per_second;
+    let taken = allowance.0.lock().take(now_ms, most, most);
+    taken.map_err(|wait_ms| {
+        Failure::new(
+            "rate_limited",
+            format!("{most} events a second are allowed; wait {wait_ms} ms"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_of(request: &str) -> String {
+        read(&format!(r#"["room:emit",{request}]"#), &[])
+            .map_or_else(|failure| failure.message, |event| event.text)
+    }
+
+    #[test]
+    fn data_is_relayed_as_the_text_that_came() {
+        let data = r#"{"b":1, "a" : [1.0,1e2,"\u00e9🦀"],"b":2}"#;
+        assert_eq!(
+            text_of(&format!(r#"{{"data":{data},"room":"r","event":"e\"1"}}"#)),
+            format!(r#"["e\"1",{data},"#)
+        );
+        assert_eq!(text_of(r#"{"room":"r","event":"e"}"#), r#"["e",null,"#);
+        assert_eq!(
+            text_of(r#"{"room":"r","event":"e","data":null,"other":[1]}"#),
+            r#"["e",null,"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_request_is_a_bad_request() {
+        for list in [
+            r#"["room:emit"]"#,
+            r#"["room:emit",null]"#,
+            r#"["room:emit","r"]"#,
+            r#"["room:emit",{}]"#,
+            r#"["room:emit",{"room":"r","data":1}]"#,
+            r#"["room:emit",{"room":7,"event":"e"}]"#,
+            r#"["room:emit",{"room":"","event":"e"}]"#,
+            r#"["room:emit",{"room":"r","event":"disconnect"}]"#,
+            r#"["room:emit",{"room":"r","event":"e","echo":1}]"#,
+            r#"["room:emit",{"room":"r","room":"s","event":"e"}]"#,
+        ] {
+            assert_eq!(
+                read(list, &[]).map(|_| ()).map_err(|failure| failure.code),
+                Err("bad_request"),
+                "{list}"
+            );
+        }
+        assert!(read(r#"["room:emit",{"room":"r","event":"e"},"surplus"]"#, &[]).is_ok());
+    }
+
+    #[test]
+    fn binary_values_count_as_data() {
+        let list = r#"["room:emit",{"room":"r","event":"e","data":{"_placeholder":true,"num":0}}]"#;
+        let bytes = read(list, &[Bytes::from_static(&[0; 100])]).map(|event| event.data_bytes);
+        assert_eq!(bytes, Ok(r#"{"_placeholder":true,"num":0}"#.len() + 100));
+    }
+}

@@ -1,0 +1,102 @@
+//! Rooms without code: namespace `/`.
+//!
+//! For teams that write no Rust: clients join rooms (posts, boards, live threads) and speak their own events in them;
+//! the server needs no handler for any of these. What each request takes and gives is written in docs/rooms.md.
+//!
+//! What always holds: the events of a room carry numbers without holes, every member sees them in that order, and the
+//! answer to `room:emit` says that the room's log has the event. The server looks at no event's data: it's relayed as
+//! the bytes that came.
+
+mod emit;
+mod names;
+mod numbers;
+mod requests;
+mod rules;
+
+use std::sync::Arc;
+
+use lakh_hub::{Hub, LogLimits, RoomEvent};
+
+pub use rules::{Rule, Who};
+
+use numbers::Numbers;
+
+/// Milliseconds for which an empty room's numbers are kept where there is no recovery.
+const KEEP_MS: u64 = 120_000;
+/// Milliseconds added to the recovery window: a session that comes back in its last moment finds its rooms' numbers.
+const SLACK_MS: u64 = 10_000;
+
+/// How the module is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may do what where. The first rule whose pattern fits counts; where none fits, everybody may join and emit.
+    pub rules: Vec<Rule>,
+    /// Longest `data` of an event in bytes: its JSON text and its binary values together.
+    pub max_data_bytes: usize,
+    /// Events a second that one socket may emit. As many may come at once.
+    pub events_per_second: u32,
+    /// Rooms of this node at most, those counted that have emptied lately. A socket that would make one more is
+    /// answered `unavailable`.
+    pub max_rooms: usize,
+    /// How much is kept for clients that come back; `None` keeps nothing.
+    pub recovery: Option<LogLimits>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            max_data_bytes: 65_536,
+            events_per_second: 100,
+            max_rooms: 250_000,
+            recovery: Some(LogLimits::default()),
+        }
+    }
+}
+
+/// The module at work. Cheap to clone.
+#[derive(Clone)]
+pub struct Rooms(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    numbers: Numbers,
+}
+
+impl Rooms {
+    /// Rooms whose numbers are kept: those with members, and those that have emptied lately.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.0.numbers.kept()
+    }
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rooms").field("kept", &self.kept()).finish()
+    }
+}
+
+/// Puts the module on namespace `/`. To be called before the loops start.
+pub fn install(hub: &Hub, config: Config) -> Rooms {
+    let namespace = hub.of("/");
+    let keep_ms = match config.recovery {
+        Some(limits) => {
+            namespace.recoverable(limits);
+            limits.max_age_ms.saturating_add(SLACK_MS)
+        }
+        None => KEEP_MS,
+    };
+    let numbers = Numbers::new(config.max_rooms, keep_ms);
+    let rooms = Rooms(Arc::new(Inner { config, numbers }));
+    let counting = rooms.clone();
+    namespace.on_room_event(move |event| match event {
+        // A socket's own room is nobody's to count.
+        RoomEvent::Joined(room, id) if **room != **id => counting.0.numbers.joined(room),
+        RoomEvent::Left(room, id) if **room != **id => counting.0.numbers.left(room),
+        _ => {}
+    });
+    requests::install(&namespace, &rooms);
+    emit::install(&namespace, &rooms);
+    rooms
+}

@@ -1,0 +1,105 @@
+//! `room:join`, `room:leave` and `room:members`.
+
+use lakh_hub::{Failure, Namespace, Person, Room, Socket};
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{self, Act};
+use crate::{Inner, Rooms, names};
+
+/// Members told at once when the client names no number.
+const MEMBERS: usize = 100;
+/// Members told at once at most.
+const MAX_MEMBERS: usize = 1_000;
+
+#[derive(Deserialize)]
+struct InRoom {
+    room: String,
+}
+
+#[derive(Deserialize)]
+struct AskMembers {
+    room: String,
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Joined {
+    seq: u64,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct Member {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Person>,
+}
+
+#[derive(Serialize)]
+struct Members {
+    members: Vec<Member>,
+    count: usize,
+}
+
+pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
+    let module = rooms.clone();
+    namespace.on_request("room:join", async move |socket, request: InRoom| {
+        join(&module.0, &socket, &request)
+    });
+    namespace.on_request("room:leave", async |socket: Socket, request: InRoom| {
+        socket.leave(names::room(&request.room)?);
+        Ok(())
+    });
+    let module = rooms.clone();
+    namespace.on_request("room:members", async move |socket, request: AskMembers| {
+        members(&module.0, &socket, &request).await
+    });
+}
+
+fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Failure> {
+    let room = names::room(&request.room)?;
+    rules::check(
+        &rooms.config.rules,
+        Act::Join,
+        &request.room,
+        socket.get::<Person>().as_deref(),
+    )?;
+    if !rooms.numbers.admit(&room, socket.now_ms()) {
+        return Err(Failure::new(
+            "unavailable",
+            "this server has as many rooms as it may; try again later",
+        ));
+    }
+    if !socket.join(Room::clone(&room)) {
+        return Err(Failure::new(
+            "too_large",
+            "this socket is in as many rooms as it may; leave one first",
+        ));
+    }
+    // Read after joining: whatever gets a later number reaches this socket.
+    let (seq, count) = rooms.numbers.of(&room);
+    Ok(Joined { seq, count })
+}
+
+async fn members(rooms: &Inner, socket: &Socket, request: &AskMembers) -> Result<Members, Failure> {
+    let room = names::room(&request.room)?;
+    let limit = request.limit.unwrap_or(MEMBERS);
+    if limit == 0 || limit > MAX_MEMBERS {
+        return Err(Failure::bad_request(format!("limit is 1 to {MAX_MEMBERS}")));
+    }
+    if !socket.is_in(&room) {
+        return Err(Failure::new(
+            "not_member",
+            "join the room before you ask who is in it",
+        ));
+    }
+    let found = socket.namespace().members(Room::clone(&room), limit).await;
+    let members = found.iter().map(|member| Member {
+        id: member.id().to_owned(),
+        user: member.get::<Person>().map(|person| Person::clone(&person)),
+    });
+    Ok(Members {
+        members: members.collect(),
+        count: rooms.numbers.of(&room).1,
+    })
+}
