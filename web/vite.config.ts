@@ -7,27 +7,37 @@ import { defineConfig } from "vitest/config";
 // `npm run dev` serves the page itself and leaves the rest to a Lakh server beside it.
 const server = process.env.LAKH_URL ?? "http://127.0.0.1:3000";
 
-/** Puts socket.io-client at /client.js, so that the examples of the docs run in any page's console without a network. */
+/** The client's own builds, where Node's server has them: `<script src="/socket.io/socket.io.js">` is in every tutorial. */
+const CLIENT_FILES: Record<string, string> = {
+  "client.js": "socket.io.esm.min.js",
+  "socket.io/socket.io.js": "socket.io.js",
+  "socket.io/socket.io.min.js": "socket.io.min.js",
+  "socket.io/socket.io.esm.min.js": "socket.io.esm.min.js",
+  "socket.io/socket.io.msgpack.min.js": "socket.io.msgpack.min.js",
+};
+
+/** Serves socket.io-client beside the page; at /client.js, too, for the examples in the docs. */
 function socketIoClient(): Plugin {
-  const source = () => {
-    // The file itself is not among the package's exports.
-    const path = new URL(
-      "dist/socket.io.esm.min.js",
-      import.meta.resolve("socket.io-client/package.json"),
-    );
-    // The map is not served with it.
+  const source = (file: string) => {
+    // The files themselves are not among the package's exports.
+    const path = new URL(`dist/${file}`, import.meta.resolve("socket.io-client/package.json"));
+    // The maps are not served with them.
     return readFileSync(path, "utf8").replace(/^\/\/# sourceMappingURL=.*$/m, "");
   };
   return {
     name: "socket-io-client",
     generateBundle() {
-      this.emitFile({ type: "asset", fileName: "client.js", source: source() });
+      for (const [fileName, file] of Object.entries(CLIENT_FILES)) {
+        this.emitFile({ type: "asset", fileName, source: source(file) });
+      }
     },
     configureServer(server) {
-      server.middlewares.use("/client.js", (_request, response) => {
-        response.setHeader("content-type", "text/javascript; charset=utf-8");
-        response.end(source());
-      });
+      for (const [fileName, file] of Object.entries(CLIENT_FILES)) {
+        server.middlewares.use(`/${fileName}`, (_request, response) => {
+          response.setHeader("content-type", "text/javascript; charset=utf-8");
+          response.end(source(file));
+        });
+      }
     },
   };
 }

@@ -3,6 +3,7 @@
  * messages keep arriving, and ends with the sign-in that it was made for.
  */
 import type { Auth } from "lakh-client";
+import { socketPath } from "../app/server.ts";
 import { localShelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
 import { identity } from "../signin/identity.ts";
@@ -18,7 +19,8 @@ export const current = new Store<Current | null>(null);
 export function startSession(auth: Auth): void {
   if (current.get()?.auth === auth) return;
   endSession();
-  current.set({ auth, session: new ChatSession({ auth, shelf: localShelf }) });
+  const manager = { path: socketPath };
+  current.set({ auth, session: new ChatSession({ auth, shelf: localShelf, manager }) });
 }
 
 function endSession(): void {

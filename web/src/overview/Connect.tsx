@@ -2,6 +2,7 @@ import * as Tabs from "@radix-ui/react-tabs";
 import { CircleCheck } from "lucide-react";
 import { Link } from "wouter";
 import type { Mode } from "../api/client.ts";
+import { socketPath } from "../app/server.ts";
 import { Card } from "../ui/Card.tsx";
 import { CopyButton } from "../ui/CopyButton.tsx";
 import styles from "./Connect.module.css";
@@ -46,7 +47,7 @@ export function Connect({ mode, first, total }: ConnectProps) {
 }
 
 function Snippets({ mode }: { mode: Mode }) {
-  const all = snippets(window.location.origin, mode);
+  const all = snippets(window.location.origin, mode, socketPath);
   return (
     <Tabs.Root defaultValue={all[0]?.id ?? ""} className={styles.tabs}>
       <Tabs.List className={styles.list} aria-label="Language">

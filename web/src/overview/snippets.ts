@@ -1,5 +1,6 @@
 /** What a stranger pastes to be connected within a minute. */
 import type { Mode } from "../api/client.ts";
+import { DEFAULT_SOCKET_PATH } from "../app/server.ts";
 
 export interface Snippet {
   id: string;
@@ -8,11 +9,13 @@ export interface Snippet {
   code: string;
 }
 
-export function snippets(origin: string, mode: Mode): Snippet[] {
-  return [javascript(origin, mode), python(origin, mode)];
+/** `path` is that of the Socket.IO endpoint; clients need to be told only another than the usual one. */
+export function snippets(origin: string, mode: Mode, path: string): Snippet[] {
+  const other = path === DEFAULT_SOCKET_PATH ? null : path;
+  return [javascript(origin, mode, other), python(origin, mode, other)];
 }
 
-function javascript(origin: string, mode: Mode): Snippet {
+function javascript(origin: string, mode: Mode, path: string | null): Snippet {
   const auth = mode === "development" ? `{ name: "Ada" }` : `{ token: "…" }`;
   return {
     id: "js",
@@ -20,7 +23,7 @@ function javascript(origin: string, mode: Mode): Snippet {
     install: "npm install socket.io-client",
     code: `import { io } from "socket.io-client";
 
-const socket = io("${origin}", { auth: ${auth} });
+const socket = io("${origin}", { ${path ? `path: "${path}", ` : ""}auth: ${auth} });
 
 socket.on("hello", (data, from) => console.log(data, from));
 
@@ -30,7 +33,7 @@ await socket.emitWithAck("room:emit", { room: "lobby", event: "hello", data: "wo
   };
 }
 
-function python(origin: string, mode: Mode): Snippet {
+function python(origin: string, mode: Mode, path: string | null): Snippet {
   const auth = mode === "development" ? `{"name": "Ada"}` : `{"token": "…"}`;
   return {
     id: "python",
@@ -44,7 +47,7 @@ client = socketio.Client()
 def hello(data, origin, *_):
     print(data, origin)
 
-client.connect("${origin}", auth=${auth})
+client.connect("${origin}", ${path ? `socketio_path="${path}", ` : ""}auth=${auth})
 client.call("room:join", {"room": "lobby"})
 client.call("room:emit", {"room": "lobby", "event": "hello", "data": "world"})
 client.wait()
