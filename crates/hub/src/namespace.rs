@@ -104,6 +104,8 @@ pub(crate) struct NamespaceInner {
     pub rooms: AtomicUsize,
     /// Which shards have members of a room, as bits. Kept only when there is more than one shard.
     pub shards_of: RwLock<FxHashMap<Room, u64>>,
+    /// Joins on their way to other loops. `shards_of` can't be trusted meanwhile.
+    pub joining: AtomicUsize,
     pub recovery: std::sync::OnceLock<Recovery>,
     /// Made by a pattern or a function, and removed when it's empty.
     pub dynamic: bool,
@@ -119,6 +121,7 @@ impl NamespaceInner {
             sockets: AtomicUsize::new(0),
             rooms: AtomicUsize::new(0),
             shards_of: RwLock::default(),
+            joining: AtomicUsize::new(0),
             recovery: std::sync::OnceLock::new(),
             dynamic,
         }
@@ -126,6 +129,22 @@ impl NamespaceInner {
 
     pub(crate) fn next_ack(&self) -> u64 {
         self.acks.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A join on its way to another loop: from now on and until this is dropped.
+pub(crate) struct Joining(Arc<NamespaceInner>);
+
+impl Joining {
+    pub(crate) fn new(namespace: &Arc<NamespaceInner>) -> Self {
+        namespace.joining.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(namespace))
+    }
+}
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        self.0.joining.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -155,11 +174,14 @@ impl Namespace {
         self.inner.sockets.load(Ordering::Relaxed)
     }
 
-    /// Rooms with members on this node, the sockets' own rooms not counted. A room whose members are spread over
-    /// several loops counts once for each.
+    /// Rooms with members on this node, the sockets' own rooms not counted.
     #[must_use]
     pub fn room_count(&self) -> usize {
-        self.inner.rooms.load(Ordering::Relaxed)
+        if self.hub.shard_count() == 1 {
+            return self.inner.rooms.load(Ordering::Relaxed);
+        }
+        // Members of one room may be spread over several loops.
+        self.inner.shards_of.read().len()
     }
 
     /// Makes this namespace recoverable: clients that come back within the log's age get what they missed.

@@ -1,0 +1,202 @@
+//! `lakh serve`: from settings to a running server and back.
+//!
+//! What must hold: everything that can be wrong is found before the port is bound, and nothing acknowledged is lost at
+//! the end: first the connections are closed, then the store is written out.
+
+use std::env;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lakh_hub::{Clock as _, Hub};
+use lakh_net::limits::ConnectionLimits;
+use lakh_net::tls::TlsReloader;
+use lakh_net::{Running, Server, SystemClock};
+use lakh_store::Store;
+
+use super::Failure;
+use crate::config::Settings;
+use crate::config::load::Loaded;
+use crate::http::{self, HttpState, VERSION, page};
+use crate::life_cycle::{self, End};
+use crate::mode::{self, Mode};
+use crate::node::{self, Node, Prepared};
+use crate::sign_in::SignIn;
+use crate::telemetry::logs;
+
+/// Starts the server and waits for its end.
+pub fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
+    let mode = mode::mode(&loaded.settings)?;
+    let sign_in = SignIn::new(&loaded.settings.auth)?;
+    let rust_log = env::var("RUST_LOG").ok();
+    let _flushed = logs::init(&loaded.settings.log, rust_log.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    tracing::info!("lakh {VERSION}, {}", super::source(&loaded));
+    tell(mode, &loaded.settings);
+    let name = node_name(&loaded.settings)?;
+    let prepared = Prepared::new(&loaded.settings, name, super::cores())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't be started")?;
+    Ok(runtime.block_on(serve(loaded.settings, mode, sign_in, prepared))?)
+}
+
+/// Says what the mode means for whoever may come in.
+fn tell(mode: Mode, settings: &Settings) {
+    match mode {
+        Mode::Development => tracing::warn!(
+            "development: no sign-in is configured, so a name is enough and only this machine can connect; \
+             set auth.secret for production"
+        ),
+        Mode::Open => tracing::warn!(
+            bind = %settings.server.bind.0,
+            "open: everybody who reaches this address may come in with any name, as --open says"
+        ),
+        Mode::Production => tracing::info!("production: clients need a token"),
+    }
+}
+
+async fn serve(
+    settings: Settings,
+    mode: Mode,
+    sign_in: SignIn,
+    mut prepared: Prepared,
+) -> anyhow::Result<ExitCode> {
+    // Before anything is bound: a signal must never find the process without a handler.
+    let mut signals = life_cycle::signals().context("signals can't be handled")?;
+    let tls = prepared.options.tls.clone();
+    if let Some(tls) = tls.clone() {
+        life_cycle::on_hangup(move || reload(&tls)).context("SIGHUP can't be handled")?;
+    }
+    fit_connections(mode, &mut prepared.options.connections);
+    let store = node::open_store(&settings.server.data)?;
+    tracing::info!("data folder {}", settings.server.data.display());
+
+    let (running, name) = match start(&settings, mode, sign_in, prepared, &store) {
+        Ok(started) => started,
+        Err(error) => {
+            // The error in hand says more than one of closing would.
+            let _ = store.close().await;
+            return Err(error);
+        }
+    };
+    tokio::spawn(node::tidy(store.clone(), now_ms));
+    announce(&settings, &running, &name, tls.is_some());
+
+    let end = life_cycle::run(&mut signals, async |signal| {
+        let window_ms = settings.drain.window_ms;
+        tracing::info!(
+            signal = signal.name(),
+            window_ms,
+            "draining; a second signal ends at once"
+        );
+        running.drain().await;
+        store.close().await
+    })
+    .await;
+    match end {
+        End::Drained(closed) => {
+            closed.context("the store was not closed well")?;
+            tracing::info!("drained, all is written");
+            Ok(ExitCode::SUCCESS)
+        }
+        End::Cut(signal) => {
+            tracing::warn!(signal = signal.name(), "second signal: ended at once");
+            Ok(ExitCode::from(signal.exit_code()))
+        }
+    }
+}
+
+/// Lowers the bound to what the system has descriptors for: a client past it then gets a plain 503 instead of silence.
+fn fit_connections(mode: Mode, limits: &mut ConnectionLimits) {
+    let wanted = limits.total.unwrap_or(usize::MAX);
+    let Some(fit) = node::raise_descriptor_limit(wanted) else {
+        return;
+    };
+    limits.total = Some(fit);
+    let text = format!(
+        "the limit of file descriptors leaves room for {fit} connections, limits.max_connections allows {wanted}: \
+         raise it with `ulimit -n` or LimitNOFILE"
+    );
+    match mode {
+        Mode::Production => tracing::warn!("{text}"),
+        // Nobody tries a hundred thousand connections unawares.
+        Mode::Development | Mode::Open => tracing::debug!("{text}"),
+    }
+}
+
+/// Puts hub, modules, HTTP side and sockets together; gives the node's name, too.
+fn start(
+    settings: &Settings,
+    mode: Mode,
+    sign_in: SignIn,
+    prepared: Prepared,
+    store: &Store,
+) -> anyhow::Result<(Running, String)> {
+    let name = prepared.hub.node.clone();
+    let sign_in = Arc::new(sign_in);
+    let hub = Hub::new(prepared.hub, SystemClock::default());
+    node::guard(&hub, &sign_in, settings, super::now_s);
+    node::install(&hub, store, settings);
+    let node = Node::new(name.clone(), now_ms(), hub.clone(), store.clone());
+    let router = http::router(HttpState {
+        observed: Arc::clone(&node) as Arc<dyn http::Observed>,
+        sign_in,
+        mode,
+        index: page::Index::new(&settings.server.path),
+        metrics: settings.metrics.clone(),
+        now_s: super::now_s,
+    });
+    let server = Server::new(hub, prepared.options).router(router);
+    let running = server.start()?;
+    node.listens(running.observer());
+    Ok((running, name))
+}
+
+fn reload(tls: &TlsReloader) {
+    match tls.reload() {
+        Ok(()) => tracing::info!("certificates read again"),
+        Err(error) => {
+            tracing::error!(%error, "certificates could not be read again; those in use stay");
+        }
+    }
+}
+
+/// Says what is served, and last where.
+fn announce(settings: &Settings, running: &Running, node: &str, tls: bool) {
+    let modules = settings.server.modules.iter().map(|module| {
+        let (name, namespace) = (module.word(), node::namespace(*module));
+        format!("{name} on {namespace}")
+    });
+    let modules = modules.collect::<Vec<_>>().join(", ");
+    let path = &settings.server.path;
+    tracing::info!("serving {modules}; clients connect at the path {path}");
+    let bind = settings.server.bind.0;
+    let address = running.local_addr().unwrap_or(bind);
+    let scheme = if tls { "https" } else { "http" };
+    tracing::info!(node, "listening on {scheme}://{}", reachable(address));
+}
+
+/// What a person on this machine can open: the address of a listener on all addresses is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    super::healthcheck::reachable(address)
+}
+
+fn now_ms() -> u64 {
+    SystemClock::default().wall_ms()
+}
+
+/// The configured name, or one made of random letters: its beginning tells nodes apart, so no prefix stands before it.
+fn node_name(settings: &Settings) -> anyhow::Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    if let Some(name) = &settings.server.node {
+        return Ok(name.clone());
+    }
+    let mut random = [0; 6];
+    getrandom::fill(&mut random)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    let letter = |byte: u8| char::from(LETTERS[usize::from(byte % 32)]);
+    Ok(random.into_iter().map(letter).collect())
+}

@@ -1,0 +1,120 @@
+//! The settings: defaults, then a TOML file, then the environment, then flags; each typed, checked and with its source.
+//!
+//! What must hold: every problem is found before the port is bound, and all are told at once. An unknown key is a
+//! problem and names the nearest known one.
+
+pub mod load;
+pub mod problem;
+pub mod section;
+pub mod sections;
+pub mod show;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+use section::Section;
+pub use sections::{
+    Auth, Chat, Cors, Drain, Engine, ForwardedHeader, Limits, Log, LogFormat, Metrics, Module,
+    Proxy, Recovery, RoomRule, Rooms, SameSite, Server, SlowReader, Tls, Transport, Who,
+};
+
+/// Every setting of the server, as it is in force.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// `[server]`
+    pub server: Server,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[engine]`
+    pub engine: Engine,
+    /// `[cors]`
+    pub cors: Cors,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[proxy]`
+    pub proxy: Proxy,
+    /// `[recovery]`
+    pub recovery: Recovery,
+    /// `[drain]`
+    pub drain: Drain,
+    /// `[log]`
+    pub log: Log,
+    /// `[metrics]`
+    pub metrics: Metrics,
+    /// `[rooms]`
+    pub rooms: Rooms,
+    /// `[chat]`
+    pub chat: Chat,
+}
+
+impl Settings {
+    /// Every section, in the order of the example.
+    pub fn sections(&self) -> [&dyn Section; 13] {
+        [
+            &self.server,
+            &self.auth,
+            &self.limits,
+            &self.engine,
+            &self.cors,
+            &self.tls,
+            &self.proxy,
+            &self.recovery,
+            &self.drain,
+            &self.log,
+            &self.metrics,
+            &self.rooms,
+            &self.chat,
+        ]
+    }
+
+    /// Every section, to be set.
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 13] {
+        [
+            &mut self.server,
+            &mut self.auth,
+            &mut self.limits,
+            &mut self.engine,
+            &mut self.cors,
+            &mut self.tls,
+            &mut self.proxy,
+            &mut self.recovery,
+            &mut self.drain,
+            &mut self.log,
+            &mut self.metrics,
+            &mut self.rooms,
+            &mut self.chat,
+        ]
+    }
+
+    /// What is wrong between sections, as section, key and message.
+    fn check_together(&self) -> Vec<(&'static str, &'static str, String)> {
+        let mut wrong = Vec::new();
+        let own = self.server.path.trim_end_matches('/');
+        if let Some(engine) = &self.engine.engine_path
+            && is_at(engine, own)
+        {
+            let message = "must differ from `server.path`, and not lie below it".into();
+            wrong.push(("engine", "engine_path", message));
+        }
+        let engine = self.engine.engine_path.as_deref().unwrap_or_default();
+        for taken in ["/api", "/assets", "/live", "/ready", "/metrics"] {
+            for (section, key, path) in [("server", "path", own), ("engine", "engine_path", engine)]
+            {
+                if is_at(path, taken) {
+                    let message = format!("`{taken}` is taken by the HTTP side of the server");
+                    wrong.push((section, key, message));
+                }
+            }
+        }
+        wrong
+    }
+}
+
+/// Whether a path is another one or lies below it.
+fn is_at(path: &str, above: &str) -> bool {
+    path.strip_prefix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

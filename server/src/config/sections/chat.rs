@@ -1,0 +1,36 @@
+//! `[chat]`: the module chat.
+
+use crate::config::section::{above_zero, section};
+
+section! {
+    /// The module chat.
+    Chat as "chat" {
+        /// Longest text of a message, in characters.
+        max_text_chars: u64 = 8_000;
+        /// Messages of one page of history when the client names no number.
+        history_limit: u32 = 50;
+        /// Most messages of one page of history.
+        history_max_limit: u32 = 200;
+        /// Time after which "is typing" ends by itself.
+        typing_ms: u64 = 6_000;
+        /// Messages a second that one person may send, from all connections together.
+        messages_per_second: u32 = 10;
+        /// Rooms that one person may make at once. One a second comes back.
+        new_rooms_at_once: u32 = 200;
+        /// Time for which somebody whose connection broke off is still shown as online.
+        presence_grace_ms: u64 = 5_000;
+    }
+    check |chat, wrong| {
+        above_zero(wrong, &[
+            ("max_text_chars", chat.max_text_chars),
+            ("history_limit", chat.history_limit.into()),
+            ("history_max_limit", chat.history_max_limit.into()),
+            ("typing_ms", chat.typing_ms),
+            ("messages_per_second", chat.messages_per_second.into()),
+            ("new_rooms_at_once", chat.new_rooms_at_once.into()),
+        ]);
+        if chat.history_limit > chat.history_max_limit {
+            wrong.push(("history_limit", "must be at most `chat.history_max_limit`".into()));
+        }
+    };
+}

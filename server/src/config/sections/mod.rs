@@ -1,0 +1,30 @@
+//! One file a section. Units stand last in a key's name; every key has a comment that a person can act on, because
+//! the example configuration is made of them.
+
+mod auth;
+mod chat;
+mod cors;
+mod drain;
+mod engine;
+mod limits;
+mod log;
+mod metrics;
+mod proxy;
+mod recovery;
+mod rooms;
+mod server;
+mod tls;
+
+pub use auth::{Auth, MIN_SECRET_BYTES};
+pub use chat::Chat;
+pub use cors::Cors;
+pub use drain::Drain;
+pub use engine::{Engine, SameSite, Transport};
+pub use limits::{Limits, SlowReader};
+pub use log::{Log, LogFormat};
+pub use metrics::Metrics;
+pub use proxy::{ForwardedHeader, Proxy};
+pub use recovery::Recovery;
+pub use rooms::{RoomRule, Rooms, Who};
+pub use server::{MODULES, Module, Server};
+pub use tls::Tls;

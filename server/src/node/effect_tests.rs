@@ -1,0 +1,105 @@
+//! Every setting must do something: for each, the parts are made with another value and must differ.
+
+use toml::Value;
+
+use super::modules::{chat, recovery, rooms};
+use super::prepare::Prepared;
+use crate::config::load::{ConfigFile, Sources, load};
+use crate::config::{Settings, Transport};
+
+/// What the settings of sockets, hub and modules end in.
+fn parts(settings: &Settings) -> String {
+    let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
+    let kept = recovery(settings);
+    format!(
+        "{prepared:?} {:?} {:?}",
+        rooms(settings, kept),
+        chat(settings, kept)
+    )
+}
+
+/// Another value of the same kind.
+fn other(section: &str, key: &str, value: Option<Value>) -> String {
+    match (section, key, value) {
+        (_, "transports", _) => "[\"polling\"]".into(),
+        (_, "engine_path", _) => "\"/engine.io/\"".into(),
+        (_, "cookie_same_site", _) => "\"strict\"".into(),
+        (_, "cookie_path", _) => "\"/other\"".into(),
+        (_, "cookie_name", _) => "\"other\"".into(),
+        (_, "slow_reader", _) => "\"drop\"".into(),
+        ("cors", "origins", _) => "[\"https://other.example\"]".into(),
+        ("proxy", "trusted", _) => "[\"10.0.0.0/8\"]".into(),
+        ("proxy", "header", _) => "\"forwarded\"".into(),
+        ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
+        (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
+        (_, "max_age_ms", Some(Value::Integer(number))) => (number + 1_000).to_string(),
+        (_, _, Some(Value::Integer(number))) => (number + 1).to_string(),
+        (_, _, None) => "7".into(),
+        (_, _, Some(value)) => panic!("no other value for {section}.{key} = {value}"),
+    }
+}
+
+/// What a setting stands beside, where it has no meaning alone.
+fn beside(section: &str) -> &'static str {
+    match section {
+        "engine" => "[engine]\ncookie_name = \"io\"\n",
+        "cors" => "[cors]\norigins = [\"https://a.example\"]\n",
+        "proxy" => "[proxy]\ntrusted = [\"10.0.0.7\"]\n",
+        _ => "",
+    }
+}
+
+fn loaded(text: String) -> Settings {
+    let sources = Sources {
+        file: Some(ConfigFile {
+            path: "lakh.toml".into(),
+            text,
+        }),
+        env: Vec::new(),
+        flags: Vec::new(),
+        read_file: &|_| panic!("no file is named"),
+    };
+    load(&sources).unwrap().settings
+}
+
+#[test]
+fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
+    let defaults = Settings::default();
+    let sections = [
+        "limits", "engine", "cors", "proxy", "recovery", "drain", "rooms", "chat",
+    ];
+    let mut seen = 0;
+    for section in defaults.sections() {
+        let name = section.name();
+        if !sections.contains(&name) {
+            continue;
+        }
+        let without = beside(name);
+        let base = parts(&loaded(without.to_owned()));
+        for field in section.fields() {
+            let line = format!(
+                "{} = {}",
+                field.key,
+                other(name, field.key, section.show(field.key))
+            );
+            let rest = without.lines().skip(1);
+            let rest: String = rest
+                .filter(|other| !other.starts_with(&format!("{} =", field.key)))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let changed = parts(&loaded(format!("[{name}]\n{rest}{line}\n")));
+            assert!(base != changed, "[{name}] {line} does nothing");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+}
+
+#[test]
+fn no_upgrade_is_offered_where_websocket_is_not_served() {
+    let mut settings = Settings::default();
+    settings.engine.transports = vec![Transport::Polling];
+    let prepared = Prepared::new(&settings, "n1".into(), 2).unwrap();
+    assert!(!prepared.hub.engine.allow_upgrades);
+    assert!(!prepared.options.websocket);
+}

@@ -1,0 +1,21 @@
+//! A node put together: sockets, hub, store and modules, made from the settings.
+//!
+//! What must hold: whatever can be wrong in the settings is found by [`Prepared::new`], which binds nothing and writes
+//! nothing; `check-config` calls it too.
+
+mod descriptors;
+mod door;
+mod modules;
+mod observed;
+mod prepare;
+mod stored;
+
+#[cfg(test)]
+mod effect_tests;
+
+pub use descriptors::raise as raise_descriptor_limit;
+pub use door::guard;
+pub use modules::{install, namespace};
+pub use observed::Node;
+pub use prepare::{PrepareError, Prepared};
+pub use stored::{FILE, open as open_store, tidy};

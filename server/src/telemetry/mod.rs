@@ -1,0 +1,7 @@
+//! What the server says about itself: logs and numbers.
+
+pub mod log_writer;
+pub mod logs;
+pub mod metrics;
+pub mod process;
+pub mod snapshot;

@@ -1,0 +1,107 @@
+//! The numbers of a node at one moment. Whoever runs the sockets fills it; metrics and the API only read it.
+//!
+//! Counters are totals since the start and never go down. Maps are keyed by words from a fixed set or by configured
+//! namespaces, never by anything that a client chose.
+
+use std::collections::BTreeMap;
+
+/// Numbers by word.
+pub type ByWord = BTreeMap<&'static str, u64>;
+
+/// The numbers of a node at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Name of the node.
+    pub node: String,
+    /// When it started, in milliseconds since 1970.
+    pub started_at_ms: u64,
+    /// How long it has run.
+    pub uptime_ms: u64,
+    /// Event loops.
+    pub loops: u64,
+    /// How long the slowest event loop took to get to something new, just now.
+    pub loop_lag_ms: u64,
+    /// Open network connections, those of HTTP requests among them.
+    pub open_streams: u64,
+    /// Sessions on WebSocket.
+    pub connections_websocket: u64,
+    /// Sessions on long polling.
+    pub connections_polling: u64,
+    /// Sockets: a connection has one in each of its namespaces.
+    pub sockets: u64,
+    /// Rooms, without those that are a socket's own.
+    pub rooms: u64,
+    /// By namespace. Many namespaces of a pattern are one entry, under the pattern's name.
+    pub namespaces: Vec<NamespaceCount>,
+    /// Messages from clients.
+    pub messages_in: u64,
+    /// Messages to clients, one for each receiver.
+    pub messages_out: u64,
+    /// Events that were refused: by a rule, or because no handler could read them.
+    pub messages_refused: u64,
+    /// Bytes of messages from clients.
+    pub bytes_in: u64,
+    /// Bytes of messages to clients.
+    pub bytes_out: u64,
+    /// Sessions made.
+    pub sessions_opened: u64,
+    /// Sessions closed, by reason ("ping timeout", "transport close", …).
+    pub sessions_closed: ByWord,
+    /// Handshakes refused, by reason ("rate", "full", "origin", …).
+    pub handshakes_refused: ByWord,
+    /// Packets dropped for slow readers, by policy ("volatile", "slow_reader").
+    pub packets_dropped: ByWord,
+    /// Sessions that came back with what they missed, and those that could not.
+    pub recoveries: ByWord,
+    /// What is kept for clients that come back, by namespace.
+    pub recovery_logs: Vec<LogCount>,
+    /// The store.
+    pub store: StoreCount,
+}
+
+/// What the recovery log of one namespace holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogCount {
+    /// The namespace.
+    pub namespace: String,
+    /// Events kept.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// How far they reach back.
+    pub reach_ms: u64,
+}
+
+/// How the store is doing. Totals since the start, but for what waits and the sizes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreCount {
+    /// Whether writes are expected to work.
+    pub ok: bool,
+    /// Transactions.
+    pub commits: u64,
+    /// Batches of changes written; one transaction takes many.
+    pub writes: u64,
+    /// Batches refused or failed.
+    pub writes_failed: u64,
+    /// Reads answered.
+    pub reads: u64,
+    /// Reads and writes turned away because too many waited.
+    pub refused: u64,
+    /// Reads and writes that wait now.
+    pub waiting: u64,
+    /// Size of the file.
+    pub file_bytes: u64,
+    /// Size of the write-ahead log beside it.
+    pub wal_bytes: u64,
+}
+
+/// What one namespace holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamespaceCount {
+    /// Its name, such as "/chat".
+    pub name: String,
+    /// Sockets in it.
+    pub sockets: u64,
+    /// Rooms in it, without those that are a socket's own.
+    pub rooms: u64,
+}
