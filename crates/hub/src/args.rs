@@ -265,10 +265,12 @@ impl<'de> Deserializer<'de> for TypeProbe {
 }
 
 fn shape_of_value<T: Serialize + ?Sized>(value: &T) -> Shape {
-    value
-        .serialize(ValueProbe)
-        .err()
-        .map_or(Shape::One, |found| found.0)
+    match value.serialize(ValueProbe) {
+        // JSON's null is written as `()` is, but it's one argument: only `()` has no size.
+        Err(Found(Shape::None, _)) if size_of_val(value) > 0 => Shape::One,
+        Err(found) => found.0,
+        Ok(()) => Shape::One,
+    }
 }
 
 struct ValueProbe;
@@ -392,6 +394,8 @@ mod tests {
         assert_eq!(text(&vec![1, 2]), r#"["e",[1,2]]"#);
         assert_eq!(text(&json!({"a": 1})), r#"["e",{"a":1}]"#);
         assert_eq!(text(&None::<u8>), r#"["e",null]"#);
+        assert_eq!(text(&Value::Null), r#"["e",null]"#);
+        assert_eq!(answer(&Value::Null), "[null]");
         assert_eq!(answer(&("x", 2)), r#"["x",2]"#);
         assert_eq!(answer(&()), "[]");
     }

@@ -111,7 +111,7 @@ impl EngineSocket {
             Message::Binary(data) => Encoded::binary(data),
         };
         let key = self.key;
-        self.act(move |shard| shard.send_message(key, encoded));
+        self.act(move |shard| shard.send_message(key, &encoded));
     }
 
     /// Closes the session.

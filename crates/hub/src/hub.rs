@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::ack::Collector;
+use crate::caught::caught_while;
 use crate::engine_io::EngineHandlers;
 use crate::ids::{MAX_SHARDS, NodeTag};
 use crate::mailbox::{Command, Full, Mailbox};
@@ -208,7 +209,8 @@ impl Hub {
         }
         let parents = self.0.registry.read().parents.clone();
         for parent in parents {
-            if (parent.matcher)(name, auth).await {
+            let matched = caught_while("the function of a parent", (parent.matcher)(name, auth));
+            if matched.await == Some(true) {
                 return self.enter_child(&parent, name);
             }
         }
@@ -262,9 +264,13 @@ impl Hub {
         }
         let mut registry = self.0.registry.write();
         // Someone may have entered since; whoever enters holds at least the read lock.
-        if namespace.sockets.load(Ordering::Acquire) == 0
-            && registry.namespaces.remove(&namespace.name).is_some()
-        {
+        let is_this = registry
+            .namespaces
+            .get(&namespace.name)
+            .is_some_and(|found| Arc::ptr_eq(found, namespace));
+        // By the time of the lock another one may have this name.
+        if is_this && namespace.sockets.load(Ordering::Acquire) == 0 {
+            registry.namespaces.remove(&namespace.name);
             registry.dynamic -= 1;
             for parent in &registry.parents {
                 parent
@@ -309,6 +315,11 @@ impl Hub {
         work: impl FnOnce(&Shard) + Send + 'static,
     ) -> Result<(), Full> {
         self.send(shard, Command::Run(Box::new(work), 128))
+    }
+
+    /// The same for what must not be lost; there can't be much of it.
+    pub(crate) fn run_surely_on(&self, shard: usize, work: impl FnOnce(&Shard) + Send + 'static) {
+        self.mailbox(shard).force(Command::Run(Box::new(work), 128));
     }
 
     /// Whether any loop is so far behind that whoever publishes should hold back.
@@ -402,7 +413,7 @@ impl Hub {
                 if index == 0 {
                     shard.collect_until(&collector, at);
                 }
-                shard.deliver_with_ack(&outgoing, &collector);
+                shard.deliver_with_ack(&outgoing, &collector, at);
             })?;
         }
         self.settle();
@@ -426,6 +437,10 @@ impl Hub {
 
     fn shards_for(&self, outgoing: &Outgoing) -> u64 {
         if self.shard_count() == 1 || outgoing.targets.rooms.is_empty() {
+            return u64::MAX;
+        }
+        // A join that is on its way to its loop stands before this broadcast in that loop's mailbox.
+        if outgoing.namespace.joining.load(Ordering::Acquire) > 0 {
             return u64::MAX;
         }
         let shards_of = outgoing.namespace.shards_of.read();

@@ -9,6 +9,7 @@
 
 mod ack;
 mod args;
+mod caught;
 mod engine_io;
 mod event;
 mod handler;

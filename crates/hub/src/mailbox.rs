@@ -100,11 +100,25 @@ impl Mailbox {
         self.bytes.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes all that waits.
-    pub(crate) fn take(&self, into: &mut VecDeque<Command>) {
+    /// Takes what waits, up to the command that fills `most` bytes, and says how many bytes that were.
+    pub(crate) fn take(&self, into: &mut VecDeque<Command>, most: usize) -> usize {
         let mut queue = self.queue.lock();
-        std::mem::swap(&mut queue.commands, into);
-        self.bytes.store(0, Ordering::Relaxed);
+        let waiting = self.bytes.load(Ordering::Relaxed);
+        if waiting <= most && into.is_empty() {
+            std::mem::swap(&mut queue.commands, into);
+            self.bytes.store(0, Ordering::Relaxed);
+            return waiting;
+        }
+        let mut taken = 0;
+        while taken < most {
+            let Some(command) = queue.commands.pop_front() else {
+                break;
+            };
+            taken += command.cost();
+            into.push_back(command);
+        }
+        self.bytes.fetch_sub(taken, Ordering::Relaxed);
+        taken
     }
 
     /// Wakes this task at the next message, or at once if there is one.

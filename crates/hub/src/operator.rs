@@ -15,7 +15,7 @@ use crate::args::{self, ArgsError};
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::mailbox::Full;
-use crate::namespace::{Namespace, NamespaceInner};
+use crate::namespace::{Joining, Namespace, NamespaceInner};
 use crate::outgoing::{Flags, Outgoing, Targets};
 use crate::payload::Payload;
 use crate::shard::Shard;
@@ -173,8 +173,10 @@ impl Operator {
     /// Makes the chosen sockets join rooms.
     pub fn sockets_join(self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
         let rooms: Vec<Room> = rooms.into_iter().map(Into::into).collect();
+        let joining = Arc::new(Joining::new(&self.namespace));
         self.on_each_shard(move |shard, namespace, targets| {
-            shard.targets_join(namespace, targets, &rooms)
+            let _until_done = &joining;
+            shard.targets_join(namespace, targets, &rooms);
         });
     }
 

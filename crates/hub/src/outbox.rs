@@ -146,7 +146,8 @@ impl Outbox {
 fn weight(item: &Item) -> usize {
     match item {
         Item::Packet(packet) => packet.len(),
-        Item::Control(_) => 3,
+        // As much as the item itself takes here: there may be many.
+        Item::Control(_) => size_of::<Item>(),
         Item::Open(text) => text.len(),
     }
 }

@@ -51,19 +51,27 @@ pub(crate) enum Found {
 }
 
 impl Sessions {
-    pub(crate) fn live(&self, pid: Id, shard: usize, key: SocketKey) {
-        self.0
-            .lock()
-            .records
-            .insert(pid, Record::Live { shard, key });
+    /// A socket has the session now. The other one that had it, if there is one, must be closed.
+    pub(crate) fn live(&self, pid: Id, shard: usize, key: SocketKey) -> Option<(usize, SocketKey)> {
+        let mut inner = self.0.lock();
+        match inner.records.insert(pid, Record::Live { shard, key }) {
+            Some(Record::Live { shard, key }) => Some((shard, key)),
+            _ => None,
+        }
     }
 
     /// The connection closed, but may come back.
-    pub(crate) fn save(&self, pid: Id, key: SocketKey, saved: Saved, now_ms: u64, window_ms: u64) {
+    pub(crate) fn save(
+        &self,
+        pid: Id,
+        of: (usize, SocketKey),
+        saved: Saved,
+        now_ms: u64,
+        window_ms: u64,
+    ) {
         let mut inner = self.0.lock();
         // A newcomer has the record already: the late close of its predecessor must not take it away.
-        if !matches!(inner.records.get(&pid), Some(Record::Live { key: live, .. }) if *live == key)
-        {
+        if !inner.is_live(pid, of) {
             return;
         }
         inner
@@ -74,9 +82,9 @@ impl Sessions {
     }
 
     /// The client said goodbye: it won't come back under this id.
-    pub(crate) fn forget(&self, pid: Id, key: SocketKey) {
+    pub(crate) fn forget(&self, pid: Id, shard: usize, key: SocketKey) {
         let mut inner = self.0.lock();
-        if matches!(inner.records.get(&pid), Some(Record::Live { key: live, .. }) if *live == key) {
+        if inner.is_live(pid, (shard, key)) {
             inner.records.remove(&pid);
         }
     }
@@ -96,6 +104,11 @@ impl Sessions {
 }
 
 impl Inner {
+    /// Whether the session belongs to this socket. Keys are unique on their shard only.
+    fn is_live(&self, pid: Id, of: (usize, SocketKey)) -> bool {
+        matches!(self.records.get(&pid), Some(Record::Live { shard, key }) if (*shard, *key) == of)
+    }
+
     fn prune(&mut self, now_ms: u64, window_ms: u64) {
         while let Some((at, pid)) = self.saved.front().copied() {
             if at.saturating_add(window_ms) >= now_ms && self.saved.len() <= MAX_SAVED {

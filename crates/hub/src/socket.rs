@@ -21,7 +21,7 @@ use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::ids::Id;
 use crate::mailbox::{Command, Full};
-use crate::namespace::{CloseHook, Namespace, NamespaceInner};
+use crate::namespace::{CloseHook, Joining, Namespace, NamespaceInner};
 use crate::operator::{EmitError, Operator, broadcasting};
 use crate::outgoing::{Flags, Outgoing, Targets};
 use crate::payload::Payload;
@@ -50,6 +50,8 @@ pub(crate) struct SocketInner {
     pub auth: Option<Box<str>>,
     pub recovered: bool,
     pub connected: AtomicBool,
+    /// It has left, or did not get in.
+    pub gone: AtomicBool,
     pub data: Mutex<Option<Box<Value>>>,
     pub extensions: Extensions,
     pub own: Mutex<Option<Box<OwnHandlers>>>,
@@ -141,9 +143,12 @@ impl Socket {
     /// Keeps a value with this socket, one of each type. A recovered socket has it again.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let mut extensions = self.0.extensions.lock();
-        extensions
+        let old = extensions
             .get_or_insert_default()
             .insert(TypeId::of::<T>(), Arc::new(value));
+        // Users' values are dropped outside the lock: they may do anything then.
+        drop(extensions);
+        drop(old);
     }
 
     /// The value of this type that was kept.
@@ -178,38 +183,41 @@ impl Socket {
 
     /// Handles an event no longer.
     pub fn off(&self, event: &str) {
-        if let Some(own) = self.0.own.lock().as_mut() {
-            own.on.remove(event);
-        }
+        drop(self.change_own(|own| own.on.remove(event)));
     }
 
     fn add(&self, event: &str, handler: Handler, once: bool) {
-        self.0
-            .own
-            .lock()
-            .get_or_insert_default()
-            .on
-            .insert(event.into(), (handler, once));
+        drop(self.change_own(|own| own.on.insert(event.into(), (handler, once))));
+    }
+
+    /// Changes the socket's own handlers, unless it's gone: they often hold the socket itself, and nothing would break
+    /// that circle any more. What comes back is to be dropped outside the lock: users' values may do anything then.
+    fn change_own<R>(&self, change: impl FnOnce(&mut OwnHandlers) -> R) -> Option<R> {
+        let mut own = self.0.own.lock();
+        if self.0.gone.load(Ordering::Acquire) {
+            drop(own);
+            return None;
+        }
+        Some(change(own.get_or_insert_default()))
+    }
+
+    /// The socket's own handlers, taken for good.
+    pub(crate) fn take_own(&self) -> Option<Box<OwnHandlers>> {
+        let mut own = self.0.own.lock();
+        self.0.gone.store(true, Ordering::Release);
+        own.take()
     }
 
     /// Runs when this socket is about to go; its rooms are still there.
     pub fn on_disconnecting(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
-        self.0
-            .own
-            .lock()
-            .get_or_insert_default()
-            .disconnecting
-            .push(sync_hook(hook));
+        let hook = sync_hook(hook);
+        self.change_own(|own| own.disconnecting.push(hook));
     }
 
     /// Runs when this socket has gone.
     pub fn on_disconnect(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
-        self.0
-            .own
-            .lock()
-            .get_or_insert_default()
-            .disconnect
-            .push(sync_hook(hook));
+        let hook = sync_hook(hook);
+        self.change_own(|own| own.disconnect.push(hook));
     }
 
     pub(crate) fn own_handler(&self, event: &str) -> Option<Handler> {
@@ -229,8 +237,10 @@ impl Socket {
         if let Some(shard) = self.0.hub.current_shard(self.0.shard) {
             return shard.join(self.0.key, &room);
         }
+        let joining = Joining::new(&self.0.namespace);
         self.act(move |shard, socket| {
             shard.join(socket.0.key, &room);
+            drop(joining);
         });
         true
     }
@@ -403,9 +413,11 @@ impl Socket {
 }
 
 fn sync_hook(hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) -> CloseHook {
+    let hook = Arc::new(hook);
     Arc::new(move |_, reason| {
-        hook(reason);
-        Box::pin(std::future::ready(()))
+        let hook = Arc::clone(&hook);
+        // Not before it's polled: a panic must be caught where those of all handlers are.
+        Box::pin(async move { hook(reason) })
     })
 }
 

@@ -18,6 +18,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -115,15 +116,14 @@ impl Drop for SocketFile {
 }
 
 impl Listener {
-    /// Binds and listens. Call it within a tokio runtime.
+    /// Binds and listens. Call it within a tokio runtime. A TCP peer that takes no byte for `write_ms` is cut off.
     ///
     /// # Errors
     /// [`ListenError`], which names the address and what to do.
-    pub fn bind(address: &ListenAddress, backlog: u32) -> Result<Self, ListenError> {
+    pub fn bind(address: &ListenAddress, backlog: u32, write_ms: u64) -> Result<Self, ListenError> {
         let socket = match address {
-            ListenAddress::Tcp(tcp) => {
-                bind_tcp(*tcp, backlog).and_then(|socket| Ok(ListenSocket::Tcp(register(socket)?)))
-            }
+            ListenAddress::Tcp(tcp) => bind_tcp(*tcp, backlog, write_ms)
+                .and_then(|socket| Ok(ListenSocket::Tcp(register(socket)?))),
             ListenAddress::Unix(path) => bind_unix(path, backlog).and_then(|socket| {
                 let file = SocketFile(path.clone());
                 Ok(ListenSocket::Unix {
@@ -210,7 +210,7 @@ fn lost(error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, error)
 }
 
-fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, backlog: u32, write_ms: u64) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -223,6 +223,11 @@ fn bind_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
         socket.set_only_v6(false)?;
     }
     socket.set_tcp_nodelay(true)?;
+    // Handed down to each connection, as the option above: a peer that takes nothing for so long is cut off by the
+    // kernel, whatever protocol is spoken on top. Without it an HTTP client that never reads its answer would hold
+    // that answer for ever.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(write_ms)))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

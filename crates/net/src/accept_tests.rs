@@ -5,10 +5,13 @@ use super::*;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+const WRITE_MS: u64 = 30_000;
+
 fn bind(address: &str) -> Result<Listener, ListenError> {
     Listener::bind(
         &ListenAddress::Tcp(address.parse().unwrap()),
         DEFAULT_BACKLOG,
+        WRITE_MS,
     )
 }
 
@@ -24,6 +27,11 @@ async fn connections_are_taken_without_nagle_and_without_blocking() {
     let mut client = client.unwrap();
     assert_eq!(peer, client.local_addr().unwrap());
     assert!(stream.nodelay().unwrap());
+    #[cfg(target_os = "linux")]
+    assert_eq!(
+        socket2::SockRef::from(&stream).tcp_user_timeout().unwrap(),
+        Some(Duration::from_millis(WRITE_MS))
+    );
     let read = io::Read::read(&mut &stream, &mut [0]);
     assert_eq!(read.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     // Another runtime's loop takes it from here; this one does as well.
@@ -95,7 +103,7 @@ async fn a_unix_socket_is_taken_over_from_the_dead_only() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lakh.sock");
     let address = ListenAddress::Unix(path.clone());
-    let bind = || Listener::bind(&address, 16);
+    let bind = || Listener::bind(&address, 16, WRITE_MS);
 
     // Left behind by a process that was killed.
     drop(UnixListener::bind(&path).unwrap());

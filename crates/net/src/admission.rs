@@ -227,9 +227,8 @@ fn forbidden(reason: String) -> HandshakeError {
 fn is_at(path: &str, base: &str) -> bool {
     let base = base.trim_end_matches('/');
     let is_file = |rest: &str| rest.ends_with(".js") || rest.ends_with(".js.map");
-    path.strip_prefix(base).is_some_and(|rest| {
-        rest.is_empty() || (rest.starts_with('/') && !is_file(rest))
-    })
+    path.strip_prefix(base)
+        .is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && !is_file(rest)))
 }
 
 #[cfg(test)]
@@ -241,7 +240,12 @@ mod tests {
         for path in ["/socket.io", "/socket.io/", "/socket.io/x"] {
             assert!(is_at(path, "/socket.io/"), "{path}");
         }
-        for path in ["/", "/socket.iox", "/other/socket.io/", "/socket.io/socket.io.esm.min.js"] {
+        for path in [
+            "/",
+            "/socket.iox",
+            "/other/socket.io/",
+            "/socket.io/socket.io.esm.min.js",
+        ] {
             assert!(!is_at(path, "/socket.io/"), "{path}");
         }
     }

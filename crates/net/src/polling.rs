@@ -237,9 +237,8 @@ impl EngineRequest<'_> {
                 tracing::debug!(error, "a client posted what is no payload");
                 plain(StatusCode::BAD_REQUEST, "The body is no Engine.IO payload")
             }
-            Err(PostRefused::TooLarge) => {
-                plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large")
-            }
+            // Without a word, as in Node: clients have tests that hold on to it.
+            Err(PostRefused::TooLarge) => plain(StatusCode::PAYLOAD_TOO_LARGE, ""),
             Err(PostRefused::Broken) => {
                 plain(StatusCode::REQUEST_TIMEOUT, "The body did not arrive")
             }

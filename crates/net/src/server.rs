@@ -137,6 +137,11 @@ async fn terminated() -> Result<(), std::io::Error> {
     }
 }
 
+fn listen(shared: &Shared) -> Result<Listener, ListenError> {
+    let options = &shared.options;
+    Listener::bind(&options.listen, options.backlog, options.timeouts.write_ms)
+}
+
 type Listening = std::sync::mpsc::Sender<Result<Option<SocketAddr>, StartError>>;
 
 fn run_loop(
@@ -150,7 +155,7 @@ fn run_loop(
     local.block_on(runtime, async {
         let lp = EventLoop::new(Arc::clone(&shared), index);
         if let Some(listening) = listening {
-            let listener = match Listener::bind(&shared.options.listen, shared.options.backlog) {
+            let listener = match listen(&shared) {
                 Ok(listener) => listener,
                 // `start` waits for this; it can't be gone.
                 Err(error) => return drop(listening.send(Err(error.into()))),

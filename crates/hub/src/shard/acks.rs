@@ -7,7 +7,6 @@ use lakh_wire::Millis;
 
 use super::{Shard, SocketKey, Timer, Waiting};
 use crate::ack::{AckError, Collector, Slot};
-use crate::outbox::Item;
 use crate::outgoing::{self, Flags};
 use crate::payload::Payload;
 use crate::socket::Socket;
@@ -56,6 +55,13 @@ impl Shard {
             .arm(at, Timer::Collect(Arc::clone(collector)));
     }
 
+    /// The time of a broadcast is up: answers that come later have nobody to go to.
+    pub(super) fn forget_asked(&self, id: u64, asked: &[SocketKey]) {
+        for key in asked {
+            drop(self.take_waiting(*key, id));
+        }
+    }
+
     pub(super) fn acknowledged(&self, key: SocketKey, id: u64, answer: Payload) {
         // An answer that nobody waits for (it came too late, or twice) is dropped.
         if let Some(waiting) = self.take_waiting(key, id) {
@@ -87,17 +93,9 @@ impl Shard {
             return;
         };
         let parser = state.parser(key);
-        let packet = outgoing::ack(parser, &socket.0.namespace.name, answer, id);
-        state.push(key, Item::Packet(packet));
-        self.stats().packets_out.add(1);
-        let bound = self.hub.settings().hub_limits.outbox_bytes;
-        let full = state
-            .session(key)
-            .is_some_and(|entry| entry.outbox.bytes() > bound);
         drop(state);
-        if full {
-            self.drop_slow(key);
-        }
+        let packet = outgoing::ack(parser, &socket.0.namespace.name, answer, id);
+        self.send_packet(key, &packet);
     }
 }
 

@@ -9,6 +9,7 @@ use lakh_wire::socketio::Kind;
 
 use super::{SessionKey, Shard, SocketEntry, SocketKey, State, hash};
 use crate::AckError;
+use crate::caught::caught;
 use crate::namespace::CloseHook;
 use crate::outbox::Item;
 use crate::outgoing;
@@ -34,10 +35,11 @@ impl Shard {
     fn tell_and_close(&self, session: SessionKey, key: SocketKey) {
         {
             let mut state = self.state.borrow_mut();
-            let Some(name) = state
+            // Who isn't in yet, or is going already, is told nothing.
+            let entry = state
                 .socket(key)
-                .map(|entry| entry.socket.0.namespace.name.clone())
-            else {
+                .filter(|entry| entry.socket.is_connected());
+            let Some(name) = entry.map(|entry| entry.socket.0.namespace.name.clone()) else {
                 return;
             };
             let parser = state.parser(session);
@@ -108,7 +110,7 @@ impl Shard {
         if let (Some(socket), Some(handler)) =
             (engine_io, self.hub.0.engine_io.load().close.clone())
         {
-            handler(&socket, reason);
+            caught("a handler of Engine.IO", || handler(&socket, reason));
         }
         // Never with the session's id, which is a secret.
         tracing::info!(
@@ -135,7 +137,7 @@ impl Shard {
             return;
         }
         let namespace = socket.0.namespace.handlers.load_full();
-        let own = socket.0.own.lock().take().unwrap_or_default();
+        let own = socket.take_own().unwrap_or_default();
         self.run_close_hooks(
             &socket,
             reason,
@@ -181,7 +183,7 @@ impl Shard {
             return;
         };
         if !reason.is_recoverable() {
-            return recovery.sessions.forget(pid, socket.0.key);
+            return recovery.sessions.forget(pid, self.index, socket.0.key);
         }
         let own = socket.id();
         let rooms = state.joined_rooms(socket.0.key);
@@ -192,9 +194,10 @@ impl Shard {
             extensions: socket.0.extensions.clone(),
             start,
         };
+        let of = (self.index, socket.0.key);
         recovery
             .sessions
-            .save(pid, socket.0.key, saved, self.now().0, recovery.window_ms);
+            .save(pid, of, saved, self.now().0, recovery.window_ms);
     }
 }
 
@@ -228,17 +231,20 @@ impl State {
         {
             found.remove();
         }
-        if let Some(session) = self.session(session) {
-            session.sockets.retain(|slot| *slot != key.slot);
+        if let Some(entry) = self.session(session) {
+            entry.sockets.retain(|slot| *slot != key.slot);
+            // It may be this socket that the connection waited for. If another one is behind, it's paused again.
+            if std::mem::take(&mut entry.paused) {
+                entry.outbox.signals.resume = true;
+                self.touch(session.slot);
+            }
         }
         if let Some(space) = self.spaces.get_mut(&namespace) {
             space.members.swap_remove(place as usize);
             if let Some(moved) = space.members.get(place as usize) {
                 self.sockets[*moved as usize].place = place;
             }
-            if space.members.is_empty() {
-                self.spaces.remove(&namespace);
-            }
+            self.forget_space(namespace);
         }
         Some(self.sockets.remove(key.slot as usize))
     }

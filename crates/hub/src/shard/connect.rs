@@ -13,6 +13,7 @@ use serde_json::json;
 use smallvec::SmallVec;
 
 use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
+use crate::caught::caught_while;
 use crate::handshake::decode;
 use crate::ids::Id;
 use crate::namespace::{ConnectError, Namespace, Recovery};
@@ -113,17 +114,23 @@ impl Shard {
             &handlers.connect_checks[..]
         };
         for check in checks {
-            if let Err(refusal) = check(socket.clone()).await {
-                self.discard(&socket);
-                return self.refuse(key, namespace.name(), &refusal);
-            }
+            let checked = caught_while("a check at CONNECT", check(socket.clone())).await;
+            let refusal = match checked {
+                Some(Ok(())) => continue,
+                Some(Err(refusal)) => refusal,
+                None => ConnectError::new("The server failed to check this; try again later"),
+            };
+            self.discard(&socket);
+            return self.refuse(key, namespace.name(), &refusal);
         }
         if !self.establish(key, &socket, restored) {
             return self.discard(&socket);
         }
-        self.stats().sockets.add(1);
         for hook in &handlers.connect {
-            self.run(socket.0.key, hook(socket.clone()));
+            // One of them may have thrown it out.
+            if socket.is_connected() {
+                self.run(socket.0.key, hook(socket.clone()));
+            }
         }
     }
 
@@ -244,6 +251,7 @@ impl Shard {
             auth,
             recovered: restored.is_some(),
             connected: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             data: Mutex::new(
                 restored
                     .and_then(|restored| restored.saved.data.clone())
@@ -262,7 +270,8 @@ impl Shard {
             place: u32::MAX,
             mark: 0,
             running: 0,
-            after: 0,
+            // All of it comes from the log, and nothing before that.
+            after: if restored.is_some() { u64::MAX } else { 0 },
             in_own_room: false,
             pid,
             acks: None,
@@ -273,6 +282,8 @@ impl Shard {
 
     /// A socket that did not get in.
     fn discard(&self, socket: &Socket) {
+        // A check may have made it join some.
+        self.leave_all(socket);
         let removed = {
             let mut state = self.state.borrow_mut();
             state
@@ -281,7 +292,7 @@ impl Shard {
                 .then(|| state.sockets.remove(socket.0.key.slot as usize))
         };
         if removed.is_some() {
-            drop(socket.0.own.lock().take());
+            drop(socket.take_own());
             self.hub.left(&socket.0.namespace);
         }
     }
@@ -300,24 +311,43 @@ impl Shard {
             {
                 return false;
             }
+            state.begin_session(socket);
             state.admit(key, socket);
         }
         socket.0.connected.store(true, Ordering::Release);
-        if let (Some(recovery), Some((pid, _))) =
-            (socket.0.namespace.recovery.get(), self.pid_of(socket.0.key))
-        {
-            recovery.sessions.live(pid, self.index, socket.0.key);
-        }
+        self.stats().sockets.add(1);
+        self.take_session(socket);
         self.own_room_event(socket, true);
-        if let Some(restored) = restored {
-            self.replay(key, socket, &restored);
+        if let Some(restored) = restored
+            && !self.replay(key, socket, &restored)
+        {
+            return false;
+        }
+        // Hooks have run meanwhile.
+        if !socket.is_connected() {
+            return false;
         }
         self.send_connect(key, socket);
         true
     }
 
-    fn pid_of(&self, key: SocketKey) -> Option<(Id, Position)> {
-        self.state.borrow_mut().socket(key)?.pid
+    /// Makes this socket the one that its session belongs to.
+    fn take_session(&self, socket: &Socket) {
+        let key = socket.0.key;
+        let pid = self
+            .state
+            .borrow_mut()
+            .socket(key)
+            .and_then(|entry| entry.pid);
+        let (Some(recovery), Some((pid, _))) = (socket.0.namespace.recovery.get(), pid) else {
+            return;
+        };
+        // Another newcomer may have restored it on its loop in the same moment: there can be only one.
+        if let Some((shard, other)) = recovery.sessions.live(pid, self.index, key) {
+            let close =
+                move |shard: &Self| shard.close_session_of(other, CloseReason::TransportClose);
+            self.hub.run_surely_on(shard, close);
+        }
     }
 
     /// Puts a restored socket back into its rooms and sends what it missed, before CONNECT as Node does.
@@ -325,9 +355,11 @@ impl Shard {
     /// First the rooms, then the log: from the moment a socket is in its rooms this shard gets their broadcasts, and
     /// what is in the log already is passed over by its number. The other way round what is published between the
     /// two would be lost without a trace.
-    fn replay(&self, key: SessionKey, socket: &Socket, restored: &Restored) {
+    ///
+    /// `false`: it can't be done without a gap any more, and the connection is closed.
+    fn replay(&self, key: SessionKey, socket: &Socket, restored: &Restored) -> bool {
         let Some(recovery) = socket.0.namespace.recovery.get() else {
-            return;
+            return false;
         };
         for room in &restored.saved.rooms {
             self.join(socket.0.key, room);
@@ -340,19 +372,24 @@ impl Shard {
         );
         let Ok((missed, complete)) = read else {
             // Trimmed in the moment since it was looked up: closing is the way to say that there is a gap.
-            recovery.sessions.forget(restored.pid, socket.0.key);
-            return self.close(key, CloseReason::ForcedClose);
+            recovery
+                .sessions
+                .forget(restored.pid, self.index, socket.0.key);
+            self.close(key, CloseReason::ForcedClose);
+            return false;
         };
         let mut state = self.state.borrow_mut();
-        if let Some(entry) = state.socket(socket.0.key) {
-            entry.after = complete.seq;
-        }
+        let Some(entry) = state.socket(socket.0.key) else {
+            return false;
+        };
+        entry.after = complete.seq;
         let parser = state.parser(key);
         for (_, outgoing) in missed {
             if !Outgoing::excludes(&outgoing, &socket.0.id, rooms) {
                 state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
             }
         }
+        true
     }
 
     fn send_connect(&self, key: SessionKey, socket: &Socket) {
@@ -393,12 +430,27 @@ impl Shard {
             serde_json::to_string(refusal).unwrap_or_default()
         };
         let parser = state.parser(key);
+        drop(state);
         let packet = outgoing::control(parser, Kind::ConnectError, namespace, Some(&data));
-        state.push(key, Item::Packet(packet));
+        self.send_packet(key, &packet);
     }
 }
 
 impl State {
+    /// Sets where the session of a socket begins that is about to be let in. What was said while it was checked was
+    /// not for it, unless a check made it join rooms.
+    fn begin_session(&mut self, socket: &Socket) {
+        let recovery = socket.0.namespace.recovery.get();
+        let entry = self.socket(socket.0.key);
+        if let (Some(recovery), Some(entry)) = (recovery, entry)
+            && let Some((_, start)) = &mut entry.pid
+            && !socket.recovered()
+            && entry.rooms.is_empty()
+        {
+            *start = recovery.channel.position();
+        }
+    }
+
     /// Puts a socket among the members of its connection and its namespace.
     fn admit(&mut self, key: SessionKey, socket: &Socket) {
         let slot = socket.0.key.slot;

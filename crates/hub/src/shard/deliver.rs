@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use lakh_wire::engine::Transport;
 use lakh_wire::socketio::Parser;
-use lakh_wire::{CloseReason, Encoded};
+use lakh_wire::{CloseReason, Encoded, Millis};
 
-use super::{SessionEntry, SessionKey, Shard, SocketEntry, State, touch};
+use super::{SessionEntry, SessionKey, Shard, SocketEntry, SocketKey, State, Timer, touch};
 use crate::ack::Collector;
+use crate::caught::caught;
 use crate::outbox::{Item, Spare};
 use crate::outgoing::{self, Flags, Outgoing, Targets};
 use crate::payload::Payload;
@@ -65,20 +66,33 @@ impl Shard {
     }
 
     /// The same, for a broadcast that asks each member for an answer.
-    pub(crate) fn deliver_with_ack(&self, outgoing: &Arc<Outgoing>, collector: &Arc<Collector>) {
+    /// Who has not answered at `until` is asked no longer.
+    pub(crate) fn deliver_with_ack(
+        &self,
+        outgoing: &Arc<Outgoing>,
+        collector: &Arc<Collector>,
+        until: Millis,
+    ) {
         let Some(id) = outgoing.ack else { return };
         let limit = self.hub.settings().hub_limits.max_pending_acks;
-        let mut asked = 0;
-        self.fan_out(outgoing, |_, entry| {
+        let mut asked = Vec::new();
+        let mut refused = 0;
+        self.fan_out(outgoing, |slot, entry| {
             let acks = entry.acks.get_or_insert_default();
-            asked += 1;
             if acks.len() < limit {
                 acks.insert(id, super::Waiting::Many(Arc::clone(collector)));
+                let generation = entry.generation;
+                asked.push(SocketKey { slot, generation });
             } else {
+                refused += 1;
                 collector.answered(Err(crate::AckError::TooMany));
             }
         });
-        collector.asked(asked);
+        collector.asked(asked.len() + refused);
+        if !asked.is_empty() {
+            let timer = Timer::Asked(id, asked.into());
+            self.state.borrow_mut().arm(until, timer);
+        }
     }
 
     fn fan_out(&self, outgoing: &Arc<Outgoing>, mut each: impl FnMut(u32, &mut SocketEntry)) {
@@ -88,6 +102,10 @@ impl Shard {
             .offset
             .filter(|_| !outgoing.flags.volatile)
             .map(|at| at.seq);
+        let passing = outgoing
+            .offset
+            .filter(|_| outgoing.flags.volatile)
+            .map(|at| at.seq);
         let listened = !outgoing.namespace.handlers.load().any_outgoing.is_empty();
         let mut reached = Vec::new();
         let mut slow = Vec::new();
@@ -95,6 +113,11 @@ impl Shard {
             let mut state = self.state.borrow_mut();
             state.fan_out(outgoing, |slot, entry, session, pool| {
                 if logged.is_some_and(|seq| seq <= entry.after) {
+                    return false;
+                }
+                // Published before what the socket was replayed: its position would take the client back, and at
+                // the next restore it would get the same again.
+                if passing.is_some_and(|seq| seq < entry.after) {
                     return false;
                 }
                 each(slot, entry);
@@ -119,7 +142,7 @@ impl Shard {
     fn heard(&self, sockets: &[Socket], payload: &Payload) {
         for socket in sockets {
             for hook in &socket.0.namespace.handlers.load().any_outgoing {
-                hook(socket, payload);
+                caught("a listener of outgoing events", || hook(socket, payload));
             }
         }
     }
@@ -165,6 +188,24 @@ impl Shard {
         }
     }
 
+    /// Sends a packet that belongs to no broadcast, under the same bound.
+    pub(super) fn send_packet(&self, key: SessionKey, packet: &Encoded) {
+        let push = self.pusher(Flags::default());
+        let fits = {
+            let mut state = self.state.borrow_mut();
+            if state.session(key).is_none_or(|entry| entry.over) {
+                return;
+            }
+            let State { sessions, pool, .. } = &mut *state;
+            let fits = push.push(&mut sessions[key.slot as usize], packet, pool);
+            state.touch(key.slot);
+            fits
+        };
+        if !fits {
+            self.drop_slow(key);
+        }
+    }
+
     pub(super) fn drop_slow(&self, key: SessionKey) {
         if self.hub.settings().slow_reader == SlowReader::Disconnect {
             tracing::debug!("a connection reads too slowly and is closed");
@@ -205,8 +246,11 @@ impl State {
             if mark.is_some_and(|mark| std::mem::replace(&mut entry.mark, mark) == mark) {
                 return;
             }
-            let at = entry.session.slot;
-            let Some(session) = sessions.get_mut(at as usize) else {
+            let key = entry.session;
+            let at = key.slot;
+            let session = sessions.get_mut(at as usize);
+            // A socket that is still being let in may have lost its connection, and the slot have another.
+            let Some(session) = session.filter(|found| found.generation == key.generation) else {
                 return;
             };
             if each(slot, entry, session, pool) {

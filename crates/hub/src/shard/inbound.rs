@@ -8,6 +8,7 @@ use lakh_wire::engine::Side;
 use lakh_wire::socketio::{Kind, Packet};
 
 use super::{SessionKey, Shard, SocketKey};
+use crate::caught::caught_while;
 use crate::event::{Event, EventRef};
 use crate::handler::LocalFuture;
 use crate::namespace::Handlers;
@@ -113,6 +114,8 @@ impl Shard {
                     return;
                 };
                 match refused {
+                    // As in Node: what was checked too late is dropped.
+                    None if !socket.is_connected() => return,
                     None => shard.handle_owned(&socket, &event),
                     Some(reason) => {
                         shard.stats().refused_events.add(1);
@@ -237,8 +240,11 @@ impl Shard {
 async fn check(socket: &Socket, event: &Event) -> Option<String> {
     let checks = socket.0.namespace.handlers.load().packet_checks.clone();
     for check in checks {
-        if let Err(reason) = check(socket.clone(), event.clone()).await {
-            return Some(reason);
+        let checked = caught_while("a check of an event", check(socket.clone(), event.clone()));
+        match checked.await {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => return Some(reason),
+            None => return Some("the check panicked".to_owned()),
         }
     }
     None

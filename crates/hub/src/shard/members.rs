@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use lakh_broker::Room;
 
 use super::{RoomEntry, Shard, SocketKey, Space, State, hash};
+use crate::caught::caught;
 use crate::ids::Id;
 use crate::namespace::{Namespace, NamespaceInner, RoomEvent};
 use crate::operator::RemoteSocket;
@@ -32,7 +33,8 @@ impl Shard {
             }
             return true;
         }
-        if entry.rooms.len() >= limit {
+        let full = entry.rooms.len() >= limit;
+        if full && !state.is_member(key, room) {
             tracing::warn!(
                 socket = socket.id(),
                 limit,
@@ -79,7 +81,10 @@ impl Shard {
 
     /// Leaves all rooms, the own one last.
     pub(super) fn leave_all(&self, socket: &Socket) {
-        while let Some((room, emptied)) = self.state.borrow_mut().leave_one(socket) {
+        loop {
+            // Not in the head of a `while let`: the state would stay borrowed while the hooks run.
+            let left = self.state.borrow_mut().leave_one(socket);
+            let Some((room, emptied)) = left else { break };
             self.told_left(socket, &room, emptied);
         }
         let was = self
@@ -93,11 +98,14 @@ impl Shard {
     }
 
     fn told_left(&self, socket: &Socket, room: &Room, emptied: bool) {
+        if emptied {
+            // Before the hooks: one of them may fill the room again.
+            self.room_went(&socket.0.namespace, room);
+        }
         self.room_event(&socket.0.namespace, || {
             RoomEvent::Left(Room::clone(room), socket.id().to_owned())
         });
         if emptied {
-            self.room_went(&socket.0.namespace, room);
             self.room_event(&socket.0.namespace, || {
                 RoomEvent::Deleted(Room::clone(room))
             });
@@ -106,24 +114,34 @@ impl Shard {
 
     fn room_came(&self, namespace: &NamespaceInner, room: &Room) {
         namespace.rooms.fetch_add(1, Ordering::Relaxed);
-        if self.hub.shard_count() > 1 {
-            *namespace
-                .shards_of
-                .write()
-                .entry(Room::clone(room))
-                .or_insert(0) |= 1 << self.index;
-        }
+        self.route(namespace, room);
     }
 
     fn room_went(&self, namespace: &NamespaceInner, room: &Room) {
         namespace.rooms.fetch_sub(1, Ordering::Relaxed);
-        if self.hub.shard_count() > 1 {
-            let mut shards_of = namespace.shards_of.write();
-            if let Some(shards) = shards_of.get_mut(room) {
-                *shards &= !(1 << self.index);
-                if *shards == 0 {
-                    shards_of.remove(room);
-                }
+        self.route(namespace, room);
+    }
+
+    /// Lets broadcasts to a room come to this shard if there is somebody in it here, and only then. The own room of a
+    /// socket is found by its id's tag, unless the socket was restored from another shard.
+    fn route(&self, namespace: &NamespaceInner, room: &Room) {
+        if self.hub.shard_count() == 1 {
+            return;
+        }
+        let here = {
+            let state = self.state.borrow();
+            let space = state.spaces.get(&namespace.id);
+            space.is_some_and(|space| space.find(room).is_some())
+                || Id::parse(room).is_some_and(|id| id.shard() != self.index)
+                    && state.socket_by_room(namespace.id, room).is_some()
+        };
+        let mut shards_of = namespace.shards_of.write();
+        if here {
+            *shards_of.entry(Room::clone(room)).or_insert(0) |= 1 << self.index;
+        } else if let Some(shards) = shards_of.get_mut(room) {
+            *shards &= !(1 << self.index);
+            if *shards == 0 {
+                shards_of.remove(room);
             }
         }
     }
@@ -135,12 +153,16 @@ impl Shard {
         }
         let event = event();
         for hook in &handlers.rooms {
-            hook(&event);
+            caught("a hook of rooms", || hook(&event));
         }
     }
 
     pub(super) fn own_room_event(&self, socket: &Socket, joined: bool) {
         let namespace = &socket.0.namespace;
+        if socket.0.id.shard() != self.index {
+            // It came from another loop, whose tag its id still has.
+            self.route(namespace, &Room::from(socket.id()));
+        }
         if namespace.handlers.load().rooms.is_empty() {
             return;
         }
@@ -160,22 +182,7 @@ impl Shard {
 
     /// Whether a socket is in a room other than its own.
     pub(crate) fn is_member(&self, key: SocketKey, room: &str) -> bool {
-        let mut state = self.state.borrow_mut();
-        let Some(entry) = state.socket(key) else {
-            return false;
-        };
-        let (namespace, slot) = (entry.socket.0.namespace.id, key.slot);
-        let Some(room) = state
-            .spaces
-            .get(&namespace)
-            .and_then(|space| space.find(room))
-        else {
-            return false;
-        };
-        state.sockets[slot as usize]
-            .rooms
-            .iter()
-            .any(|(joined, _)| *joined == room)
+        self.state.borrow_mut().is_member(key, room)
     }
 
     /// Some members of a room on this shard.
@@ -273,6 +280,19 @@ impl Shard {
 }
 
 impl State {
+    fn is_member(&mut self, key: SocketKey, room: &str) -> bool {
+        let Some(entry) = self.socket(key) else {
+            return false;
+        };
+        let (namespace, slot) = (entry.socket.0.namespace.id, key.slot);
+        let space = self.spaces.get(&namespace);
+        let Some(room) = space.and_then(|space| space.find(room)) else {
+            return false;
+        };
+        let mut rooms = self.sockets[slot as usize].rooms.iter();
+        rooms.any(|(joined, _)| *joined == room)
+    }
+
     /// `None`: was in already. Otherwise whether the room is new.
     fn join(&mut self, slot: u32, space: u32, name: &Room) -> Option<bool> {
         let entry = &mut self.sockets[slot as usize];
@@ -319,7 +339,8 @@ impl State {
         let entry = &mut self.sockets[slot as usize];
         let (room, place) = entry.rooms.swap_remove(at);
         let moved_room = entry.rooms.get(at).copied();
-        let Some(space) = self.spaces.get_mut(&space) else {
+        let id = space;
+        let Some(space) = self.spaces.get_mut(&id) else {
             return false;
         };
         if let Some((moved, its_place)) = moved_room {
@@ -334,8 +355,18 @@ impl State {
         let emptied = space.rooms[room as usize].members.is_empty();
         if emptied {
             space.remove(room);
+            self.forget_space(id);
         }
         emptied
+    }
+
+    /// Drops what is kept of a namespace once nobody is in it: a socket that is still being checked may have joined
+    /// rooms before it is a member.
+    pub(super) fn forget_space(&mut self, id: u32) {
+        let unused = |space: &Space| space.members.is_empty() && space.rooms.is_empty();
+        if self.spaces.get(&id).is_some_and(unused) {
+            self.spaces.remove(&id);
+        }
     }
 
     fn rooms_of(&mut self, key: SocketKey) -> Vec<Room> {

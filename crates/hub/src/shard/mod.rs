@@ -1,6 +1,6 @@
 //! A shard: everything that belongs to one event loop.
 //!
-//! Sessions, sockets and room members of a loop live in one [`State`] without locks; only its own thread touches it.
+//! Sessions, sockets and room members of a loop live in one `State` without locks; only its own thread touches it.
 //! User code (handlers, hooks) never runs while the state is borrowed, so it may call anything.
 //!
 //! Who drives a shard, the loop of `net` or a test, calls the methods of `session.rs` with what arrived, then takes the
@@ -29,6 +29,7 @@ use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 use crate::ack::{Collector, Slot};
+use crate::caught::caught;
 use crate::engine_io::EngineSocket;
 use crate::event::Event;
 use crate::handshake::Handshake;
@@ -163,6 +164,8 @@ pub(crate) enum Timer {
     Session(SessionKey),
     Ack(SocketKey, u64),
     Collect(Arc<Collector>),
+    /// Sockets that were asked by one broadcast.
+    Asked(u64, Box<[SocketKey]>),
 }
 
 const NEVER: Millis = Millis(u64::MAX);
@@ -197,7 +200,7 @@ impl Shard {
             }),
             draining: Cell::new(false),
         });
-        CURRENT.with_borrow_mut(|current| *current = Some(Rc::clone(&shard)));
+        drop(CURRENT.replace(Some(Rc::clone(&shard))));
         shard
     }
 
@@ -250,20 +253,25 @@ impl Shard {
         }
     }
 
-    /// Works through what other threads have sent. Messages that arrive meanwhile are worked through, too.
+    /// Works through what other threads have sent, and what arrives meanwhile, as far as one turn goes: outboxes must
+    /// be written out in between, or those who read well would pass for slow readers. Call it again while
+    /// [`Shard::register_mailbox`] says that there is more.
     pub fn drain_mailbox(&self) {
         // A handler that runs inside may publish: the outer call goes on with that, in order.
         if self.draining.replace(true) {
             return;
         }
         let mailbox = self.hub.mailbox(self.index);
+        let mut left = self.hub.settings().hub_limits.outbox_bytes / 4;
         let mut commands = VecDeque::new();
-        while !mailbox.is_empty() {
-            mailbox.take(&mut commands);
+        while left > 0 && !mailbox.is_empty() {
+            left = left.saturating_sub(mailbox.take(&mut commands, left));
             for command in commands.drain(..) {
                 match command {
                     Command::Deliver(outgoing) => self.deliver(&outgoing),
-                    Command::Run(work, _) => work(self),
+                    Command::Run(work, _) => {
+                        caught("work sent to an event loop", || work(self));
+                    }
                 }
             }
         }
@@ -318,6 +326,7 @@ impl Shard {
                 Timer::Session(key) => self.session_timer(key, now),
                 Timer::Ack(key, id) => self.ack_timed_out(key, id),
                 Timer::Collect(collector) => collector.time_is_up(),
+                Timer::Asked(id, asked) => self.forget_asked(id, &asked),
             }
         }
     }

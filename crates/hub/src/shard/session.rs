@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use thiserror::Error;
 
 use super::{NEVER, SessionEntry, SessionKey, Shard, SocketKey, State, Timer, hash};
+use crate::caught::caught;
 use crate::handshake::Handshake;
 use crate::ids::Id;
 use crate::outbox::{Item, Outbox};
@@ -124,7 +125,7 @@ impl Shard {
                     let Some(socket) = self.engine_socket_of(key) else {
                         return;
                     };
-                    handler(&socket);
+                    caught("a handler of Engine.IO", || handler(&socket));
                 }
             }
         }
@@ -311,21 +312,8 @@ impl Shard {
         }
     }
 
-    pub(crate) fn send_message(&self, key: SessionKey, encoded: Encoded) {
-        let slow = {
-            let mut state = self.state.borrow_mut();
-            if state.session(key).is_none_or(|entry| entry.over) {
-                return;
-            }
-            state.push(key, Item::Packet(encoded));
-            let bound = self.hub.settings().hub_limits.outbox_bytes;
-            state
-                .session(key)
-                .is_some_and(|entry| entry.outbox.bytes() > bound)
-        };
-        if slow {
-            self.drop_slow(key);
-        }
+    pub(crate) fn send_message(&self, key: SessionKey, encoded: &Encoded) {
+        self.send_packet(key, encoded);
     }
 
     pub(super) fn session_timer(&self, key: SessionKey, now: Millis) {
@@ -334,6 +322,11 @@ impl Shard {
             let Some(entry) = state.session(key) else {
                 return;
             };
+            // It has asked for another time since, and has its place in the wheel by that: without this look each
+            // change of mind would leave one more entry that goes round and round.
+            if entry.timer_at > now {
+                return;
+            }
             entry.timer_at = NEVER;
             now >= entry.connect_by && !entry.over
         };
@@ -353,12 +346,20 @@ impl Shard {
         let entry = state.session(key).filter(|entry| !entry.over)?;
         let result = work(&mut entry.engine, &self.hub.settings().engine);
         let outcome = state.carry_out(key);
+        let bound = self.hub.settings().hub_limits.outbox_bytes;
+        // Pongs: a client that asks for them without end and reads none.
+        let slow = outcome.sent
+            && state
+                .session(key)
+                .is_some_and(|entry| entry.outbox.bytes() > bound);
         drop(state);
         if outcome.upgraded {
             self.stats().websocket.add(1);
         }
         if let Some(reason) = outcome.closed {
             self.session_closed(key, reason);
+        } else if slow {
+            self.close_now(key, CloseReason::SlowReader);
         }
         Some(result)
     }
@@ -372,7 +373,7 @@ impl Shard {
             let socket = self.engine_socket(key, entry);
             drop(state);
             if let Some(handler) = self.hub.0.engine_io.load().message.clone() {
-                handler(&socket, message);
+                caught("a handler of Engine.IO", || handler(&socket, message));
             }
             return;
         }
@@ -413,6 +414,7 @@ impl Shard {
 /// What a step of the engine led to.
 #[derive(Default)]
 struct Outcome {
+    sent: bool,
     upgraded: bool,
     closed: Option<CloseReason>,
 }
@@ -437,7 +439,10 @@ impl State {
             };
             let signals = &mut entry.outbox.signals;
             match action {
-                Action::Send(control) => self.push(key, Item::Control(control)),
+                Action::Send(control) => {
+                    outcome.sent = true;
+                    self.push(key, Item::Control(control));
+                }
                 // The only packet that ever goes out on a probe is the pong.
                 Action::SendProbe(_) => signals.pong_probe = true,
                 Action::AnswerPoll => signals.answer_poll = true,

@@ -1,0 +1,22 @@
+//! The hub from outside: packets in, packets out, under virtual time.
+
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
+mod support;
+
+mod acks;
+mod broadcast;
+mod close;
+mod connect;
+mod events;
+mod model;
+mod namespaces;
+mod panics;
+mod protocols;
+mod recovery;
+mod recovery_more;
+mod recovery_shards;
+mod rooms;
+mod shards;
+mod slow;
+mod trouble;
