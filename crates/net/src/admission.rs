@@ -148,13 +148,13 @@ impl Shared {
         if self.lifecycle.phase() != LifePhase::Serving {
             return Err(Reject::Draining);
         }
-        Ok(allowed.map_err(forbidden)?)
+        Ok(allowed.map_err(|reason| forbidden(&reason))?)
     }
 
     /// What the server's own rule says of any request.
     pub(crate) fn may_pass(&self, parts: Option<&Parts>) -> Result<(), Reject> {
         match (&self.options.hooks.use_request, parts) {
-            (Some(hook), Some(parts)) => Ok(hook(parts).map_err(forbidden)?),
+            (Some(hook), Some(parts)) => Ok(hook(parts).map_err(|reason| forbidden(&reason))?),
             _ => Ok(()),
         }
     }
@@ -217,7 +217,7 @@ impl Shared {
     }
 }
 
-fn forbidden(reason: String) -> HandshakeError {
+fn forbidden(reason: &str) -> HandshakeError {
     tracing::debug!(reason, "a request was refused by the server's own rule");
     HandshakeError::Forbidden
 }

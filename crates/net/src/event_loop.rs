@@ -4,6 +4,8 @@
 //! in this turn; the timer; and the inbox, through which other loops hand over connections and requests. All
 //! state of the transports is in `links`, by the session's slot.
 
+mod polls;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::future::poll_fn;
@@ -14,14 +16,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lakh_hub::shard::{SessionKey, Shard};
-use lakh_hub::{CloseReason, Id, Item, Signals};
-use lakh_wire::engine::payload::{ContentType, Writer};
+use lakh_hub::{CloseReason, Id, Signals};
+use lakh_wire::engine::payload::ContentType;
 use lakh_wire::engine::{Control, End, HandshakeError, Side, Transport, Version};
 use lakh_wire::{control_frame, ws};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::drain::{DrainSchedule, LifePhase};
-use crate::polling::{PollAnswer, PostRefused};
+use crate::farewell::Farewells;
+use crate::polling::PollAnswer;
 use crate::shared::{Attach, Handed, Message, Shared};
 use crate::ws::{Wrote, WsConn};
 
@@ -29,6 +32,8 @@ use crate::ws::{Wrote, WsConn};
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Outboxes written out before other tasks get their turn.
 const FLUSHES_A_TURN: usize = 1024;
+/// How often a POST that is held back looks whether it may go on.
+const HELD_BACK: Duration = Duration::from_millis(2);
 
 /// The transports of one session.
 #[derive(Default)]
@@ -49,6 +54,7 @@ pub(crate) struct EventLoop {
     links: RefCell<Vec<Link>>,
     /// Connections that wait until other loops have caught up.
     held: RefCell<Vec<std::task::Waker>>,
+    farewells: RefCell<Farewells>,
 }
 
 impl EventLoop {
@@ -60,6 +66,7 @@ impl EventLoop {
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             links: RefCell::default(),
             held: RefCell::default(),
+            farewells: RefCell::default(),
         })
     }
 
@@ -116,6 +123,17 @@ impl EventLoop {
                 is_binary,
                 reply,
             } => {
+                if self.holds_back(&sid) {
+                    let lp = Rc::clone(self);
+                    let waits = async move {
+                        while lp.holds_back(&sid) {
+                            tokio::time::sleep(HELD_BACK).await;
+                        }
+                        let _ = reply.send(lp.post(sid, &body, is_binary));
+                    };
+                    tokio::task::spawn_local(waits);
+                    return;
+                }
                 // Who asked may be gone.
                 let _ = reply.send(self.post(sid, &body, is_binary));
             }
@@ -124,31 +142,6 @@ impl EventLoop {
             }
             Message::Attach(attach) => self.attach(*attach),
         }
-    }
-
-    fn poll(&self, sid: Id, reply: oneshot::Sender<PollAnswer>) {
-        let Some(key) = self.shard.find(&sid) else {
-            return drop(reply.send(PollAnswer::Refused(HandshakeError::UnknownSid)));
-        };
-        if !self.is_polling(key) {
-            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
-        }
-        if !self.shard.poll_opened(key) {
-            // The earlier poll is answered by the close that this leads to.
-            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
-        }
-        self.with_link(key, |link| link.poll = Some(reply));
-    }
-
-    fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
-        let key = self.shard.find(&sid).ok_or(PostRefused::Unknown)?;
-        if !self.is_polling(key) {
-            return Err(PostRefused::Mismatch);
-        }
-        self.count_in(body.len());
-        self.shard
-            .payload(key, body, is_binary)
-            .map_err(|error| PostRefused::Bad(error.to_string()))
     }
 
     fn is_polling(&self, key: SessionKey) -> bool {
@@ -318,7 +311,7 @@ impl EventLoop {
                 }
             }
             None if polls => self.answer_poll(key, signals),
-            None => {}
+            None => self.keep_last_words(key, signals),
         }
         if signals.closed.is_some() {
             self.with_link(key, std::mem::take);
@@ -353,45 +346,6 @@ impl EventLoop {
         }
     }
 
-    /// Answers the pending poll with what waits, or with a noop if it must be answered and nothing does.
-    fn answer_poll(&self, key: SessionKey, signals: Signals) {
-        let supports_binary = self.with_link(key, |link| !link.text_only);
-        let body = self.shard.with_outbox(key, |outbox, version| {
-            let mut writer = Writer::new(version, supports_binary);
-            while let Some(item) = outbox.pop() {
-                match item {
-                    Item::Packet(packet) => packet.write_polling(&mut writer),
-                    Item::Control(control) => writer.push_text(control.as_text(version).as_bytes()),
-                    Item::Open(text) => writer.push_text(text.as_bytes()),
-                }
-            }
-            let last_word = match signals.closed {
-                // The client said goodbye, and knows.
-                Some(CloseReason::TransportClose) => Some(Control::Noop),
-                Some(_) => Some(Control::Close),
-                None => signals.answer_poll.then_some(Control::Noop),
-            };
-            if let Some(control) = last_word.filter(|_| writer.is_empty()) {
-                writer.push_text(control.as_text(version).as_bytes());
-            }
-            (!writer.is_empty()).then(|| {
-                outbox.poll_pending = false;
-                writer.finish()
-            })
-        });
-        let Some((body, content_type)) = body.flatten() else {
-            return;
-        };
-        let poller = self.with_link(key, |link| link.poll.take());
-        self.count_out(body.len());
-        let lost = poller
-            .is_some_and(|reply| reply.send(PollAnswer::Payload(body, content_type)).is_err());
-        if lost && signals.closed.is_none() {
-            // The client went away with the poll, and what was in the answer with it.
-            self.shard.end(key, Side::Main, End::Error);
-        }
-    }
-
     async fn timer(self: Rc<Self>) {
         loop {
             let mut sleep: std::pin::Pin<&mut Option<tokio::time::Sleep>> = std::pin::pin!(None);
@@ -415,16 +369,17 @@ impl EventLoop {
         }
     }
 
-    /// Housekeeping for all loops, done by the first.
+    /// Housekeeping; what is for all loops, the first does.
     async fn housekeeping(self: Rc<Self>) {
         const EVERY: Duration = Duration::from_secs(5);
-        if self.index != 0 {
-            return;
-        }
         loop {
             tokio::time::sleep(EVERY).await;
-            self.shared.hub.trim_logs();
-            self.shared.rate.sweep(self.shard.clock_now().0);
+            let now = self.shard.clock_now().0;
+            self.farewells.borrow_mut().forget(now);
+            if self.index == 0 {
+                self.shared.hub.trim_logs();
+                self.shared.rate.sweep(now);
+            }
         }
     }
 

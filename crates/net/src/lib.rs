@@ -7,6 +7,7 @@
 mod admission;
 mod clock;
 mod event_loop;
+mod farewell;
 mod greet;
 mod http;
 mod options;

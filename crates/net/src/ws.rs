@@ -25,6 +25,8 @@ use crate::stream::Stream;
 const SLICES: usize = 64;
 /// Reads before a connection lets others have their turn.
 const READS_A_TURN: usize = 8;
+/// Bytes of pongs that wait for a client.
+const MOST_PONGS: usize = 4096;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -322,6 +324,8 @@ fn feed(lp: &EventLoop, conn: &WsConn, decoder: &mut ws::Decoder, mut bytes: &mu
                 match event {
                     ws::Event::Text(text) => lp.shard.text(key, conn.side.get(), text),
                     ws::Event::Binary(data) => lp.shard.binary(key, conn.side.get(), data),
+                    // Who reads no pongs gets no more of them (RFC 6455 section 5.5.3 asks only for the latest).
+                    ws::Event::Ping(_) if conn.own.borrow().len() > MOST_PONGS => {}
                     ws::Event::Ping(payload) => lp.send_own(conn, &ws::pong_frame(payload)),
                     ws::Event::Pong(_) => {}
                     ws::Event::Close { code, .. } => {

@@ -148,6 +148,12 @@ impl Shard {
         self.state.borrow().find_session(id)
     }
 
+    /// The id of a session that was not released yet.
+    #[must_use]
+    pub fn id_of(&self, key: SessionKey) -> Option<Id> {
+        self.state.borrow_mut().session(key).map(|entry| entry.id)
+    }
+
     /// The protocol version and the main transport of a session.
     #[must_use]
     pub fn kind(&self, key: SessionKey) -> Option<(Version, Transport, App)> {

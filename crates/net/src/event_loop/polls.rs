@@ -1,0 +1,115 @@
+//! Long polls of a loop's sessions: taken, answered, and the last words of sessions that are over.
+
+use lakh_hub::shard::SessionKey;
+use lakh_hub::{CloseReason, Id, Item, Signals};
+use lakh_wire::engine::payload::{ContentType, Writer};
+use lakh_wire::engine::{Control, End, HandshakeError, Side};
+use tokio::sync::oneshot;
+
+use super::EventLoop;
+use crate::polling::{PollAnswer, PostRefused};
+
+impl EventLoop {
+    /// Whether a session's client must wait until handlers, or other loops, have caught up: what a WebSocket isn't read
+    /// for, a POST isn't taken for.
+    pub(super) fn holds_back(&self, sid: &Id) -> bool {
+        let key = self.shard.find(sid);
+        key.is_some_and(|key| self.shard.is_paused(key) || self.shared.hub.is_congested())
+    }
+
+    pub(super) fn poll(&self, sid: Id, reply: oneshot::Sender<PollAnswer>) {
+        let Some(key) = self.shard.find(&sid) else {
+            let now = self.shard.clock_now().0;
+            let last_words = self.farewells.borrow_mut().hear(&sid, now);
+            let answer = last_words.map_or(
+                PollAnswer::Refused(HandshakeError::UnknownSid),
+                |(body, content_type)| PollAnswer::Payload(body, content_type),
+            );
+            return drop(reply.send(answer));
+        };
+        if !self.is_polling(key) {
+            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
+        }
+        if !self.shard.poll_opened(key) {
+            // The earlier poll is answered by the close that this leads to.
+            return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
+        }
+        self.with_link(key, |link| link.poll = Some(reply));
+    }
+
+    pub(super) fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
+        let key = self.shard.find(&sid).ok_or(PostRefused::Unknown)?;
+        if !self.is_polling(key) {
+            return Err(PostRefused::Mismatch);
+        }
+        self.count_in(body.len());
+        self.shard
+            .payload(key, body, is_binary)
+            .map_err(|error| PostRefused::Bad(error.to_string()))
+    }
+
+    /// The server has closed a session between two polls: the next one is told.
+    pub(super) fn keep_last_words(&self, key: SessionKey, signals: Signals) {
+        let by_server = matches!(
+            signals.closed,
+            Some(
+                CloseReason::ForcedClose
+                    | CloseReason::ForcedServerClose
+                    | CloseReason::ServerShuttingDown
+                    | CloseReason::ConnectTimeout
+            )
+        );
+        if !by_server {
+            return;
+        }
+        let body = self.poll_body(key, signals);
+        if let (Some(sid), Some((body, content_type))) = (self.shard.id_of(key), body) {
+            let now = self.shard.clock_now().0;
+            let mut farewells = self.farewells.borrow_mut();
+            farewells.keep(sid, body, content_type, now);
+        }
+    }
+
+    /// What waits as the answer to a poll, or a noop if it must be answered and nothing does.
+    fn poll_body(&self, key: SessionKey, signals: Signals) -> Option<(Vec<u8>, ContentType)> {
+        let supports_binary = self.with_link(key, |link| !link.text_only);
+        let body = self.shard.with_outbox(key, |outbox, version| {
+            let mut writer = Writer::new(version, supports_binary);
+            while let Some(item) = outbox.pop() {
+                match item {
+                    Item::Packet(packet) => packet.write_polling(&mut writer),
+                    Item::Control(control) => writer.push_text(control.as_text(version).as_bytes()),
+                    Item::Open(text) => writer.push_text(text.as_bytes()),
+                }
+            }
+            let last_word = match signals.closed {
+                // The client said goodbye, and knows.
+                Some(CloseReason::TransportClose) => Some(Control::Noop),
+                Some(_) => Some(Control::Close),
+                None => signals.answer_poll.then_some(Control::Noop),
+            };
+            if let Some(control) = last_word.filter(|_| writer.is_empty()) {
+                writer.push_text(control.as_text(version).as_bytes());
+            }
+            (!writer.is_empty()).then(|| {
+                outbox.poll_pending = false;
+                writer.finish()
+            })
+        });
+        body.flatten()
+    }
+
+    pub(super) fn answer_poll(&self, key: SessionKey, signals: Signals) {
+        let Some((body, content_type)) = self.poll_body(key, signals) else {
+            return;
+        };
+        let poller = self.with_link(key, |link| link.poll.take());
+        self.count_out(body.len());
+        let lost = poller
+            .is_some_and(|reply| reply.send(PollAnswer::Payload(body, content_type)).is_err());
+        if lost && signals.closed.is_none() {
+            // The client went away with the poll, and what was in the answer with it.
+            self.shard.end(key, Side::Main, End::Error);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! A whole server on loopback sockets, and raw clients.
+
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
+mod support;
+
+mod doors;
+mod http_side;
+mod loops;
+mod polling;
+mod websocket;
