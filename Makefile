@@ -1,0 +1,122 @@
+# What can be done here. `make` alone lists it.
+#
+# Needed beforehand: Rust and Node.js 20 (with npm). Everything else is installed where it is missing, and told before
+# it happens: Debian packages by tools/install.sh, npm packages by `npm ci` from lock files, Python packages into
+# tests/conformance/python/.venv. A second run installs nothing and works without a network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+.NOTPARALLEL:
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PYTHON_TESTS := tests/conformance/python
+VENV := $(PYTHON_TESTS)/.venv
+# One of the tests holds ten thousand connections open.
+OPEN_FILES := ulimit -n "$$(ulimit -Hn)"
+SAY := @printf '\n\033[1m%s\033[0m\n'
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+
+.PHONY: help run test lint bench fuzz conformance format \
+        install-build install-test web-dist lint-rust lint-web \
+        test-rust test-web test-clients test-python test-browser binaries
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: install-build web-dist ## build everything and start the server at http://localhost:3000
+	$(SAY) "building the server (the first time takes some minutes)"
+	cargo build --release -p lakh-server
+	$(TARGET)/release/lakh serve $(ARGS)
+
+test: install-test lint test-web test-rust test-clients test-python test-browser ## check everything: style, units, real clients, a real browser, abuse
+	$(SAY) "all tests passed"
+
+lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
+
+lint-rust: web-dist
+	$(SAY) "Rust: format, lints and documentation"
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+lint-web: web/node_modules/.installed
+	$(SAY) "page: format, lints and types"
+	npm --prefix web run --silent lint
+
+format: web/node_modules/.installed ## put all sources into shape
+	cargo fmt --all
+	npm --prefix web run --silent format
+
+test-web: web/node_modules/.installed
+	$(SAY) "page: unit tests"
+	npm --prefix web test --silent
+
+# With cargo-nextest where it is there; it runs no examples in documentation, so those follow.
+test-rust: install-test binaries
+	$(SAY) "Rust: units, protocol, abuse, a Rust client"
+	$(OPEN_FILES)
+	if cargo nextest --version >/dev/null 2>&1; then
+	  cargo nextest run --workspace --no-fail-fast
+	  cargo test --workspace --doc
+	else
+	  cargo test --workspace --no-fail-fast
+	fi
+
+# What the tests start as processes. cargo builds them with the same settings as the tests themselves.
+binaries: install-test web-dist
+	$(SAY) "building the server and the examples (the first time takes some minutes)"
+	cargo build --workspace --bins --examples
+
+test-clients: binaries tests/conformance/node_modules/.installed
+	$(SAY) "stock JavaScript clients"
+	npm --prefix tests/conformance test --silent
+
+test-python: binaries $(VENV)/.installed
+	$(SAY) "stock Python clients"
+	cd $(PYTHON_TESTS) && .venv/bin/pytest
+
+test-browser: binaries tests/browser/node_modules/.installed
+	$(SAY) "two people in a real browser"
+	npm --prefix tests/browser test --silent
+
+conformance: ## run the official protocol suites; SUITES=DIR names a checkout of socketio/socket.io
+	@test -n "$(SUITES)" || { echo "usage: make conformance SUITES=DIR   (a checkout of socketio/socket.io)"; exit 2; }
+	tools/conformance.sh "$(SUITES)"
+
+fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
+	fuzz/run.sh $(ARGS)
+
+bench: ## measure the server
+	@test -d bench || { echo "there is no bench/ yet"; exit 2; }
+	cargo bench --manifest-path bench/Cargo.toml
+
+install-build:
+	@tools/install.sh build
+
+install-test:
+	@tools/install.sh test
+
+# The page's own bytes go into the binary, so it is built before. Only when a source is newer.
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+
+web-dist: web/dist/index.html
+
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	$(SAY) "building the page"
+	npm --prefix web run --silent build
+
+# Any folder with a lock file. The stamp is newer than the lock as long as that has not changed.
+%/node_modules/.installed: %/package-lock.json
+	$(SAY) "installing npm packages into $*/node_modules"
+	(cd $* && $(NPM_CI))
+	touch $@
+
+$(VENV)/.installed: $(PYTHON_TESTS)/requirements.txt
+	$(SAY) "installing Python packages into $(VENV)"
+	test -x $(VENV)/bin/python || python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@

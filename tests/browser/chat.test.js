@@ -1,0 +1,167 @@
+// The main job, as people do it: two browsers chat in a room, reload, and find what was said.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { startLakh } from "../conformance/support/server.js";
+import { launch, person, picture } from "./support/browser.js";
+
+let server;
+let browser;
+before(async () => {
+  server = await startLakh();
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+async function signIn(page, name) {
+  await page.getByRole("textbox", { name: "Your name" }).fill(name);
+  await page.getByRole("button", { name: "Start chatting" }).click();
+}
+
+async function enterRoom(page, room) {
+  await page.getByRole("button", { name: /new room|make a room|first room/i }).first().click();
+  await page.getByRole("textbox", { name: "Name" }).fill(room);
+  await page.getByRole("button", { name: "Go to room" }).click();
+  await composer(page, room).waitFor();
+}
+
+const composer = (page, room) => page.getByRole("textbox", { name: `Message to ${room}` });
+
+// Written by hand, key by key, and sent with Enter.
+async function say(page, room, text) {
+  await composer(page, room).click();
+  await page.keyboard.insertText(text);
+  await page.keyboard.press("Enter");
+}
+
+const said = (page, text) => page.getByRole("article").getByText(text, { exact: true });
+
+async function newPerson(t, name, path = "/chat", options) {
+  const who = await person(t, browser, options);
+  await who.page.goto(server.url + path);
+  await signIn(who.page, name);
+  return who;
+}
+
+test("two people chat, reload, and find their history", async (t) => {
+  const room = "the-garden";
+  const ada = await newPerson(t, "Ada");
+  await enterRoom(ada.page, room);
+  const grace = await newPerson(t, "Grace", `/chat/${room}`);
+
+  const lines = [
+    [ada.page, "Good morning, Grace!"],
+    [grace.page, "Good morning, Ada. 🦀 <b>not bold</b>"],
+    [ada.page, "日本語も書けます"],
+  ];
+  for (const [page, text] of lines) {
+    await say(page, room, text);
+    for (const reader of [ada.page, grace.page]) await said(reader, text).waitFor();
+  }
+  await picture(ada.page, "chat-ada");
+
+  for (const { page } of [ada, grace]) {
+    await page.reload();
+    for (const [, text] of lines) await said(page, text).waitFor();
+    // In the order in which they were said, each once.
+    const shown = await page.getByRole("article").locator("p").allInnerTexts();
+    assert.deepEqual(
+      shown.map((text) => text.trim()),
+      lines.map(([, text]) => text),
+    );
+  }
+  await picture(grace.page, "chat-grace-after-reload");
+  assert.deepEqual([ada.errors, grace.errors], [[], []]);
+});
+
+test("what is written shows up while the other is typing, and who is there", async (t) => {
+  const room = "the-kitchen";
+  const ada = await newPerson(t, "Ada", `/chat/${room}`);
+  const grace = await newPerson(t, "Grace", `/chat/${room}`);
+  await ada.page.getByRole("button", { name: /^2 online/ }).waitFor();
+  await composer(grace.page, room).click();
+  await grace.page.keyboard.insertText("I am thin");
+  await ada.page.getByText(/Grace is typing/).first().waitFor();
+  await picture(ada.page, "chat-typing");
+  await grace.page.context().close();
+  await ada.page.getByRole("button", { name: /^1 online/ }).waitFor();
+});
+
+test("a page whose server dies says so, and sends what was written once it is back", async (t) => {
+  const room = "the-cellar";
+  const data = mkdtempSync(join(tmpdir(), "lakh-browser-"));
+  let own = await startLakh({ data });
+  t.after(async () => {
+    await own.stop();
+    rmSync(data, { recursive: true, force: true });
+  });
+  const { page } = await person(t, browser);
+  await page.goto(`${own.url}/chat/${room}`);
+  await signIn(page, "Ada");
+  await say(page, room, "before");
+  await said(page, "before").waitFor();
+  await own.stop("SIGKILL");
+  await page.getByText(/No connection to the server/).waitFor();
+  await say(page, room, "written meanwhile");
+  await page.getByRole("img", { name: "Waiting for the connection" }).waitFor();
+  await picture(page, "chat-reconnecting");
+  own = await startLakh({ data, bind: new URL(own.url).host });
+  await page.getByRole("img", { name: "Waiting for the connection" }).waitFor({ state: "detached" });
+  await page.reload();
+  await said(page, "written meanwhile").waitFor();
+  assert.equal(await said(page, "written meanwhile").count(), 1);
+});
+
+test("the overview shows the live node", async (t) => {
+  const { page, errors } = await person(t, browser);
+  await page.goto(server.url);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  const talker = await newPerson(t, "Ada", "/chat/the-overview");
+  await composer(talker.page, "the-overview").waitFor();
+  // The number itself depends on the other tests; that it is not zero is what a live page shows.
+  const tile = page.locator("dl > div", { has: page.getByText("Live connections", { exact: true }) });
+  await page.waitForFunction(
+    (element) => Number.parseInt(element.querySelector("dd").innerText, 10) > 0,
+    await tile.elementHandle(),
+  );
+  await picture(page, "overview");
+  assert.deepEqual(errors, []);
+});
+
+test("a phone in the dark can chat too", async (t) => {
+  const phone = { viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true };
+  const room = "the-train";
+  const ada = await newPerson(t, "Ada", `/chat/${room}`, phone);
+  await composer(ada.page, room).fill("On my way.");
+  await ada.page.getByRole("button", { name: "Send" }).click();
+  await said(ada.page, "On my way.").waitFor();
+  const wide = await ada.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  assert.equal(wide, false, "the page scrolls sideways");
+  await picture(ada.page, "chat-phone-dark");
+});
+
+test("the chat is usable by keyboard alone", async (t) => {
+  const room = "the-piano";
+  const { page } = await person(t, browser);
+  await page.goto(`${server.url}/chat/${room}`);
+  await page.getByRole("textbox", { name: "Your name" }).waitFor();
+  // The dialog has taken the focus, and Enter submits it.
+  await page.keyboard.type("Clara");
+  await page.keyboard.press("Enter");
+  await composer(page, room).waitFor();
+  // Tab reaches the composer within a page's worth of stops.
+  for (let stops = 0; stops < 40; stops += 1) {
+    const label = await page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
+    if (label === `Message to ${room}`) break;
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.type("By keyboard.");
+  await page.keyboard.press("Enter");
+  await said(page, "By keyboard.").waitFor();
+});

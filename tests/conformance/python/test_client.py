@@ -1,0 +1,152 @@
+"""python-socketio's clients against a real server: both of its kinds (threads, asyncio), both transports."""
+
+import asyncio
+import queue
+import uuid
+
+import pytest
+import socketio
+
+BOUND_S = 20
+TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]]
+# python-engineio refuses a polling payload of more than 16 packets, so a polling client is answered in small batches.
+BATCH = 10
+each_transport = pytest.mark.parametrize("transports", TRANSPORTS, ids=lambda t: "+".join(t))
+
+
+class Client:
+    """A connected threaded client whose events are put into one queue an event name."""
+
+    def __init__(self, url, transports, namespace="/", auth=None):
+        self.namespace = namespace
+        self.sio = socketio.Client(reconnection=False)
+        self.seen: dict[str, queue.Queue] = {}
+        self.sio.on("*", self._note, namespace=namespace)
+        self.sio.connect(url, transports=transports, namespaces=[namespace], auth=auth, wait_timeout=BOUND_S)
+
+    def _note(self, event, *args):
+        self.seen.setdefault(event, queue.Queue()).put(list(args))
+
+    def next(self, event):
+        return self.seen.setdefault(event, queue.Queue()).get(timeout=BOUND_S)
+
+    def emit(self, event, *args):
+        self.sio.emit(event, tuple(args), namespace=self.namespace)
+
+    def call(self, event, *args):
+        return self.sio.call(event, tuple(args), namespace=self.namespace, timeout=BOUND_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sio.disconnect()
+
+
+@each_transport
+def test_text_and_binary_come_back_as_they_were_sent(kitchen_sink, transports):
+    with Client(kitchen_sink.url, transports) as client:
+        client.emit("message", "é日本語🦀", {"bytes": bytes(range(256)), "n": [1, -2.5, None, True]}, b"\x00")
+        assert client.next("message-back") == [
+            "é日本語🦀",
+            {"bytes": bytes(range(256)), "n": [1, -2.5, None, True]},
+            b"\x00",
+        ]
+
+
+@each_transport
+def test_the_handshake_carries_auth(kitchen_sink, transports):
+    with Client(kitchen_sink.url, transports, auth={"token": "abc"}) as client:
+        assert client.next("auth") == [{"token": "abc"}]
+
+
+@each_transport
+def test_acknowledgements_go_both_ways(kitchen_sink, transports):
+    with Client(kitchen_sink.url, transports) as client:
+        assert client.call("message-with-ack", "one") == "one"
+        assert client.call("message-with-ack", b"\x01") == b"\x01"
+        client.sio.on("double", lambda n: n * 2)
+        assert client.call("ask", "double", 21) == {"value": 42}
+
+
+@each_transport
+def test_two_hundred_events_come_back_once_each(kitchen_sink, transports):
+    with Client(kitchen_sink.url, transports) as client:
+        for start in range(0, 200, BATCH):
+            batch = range(start, start + BATCH)
+            for n in batch:
+                client.emit("message", n)
+            # The threaded client hands each event to a thread of its own: only the set is certain on this side.
+            assert sorted(client.next("message-back")[0] for _ in batch) == list(batch)
+
+
+@each_transport
+def test_rooms_reach_their_members(kitchen_sink, transports):
+    room = str(uuid.uuid4())
+    with Client(kitchen_sink.url, transports) as a, Client(kitchen_sink.url, transports) as b:
+        for client in (a, b):
+            client.call("join", room)
+        a.emit("broadcast", room, "news", {"n": 1}, b"\x09")
+        assert b.next("news") == [{"n": 1}, b"\x09"]
+
+
+def test_a_refused_sign_in_says_why(kitchen_sink):
+    sio = socketio.Client(reconnection=False)
+    refusals = queue.Queue()
+    sio.on("connect_error", refusals.put, namespace="/auth")
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        sio.connect(kitchen_sink.url, namespaces=["/auth"], auth={"token": "wrong"}, wait_timeout=BOUND_S)
+    assert refusals.get(timeout=BOUND_S) == {
+        "message": "not authorized",
+        "data": {"code": 401, "content": "Please retry later"},
+    }
+
+
+@each_transport
+def test_the_asyncio_client_keeps_order_and_is_answered(kitchen_sink, transports):
+    async def talk():
+        async with socketio.AsyncSimpleClient() as client:
+            await client.connect(kitchen_sink.url, transports=transports, wait_timeout=BOUND_S)
+            assert await client.receive(timeout=BOUND_S) == ["auth", {}]
+            for start in range(0, 200, BATCH):
+                batch = range(start, start + BATCH)
+                for n in batch:
+                    await client.emit("message", n)
+                back = [await client.receive(timeout=BOUND_S) for _ in batch]
+                assert back == [["message-back", n] for n in batch]
+            assert await client.call("message-with-ack", "x", timeout=BOUND_S) == "x"
+
+    asyncio.run(talk())
+
+
+@each_transport
+def test_a_python_client_and_another_talk_in_a_chat_room(lakh, transports):
+    room = str(uuid.uuid4())
+    with (
+        Client(lakh.url, transports, namespace="/chat", auth={"name": "Ada"}) as ada,
+        Client(lakh.url, transports, namespace="/chat", auth={"name": "Grace"}) as grace,
+    ):
+        for client in (ada, grace):
+            assert client.call("room:join", {"room": room})["ok"]
+        sent = ada.call("message:send", {"room": room, "key": "k1", "text": "Hello from Python"})
+        assert sent["ok"]
+        message = grace.next("message:new")[0]
+        assert message == sent["message"]
+        assert message["from"]["name"] == "Ada"
+        history = grace.call("message:history", {"room": room})
+        assert history["messages"] == [message]
+
+
+@each_transport
+def test_rooms_without_code_carry_any_event(lakh, transports):
+    room = str(uuid.uuid4())
+    with (
+        Client(lakh.url, transports, auth={"name": "Ada"}) as ada,
+        Client(lakh.url, transports, auth={"name": "Grace"}) as grace,
+    ):
+        for client in (ada, grace):
+            assert client.call("room:join", {"room": room})["ok"]
+        assert ada.call("room:emit", {"room": room, "event": "liked", "data": {"bytes": b"\x01\x02"}})["seq"] == 1
+        data, meta = grace.next("liked")[:2]
+        assert data == {"bytes": b"\x01\x02"}
+        assert (meta["room"], meta["seq"]) == (room, 1)
