@@ -48,7 +48,8 @@ pub enum SlowReader {
     /// The connection is closed with the reason `slow reader`; a recoverable client comes back and gets what it missed.
     #[default]
     Disconnect,
-    /// What doesn't fit is dropped and counted.
+    /// What doesn't fit is dropped and counted. Not so the logged events of a recoverable namespace, where a gap would
+    /// go unnoticed: there the connection is closed all the same, and its client catches up.
     Drop,
 }
 

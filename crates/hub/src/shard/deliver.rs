@@ -96,12 +96,16 @@ impl Shard {
     }
 
     fn fan_out(&self, outgoing: &Arc<Outgoing>, mut each: impl FnMut(u32, &mut SocketEntry)) {
-        let push = self.pusher(outgoing.flags);
+        let mut push = self.pusher(outgoing.flags);
         // Volatile broadcasts carry the position of an earlier one and are never replayed.
         let logged = outgoing
             .offset
             .filter(|_| !outgoing.flags.volatile)
             .map(|at| at.seq);
+        if logged.is_some() {
+            // Its client would take the next offset for a sign that it has everything before it.
+            push.policy = SlowReader::Disconnect;
+        }
         let passing = outgoing
             .offset
             .filter(|_| outgoing.flags.volatile)
@@ -207,10 +211,8 @@ impl Shard {
     }
 
     pub(super) fn drop_slow(&self, key: SessionKey) {
-        if self.hub.settings().slow_reader == SlowReader::Disconnect {
-            tracing::debug!("a connection reads too slowly and is closed");
-            self.close_now(key, CloseReason::SlowReader);
-        }
+        tracing::debug!("a connection reads too slowly and is closed");
+        self.close_now(key, CloseReason::SlowReader);
     }
 }
 

@@ -26,6 +26,31 @@ fn told(world: &World, name: &str) -> Log {
 }
 
 #[test]
+fn a_handler_sees_its_connection_and_may_cut_it_off_without_a_word() {
+    run(async |world| {
+        let log = told(&world, "/");
+        let seen = log.clone();
+        world.of("/").on("cut", async move |socket: Socket| {
+            let conn = socket.conn();
+            let transport = conn.as_ref().and_then(|conn| conn.transport());
+            seen.add(transport.map_or("none", |transport| transport.as_str()));
+            conn.inspect(|conn| conn.close());
+            seen.add(format!("{}", socket.conn().is_some()));
+        });
+        let client = world.joined();
+        client.send(r#"42["cut"]"#);
+        let expected = [
+            "websocket",
+            "disconnecting forced close 2",
+            "disconnect forced close 0 false",
+            "false",
+        ];
+        assert_eq!(log.take(), expected);
+        assert!(!client.texts().contains(&"41".to_owned()));
+    });
+}
+
+#[test]
 fn every_way_to_go_has_its_reason_and_rooms_are_there_until_it_is_done() {
     run(async |world| {
         let log = told(&world, "/");

@@ -2,7 +2,7 @@
 
 use lakh_hub::shard::App;
 use lakh_hub::{
-    Ack, CloseReason, EngineHandlers, HubLimits, Message, Settings, SlowReader, Socket,
+    Ack, CloseReason, EngineHandlers, HubLimits, LogLimits, Message, Settings, SlowReader, Socket,
 };
 use lakh_wire::engine::{Transport, Version};
 
@@ -61,6 +61,20 @@ fn with_the_policy_drop_what_does_not_fit_is_dropped_and_counted() {
         assert_eq!(world.hub().stats().dropped_slow, 30 - got as u64);
         ns.emit("e", &1).unwrap();
         assert_eq!(slow.events().len(), 1);
+    });
+}
+
+#[test]
+fn a_recoverable_client_is_closed_and_not_given_a_gap_whatever_the_policy() {
+    run_with(settings(SlowReader::Drop), async |world| {
+        let ns = world.of("/");
+        ns.recoverable(LogLimits::default());
+        let slow = world.joined();
+        slow.get_stuck();
+        for _ in 0..30 {
+            ns.emit("e", &"x".repeat(990)).unwrap();
+        }
+        assert_eq!(slow.closed(), Some(CloseReason::SlowReader));
     });
 }
 
