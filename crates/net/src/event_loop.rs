@@ -52,6 +52,7 @@ pub(crate) struct EventLoop {
     pub index: usize,
     pub scratch: RefCell<Box<[u8]>>,
     links: RefCell<Vec<Link>>,
+    dirty: RefCell<Vec<SessionKey>>,
     /// Connections that wait until other loops have caught up.
     held: RefCell<Vec<std::task::Waker>>,
     farewells: RefCell<Farewells>,
@@ -65,6 +66,7 @@ impl EventLoop {
             index,
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             links: RefCell::default(),
+            dirty: RefCell::default(),
             held: RefCell::default(),
             farewells: RefCell::default(),
         })
@@ -276,16 +278,20 @@ impl EventLoop {
 
     /// `true`: there is more.
     fn flush_dirty(&self, most: usize) -> bool {
-        let mut dirty = Vec::new();
+        // Kept between turns: a list for each would be an allocation a turn.
+        let mut dirty = self.dirty.take();
         self.shard.take_dirty(&mut dirty);
-        let rest = dirty.split_off(most.min(dirty.len()));
-        for key in dirty {
-            self.flush(key);
+        let now = most.min(dirty.len());
+        for key in &dirty[..now] {
+            self.flush(*key);
         }
-        for key in &rest {
+        for key in &dirty[now..] {
             self.shard.mark_dirty(*key);
         }
-        !rest.is_empty()
+        let more = now < dirty.len();
+        dirty.clear();
+        self.dirty.replace(dirty);
+        more
     }
 
     fn flush(&self, key: SessionKey) {

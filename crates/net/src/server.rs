@@ -176,7 +176,8 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
     let mut errors = AcceptErrors::default();
     loop {
         let mut accepted = listener.accept().await;
-        for _ in 0..ACCEPTS_A_TURN {
+        let mut turns = 1;
+        loop {
             match accepted {
                 Ok(connection) => deal(&shared, &loads, connection).await,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
@@ -195,6 +196,11 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
                     }
                 },
             }
+            // Asked before the next one is taken: what is taken must be dealt.
+            if turns == ACCEPTS_A_TURN {
+                break;
+            }
+            turns += 1;
             accepted = listener.try_accept();
         }
         tokio::task::yield_now().await;

@@ -9,7 +9,6 @@ use lakh_wire::engine::Version;
 use lakh_wire::socketio::{Kind, Parser};
 use parking_lot::Mutex;
 use serde::Deserialize;
-use serde_json::json;
 use smallvec::SmallVec;
 
 use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
@@ -400,7 +399,7 @@ impl Shard {
             .is_some_and(|entry| entry.engine.version() == Version::V3);
         let data = match pid {
             _ if old => None,
-            Some((pid, _)) => Some(json!({"sid": socket.id(), "pid": pid.as_str()}).to_string()),
+            Some((pid, _)) => Some(format!(r#"{{"sid":"{}","pid":"{pid}"}}"#, socket.id())),
             None => Some(format!(r#"{{"sid":"{}"}}"#, socket.id())),
         };
         let parser = state.parser(key);
