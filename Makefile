@@ -90,9 +90,8 @@ conformance: ## run the official protocol suites; SUITES=DIR names a checkout of
 fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 	fuzz/run.sh $(ARGS)
 
-bench: ## measure the server
-	@test -d bench || { echo "there is no bench/ yet"; exit 2; }
-	cargo bench --manifest-path bench/Cargo.toml
+bench: ## measure the server beside the floor and its peers; ARGS="--quick" for a short run
+	bench/run.sh $(ARGS)
 
 install-build:
 	@tools/install.sh build

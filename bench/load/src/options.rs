@@ -1,0 +1,281 @@
+//! What can be asked of the generator: the server, and one scenario.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Puts load on a Socket.IO server and tells what it costs.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The server.
+    #[command(flatten)]
+    pub target: Target,
+    /// What to do to it.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The server, and how to reach it.
+#[derive(Args, Clone, Debug)]
+pub struct Target {
+    /// Where the server is; http only. The path is Socket.IO's.
+    #[arg(
+        long,
+        global = true,
+        default_value = "http://127.0.0.1:3000/socket.io/"
+    )]
+    pub url: String,
+    /// The server's process, for its processor time and memory. Several with commas.
+    #[arg(long, global = true, value_delimiter = ',')]
+    pub pid: Vec<u32>,
+    /// What to call the server in the report.
+    #[arg(long, global = true, default_value = "server")]
+    pub label: String,
+    /// The namespace.
+    #[arg(long, global = true, default_value = "/")]
+    pub namespace: String,
+    /// What clients send along when they connect, as a JSON object.
+    #[arg(long, global = true)]
+    pub auth: Option<String>,
+    /// The protocol of joining and publishing.
+    #[arg(long, global = true, value_enum, default_value_t = Dialect::Bench)]
+    pub dialect: Dialect,
+    /// Connections opened a second, at most; 0 is without bound.
+    #[arg(long, global = true, default_value_t = 5000)]
+    pub connect_rate: u32,
+    /// Connections that are being opened at the same time, at most. More than the server's backlog get lost on the way.
+    #[arg(long, global = true, default_value_t = 500)]
+    pub in_flight: usize,
+    /// Source addresses, 127.0.1.1 and up, each good for 28,000 connections. By default one for each 1,000 connections.
+    #[arg(long, global = true)]
+    pub sources: Option<u32>,
+    /// Seconds without any progress before a run is given up.
+    #[arg(long, global = true, default_value_t = 20)]
+    pub patience: u64,
+}
+
+impl Target {
+    /// A server by its URL, everything else as by default.
+    #[must_use]
+    pub fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            pid: Vec::new(),
+            label: "server".to_owned(),
+            namespace: "/".to_owned(),
+            auth: None,
+            dialect: Dialect::Bench,
+            connect_rate: 5000,
+            in_flight: 500,
+            sources: None,
+            patience: 20,
+        }
+    }
+}
+
+/// The protocol of joining and publishing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// `join`, `pub`, `echo` and `tick`, as in bench/README.md.
+    Bench,
+    /// `room:join` and `room:emit` of Lakh's rooms.
+    Rooms,
+}
+
+/// What to do to the server.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Connects and holds still: memory and processor time of a connection.
+    Idle(Idle),
+    /// Broadcasts to rooms: processor time of a delivered message, latency, completeness, order.
+    Fanout(Fanout),
+    /// Emits with ack.
+    Echo(Echo),
+    /// Doubles the rate until messages come late or not at all.
+    Ramp(Ramp),
+    /// Many broadcasts at once in each room.
+    Burst(Burst),
+    /// Cuts all connections, and comes back with all at once.
+    Storm(Storm),
+    /// A payload of its own for each receiver, many times a second.
+    Tick(Tick),
+    /// One member of a room stops reading.
+    Slow(Slow),
+    /// What this machine can hold, and what stands in the way.
+    Plan(Plan),
+}
+
+/// Options of `idle`.
+#[derive(Args, Clone, Debug)]
+pub struct Idle {
+    /// Connections.
+    #[arg(short = 'n', long, default_value_t = 10_000)]
+    pub connections: usize,
+    /// Rooms that each connection joins.
+    #[arg(short, long, default_value_t = 2)]
+    pub rooms: u32,
+    /// Members of each room.
+    #[arg(long, default_value_t = 100)]
+    pub members: u32,
+    /// Seconds to hold still; longer than the server's ping interval to see pings.
+    #[arg(short, long, default_value_t = 10.0)]
+    pub seconds: f64,
+}
+
+/// Options of `fanout`.
+#[derive(Args, Clone, Debug)]
+pub struct Fanout {
+    /// Members of each room; the first publishes.
+    #[arg(short, long, default_value_t = 100)]
+    pub members: u32,
+    /// Connections; a multiple of the members. By default 1,000, or one room.
+    #[arg(short = 'n', long)]
+    pub connections: Option<usize>,
+    /// Bytes of the payloads, taken in turn.
+    #[arg(short, long, value_delimiter = ',', default_values_t = [64])]
+    pub bytes: Vec<usize>,
+    /// Deliveries a second, of all receivers together.
+    #[arg(short, long, default_value_t = 20_000.0)]
+    pub rate: f64,
+    /// Instead of a rate: broadcasts that are on their way in each room at any time.
+    #[arg(short, long)]
+    pub outstanding: Option<u32>,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Seconds before that don't.
+    #[arg(short, long, default_value_t = 1.0)]
+    pub warmup: f64,
+}
+
+/// Options of `echo`.
+#[derive(Args, Clone, Debug)]
+pub struct Echo {
+    /// Connections.
+    #[arg(short = 'n', long, default_value_t = 100)]
+    pub connections: usize,
+    /// Bytes of the payload.
+    #[arg(short, long, default_value_t = 64)]
+    pub bytes: usize,
+    /// Echoes a second, of all connections together.
+    #[arg(short, long, default_value_t = 20_000.0)]
+    pub rate: f64,
+    /// Instead of a rate: echoes that are on their way on each connection at any time.
+    #[arg(short, long)]
+    pub outstanding: Option<u32>,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Seconds before that don't.
+    #[arg(short, long, default_value_t = 1.0)]
+    pub warmup: f64,
+}
+
+/// Options of `ramp`.
+#[derive(Args, Clone, Debug)]
+pub struct Ramp {
+    /// Members of each room.
+    #[arg(short, long, default_value_t = 100)]
+    pub members: u32,
+    /// Connections; a multiple of the members. By default 1,000, or one room.
+    #[arg(short = 'n', long)]
+    pub connections: Option<usize>,
+    /// Bytes of the payloads, taken in turn.
+    #[arg(short, long, value_delimiter = ',', default_values_t = [64])]
+    pub bytes: Vec<usize>,
+    /// Deliveries a second to start with.
+    #[arg(short, long, default_value_t = 50_000.0)]
+    pub from: f64,
+    /// The latency that is too late, at the 99th percentile, in milliseconds.
+    #[arg(short, long, default_value_t = 200.0)]
+    pub limit_ms: f64,
+    /// Seconds of each step.
+    #[arg(short, long, default_value_t = 3.0)]
+    pub seconds: f64,
+    /// Halvings of the gap between the last rate that went well and the first that didn't.
+    #[arg(long, default_value_t = 2)]
+    pub refine: u32,
+}
+
+/// Options of `burst`.
+#[derive(Args, Clone, Debug)]
+pub struct Burst {
+    /// Members of each room.
+    #[arg(short, long, default_value_t = 10)]
+    pub members: u32,
+    /// Connections; a multiple of the members. By default 1,000, or one room.
+    #[arg(short = 'n', long)]
+    pub connections: Option<usize>,
+    /// Bytes of the payloads, taken in turn.
+    #[arg(short, long, value_delimiter = ',', default_values_t = [64])]
+    pub bytes: Vec<usize>,
+    /// Broadcasts at once in each room.
+    #[arg(short = 'k', long, default_value_t = 1000)]
+    pub broadcasts: u32,
+    /// Bursts, one after the other has arrived.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: u32,
+}
+
+/// Options of `storm`.
+#[derive(Args, Clone, Debug)]
+pub struct Storm {
+    /// Connections.
+    #[arg(short = 'n', long, default_value_t = 10_000)]
+    pub connections: usize,
+    /// Rooms that each connection joins.
+    #[arg(short, long, default_value_t = 2)]
+    pub rooms: u32,
+    /// Members of each room.
+    #[arg(long, default_value_t = 100)]
+    pub members: u32,
+    /// Storms, one after the other.
+    #[arg(long, default_value_t = 1)]
+    pub rounds: u32,
+}
+
+/// Options of `tick`.
+#[derive(Args, Clone, Debug)]
+pub struct Tick {
+    /// Connections.
+    #[arg(short = 'n', long, default_value_t = 1000)]
+    pub connections: usize,
+    /// Bytes of the payload.
+    #[arg(short, long, default_value_t = 300)]
+    pub bytes: usize,
+    /// Payloads a second to each connection.
+    #[arg(long, default_value_t = 20)]
+    pub hz: u32,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 5.0)]
+    pub seconds: f64,
+}
+
+/// Options of `slow`.
+#[derive(Args, Clone, Debug)]
+pub struct Slow {
+    /// Members of the room.
+    #[arg(short, long, default_value_t = 1000)]
+    pub members: u32,
+    /// Bytes of the payload; large, so that what the slow one leaves unread soon fills the kernel's buffers.
+    #[arg(short, long, default_value_t = 16_384)]
+    pub bytes: usize,
+    /// Deliveries a second, of all receivers together.
+    #[arg(short, long, default_value_t = 50_000.0)]
+    pub rate: f64,
+    /// Seconds before one stops reading, and as many after.
+    #[arg(short, long, default_value_t = 10.0)]
+    pub seconds: f64,
+}
+
+/// Options of `plan`.
+#[derive(Args, Clone, Debug)]
+pub struct Plan {
+    /// Connections that the machine is to hold.
+    #[arg(short = 'n', long, default_value_t = 100_000)]
+    pub connections: u64,
+    /// Connections to measure with.
+    #[arg(long, default_value_t = 2000)]
+    pub sample: usize,
+    /// Only look at the limits; needs no server.
+    #[arg(long)]
+    pub limits_only: bool,
+}

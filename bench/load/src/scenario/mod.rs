@@ -1,0 +1,33 @@
+//! The scenarios: each connects, does one thing to the server, and reports.
+
+mod echo;
+mod fanout;
+mod idle;
+mod plan;
+mod slow;
+mod storm;
+mod tick;
+
+use crate::error::LoadError;
+use crate::options::{Command, Options};
+use crate::report::Report;
+
+/// Runs one scenario to its end.
+///
+/// # Errors
+/// [`LoadError`]: the server can't be reached or measured, or doesn't understand what it's asked. A server that loses
+/// or reorders messages is no error: the report says so.
+pub fn run(options: &Options) -> Result<Report, LoadError> {
+    let target = &options.target;
+    match &options.command {
+        Command::Idle(idle) => idle::run(target, idle),
+        Command::Fanout(fanout) => fanout::run(target, fanout),
+        Command::Echo(echo) => echo::run(target, echo),
+        Command::Ramp(ramp) => fanout::ramp(target, ramp),
+        Command::Burst(burst) => fanout::burst(target, burst),
+        Command::Storm(storm) => storm::run(target, storm),
+        Command::Tick(tick) => tick::run(target, tick),
+        Command::Slow(slow) => slow::run(target, slow),
+        Command::Plan(plan) => plan::run(target, plan),
+    }
+}
