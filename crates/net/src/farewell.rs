@@ -15,27 +15,40 @@ const MOST_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
 pub(crate) struct Farewells {
-    by_sid: HashMap<Id, (Vec<u8>, ContentType)>,
+    /// A payload for each of the polls to come.
+    by_sid: HashMap<Id, VecDeque<(Vec<u8>, ContentType)>>,
     /// When each is forgotten, soonest first. One that was heard is passed over.
     until: VecDeque<(u64, Id)>,
     bytes: usize,
 }
 
 impl Farewells {
-    /// Keeps a payload for the next poll of a session that is over.
+    /// Keeps a payload for the next poll of a session that is over, or for the one after what is kept already.
     pub(crate) fn keep(&mut self, sid: Id, body: Vec<u8>, content_type: ContentType, now_ms: u64) {
         self.bytes += body.len();
-        self.by_sid.insert(sid, (body, content_type));
-        self.until.push_back((now_ms + KEPT_MS, sid));
+        let payloads = self.by_sid.entry(sid).or_default();
+        if payloads.is_empty() {
+            self.until.push_back((now_ms + KEPT_MS, sid));
+        }
+        payloads.push_back((body, content_type));
         self.forget(now_ms);
     }
 
     /// The payload for this poll, if one waits. It's said once.
     pub(crate) fn hear(&mut self, sid: &Id, now_ms: u64) -> Option<(Vec<u8>, ContentType)> {
         self.forget(now_ms);
-        let heard = self.by_sid.remove(sid)?;
-        self.bytes -= heard.0.len();
-        Some(heard)
+        let payloads = self.by_sid.get_mut(sid)?;
+        let heard = payloads.pop_front();
+        if payloads.is_empty() {
+            self.by_sid.remove(sid);
+        }
+        self.bytes -= heard.as_ref().map_or(0, |(body, _)| body.len());
+        heard
+    }
+
+    /// Whether something waits for this session.
+    pub(crate) fn waits(&self, sid: &Id) -> bool {
+        self.by_sid.contains_key(sid)
     }
 
     /// Drops what was kept long enough, or is too much.
@@ -45,7 +58,7 @@ impl Farewells {
                 return;
             }
             self.until.pop_front();
-            if let Some((body, _)) = self.by_sid.remove(&sid) {
+            for (body, _) in self.by_sid.remove(&sid).unwrap_or_default() {
                 self.bytes -= body.len();
             }
         }
@@ -65,8 +78,12 @@ mod tests {
     fn last_words_are_heard_once_and_not_for_ever() {
         let mut farewells = Farewells::default();
         farewells.keep(sid(1), b"41".to_vec(), ContentType::TextPlain, 0);
+        farewells.keep(sid(1), b"1".to_vec(), ContentType::TextPlain, 0);
         farewells.keep(sid(2), b"1".to_vec(), ContentType::TextPlain, 10_000);
         assert_eq!(farewells.hear(&sid(1), 1).unwrap().0, b"41");
+        assert!(farewells.waits(&sid(1)));
+        assert_eq!(farewells.hear(&sid(1), 1).unwrap().0, b"1");
+        assert!(!farewells.waits(&sid(1)));
         assert!(farewells.hear(&sid(1), 1).is_none());
         assert!(farewells.hear(&sid(2), 40_000).is_none());
         assert_eq!((farewells.bytes, farewells.until.len()), (0, 0));

@@ -38,7 +38,11 @@ impl EventLoop {
     }
 
     pub(super) fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
-        let key = self.shard.find(&sid).ok_or(PostRefused::Unknown)?;
+        let Some(key) = self.shard.find(&sid) else {
+            // It can't know yet that the session is over, or says goodbye because it does.
+            let knows_not = self.farewells.borrow().waits(&sid);
+            return knows_not.then_some(()).ok_or(PostRefused::Unknown);
+        };
         if !self.is_polling(key) {
             return Err(PostRefused::Mismatch);
         }
@@ -48,7 +52,7 @@ impl EventLoop {
             .map_err(|error| PostRefused::Bad(error.to_string()))
     }
 
-    /// The server has closed a session between two polls: the next one is told.
+    /// The server has closed a session, and nobody polls for what is left to say: the next polls are told.
     pub(super) fn keep_last_words(&self, key: SessionKey, signals: Signals) {
         let by_server = matches!(
             signals.closed,
@@ -62,20 +66,36 @@ impl EventLoop {
         if !by_server {
             return;
         }
-        let body = self.poll_body(key, signals);
-        if let (Some(sid), Some((body, content_type))) = (self.shard.id_of(key), body) {
-            let now = self.shard.clock_now().0;
+        let Some(sid) = self.shard.id_of(key) else {
+            return;
+        };
+        let now = self.shard.clock_now().0;
+        while let Some((body, content_type)) = self.poll_body(key, signals) {
             let mut farewells = self.farewells.borrow_mut();
             farewells.keep(sid, body, content_type, now);
+            if !self.has_more(key) {
+                return;
+            }
         }
     }
 
+    fn has_more(&self, key: SessionKey) -> bool {
+        let more = self.shard.with_outbox(key, |outbox, _| !outbox.is_empty());
+        more.unwrap_or_default()
+    }
+
     /// What waits as the answer to a poll, or a noop if it must be answered and nothing does.
+    ///
+    /// A close packet stands alone, as in Node: the JavaScript client handles it at once and what came with it later, so
+    /// it would miss the last events, and take being thrown out for a broken connection.
     fn poll_body(&self, key: SessionKey, signals: Signals) -> Option<(Vec<u8>, ContentType)> {
         let supports_binary = self.with_link(key, |link| !link.text_only);
         let body = self.shard.with_outbox(key, |outbox, version| {
             let mut writer = Writer::new(version, supports_binary);
-            while let Some(item) = outbox.pop() {
+            let is_close = |item: &Item| matches!(item, Item::Control(Control::Close));
+            while (writer.is_empty() || !outbox.iter().next().is_some_and(is_close))
+                && let Some(item) = outbox.pop()
+            {
                 match item {
                     Item::Packet(packet) => packet.write_polling(&mut writer),
                     Item::Control(control) => writer.push_text(control.as_text(version).as_bytes()),
@@ -105,6 +125,9 @@ impl EventLoop {
         };
         let poller = self.with_link(key, |link| link.poll.take());
         self.count_out(body.len());
+        if signals.closed.is_some() && self.has_more(key) {
+            self.keep_last_words(key, signals);
+        }
         let lost = poller
             .is_some_and(|reply| reply.send(PollAnswer::Payload(body, content_type)).is_err());
         if lost && signals.closed.is_none() {

@@ -247,8 +247,30 @@ fn a_close_that_comes_between_two_polls_is_said_at_the_next() {
     );
     assert_eq!(server.next_gone(), "server namespace disconnect");
     let last = conn.get(&poll_path(&sid));
-    assert_eq!((last.status, last.text().as_str()), (200, "41\u{1e}1"));
+    assert_eq!((last.status, last.text().as_str()), (200, "41"));
+    // The client that has read this says goodbye, or polls on.
+    assert_eq!(other.post(&poll_path(&sid), b"1").status, 200);
+    assert_eq!(conn.get(&poll_path(&sid)).text(), "1");
     assert_eq!(conn.get(&poll_path(&sid)).status, 400);
+    assert_eq!(other.post(&poll_path(&sid), b"1").status, 400);
+}
+
+#[test]
+fn a_waiting_poll_gets_what_was_sent_and_the_next_one_the_close() {
+    let server = start(loops(2), Options::default());
+    let (mut conn, mut other) = (server.connect(), server.connect());
+    let sid = conn.open();
+    conn.post(&poll_path(&sid), b"40");
+    conn.poll_for(&sid, |packet| packet.starts_with("40{"));
+    let path = poll_path(&sid);
+    let polled = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| conn.get(&path));
+        // Whether it comes before the poll or after: the answers are the same.
+        other.post(&path, br#"42["leave",true]"#);
+        waiting.join().unwrap()
+    });
+    assert_eq!(polled.text(), "41");
+    assert_eq!(conn.get(&path).text(), "1");
 }
 
 #[test]
