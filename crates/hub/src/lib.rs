@@ -55,5 +55,5 @@ pub use person::Person;
 pub use request::{Failure, answer};
 pub use settings::{Clock, HubLimits, Settings, SlowReader};
 pub use shard::Shard;
-pub use socket::{Socket, TimedSocket};
+pub use socket::{FlaggedSocket, Socket, TimedSocket};
 pub use stats::{CLOSE_REASONS, Stats};

@@ -300,14 +300,17 @@ impl Socket {
         event: &str,
         args: &T,
     ) -> Result<(), EmitError> {
-        let payload = args::encode(Some(event), args)?;
-        Ok(self.emit_payload(
-            payload,
-            Flags {
-                volatile: true,
-                ..Flags::default()
-            },
-        )?)
+        self.volatile().emit(event, args)
+    }
+
+    /// For an event that is dropped if the client can't take it right now: `socket.volatile().emit(…)`.
+    pub fn volatile(&self) -> FlaggedSocket<'_> {
+        FlaggedSocket::new(self).volatile()
+    }
+
+    /// For an event that may, or may not, be compressed where compression was negotiated; it may by default.
+    pub fn compress(&self, compress: bool) -> FlaggedSocket<'_> {
+        FlaggedSocket::new(self).compress(compress)
     }
 
     fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
@@ -441,5 +444,43 @@ impl TimedSocket<'_> {
     ) -> Result<AckFuture<R>, EmitError> {
         self.socket
             .emit_with_ack_within(Some(self.timeout), event, args)
+    }
+}
+
+/// An event to one socket in the making.
+#[derive(Debug)]
+#[must_use = "nothing is sent until `emit`"]
+pub struct FlaggedSocket<'a> {
+    socket: &'a Socket,
+    flags: Flags,
+}
+
+impl<'a> FlaggedSocket<'a> {
+    fn new(socket: &'a Socket) -> Self {
+        Self {
+            socket,
+            flags: Flags::default(),
+        }
+    }
+
+    /// As [`Socket::volatile`].
+    pub fn volatile(mut self) -> Self {
+        self.flags.volatile = true;
+        self
+    }
+
+    /// As [`Socket::compress`].
+    pub fn compress(mut self, compress: bool) -> Self {
+        self.flags.compress = compress;
+        self
+    }
+
+    /// Sends the event.
+    ///
+    /// # Errors
+    /// As [`Socket::emit`].
+    pub fn emit<T: Serialize + ?Sized>(self, event: &str, args: &T) -> Result<(), EmitError> {
+        let payload = args::encode(Some(event), args)?;
+        Ok(self.socket.emit_payload(payload, self.flags)?)
     }
 }

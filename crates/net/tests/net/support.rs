@@ -57,6 +57,10 @@ pub fn start_with(
         ack.send(&(handshake.address.to_string(), handshake.secure, kept))
             .unwrap();
     });
+    ns.on("plain", async |socket: Socket, text: String| {
+        socket.compress(false).emit("plain", &text).unwrap();
+        socket.compress(true).emit("small", &text).unwrap();
+    });
     ns.on("leave", async |socket: Socket, close: bool| {
         socket.disconnect(close)
     });

@@ -161,6 +161,11 @@ fn messages_are_compressed_both_ways_when_it_was_negotiated() {
         assert_eq!(answer, format!(r#"437["{text}"]"#));
         assert!(compressed && length < text.len() / 10, "{length} bytes");
     }
+    // An event can be kept out of it.
+    ws.send(&format!(r#"42["plain","{text}"]"#));
+    let (compressed, answer, _) = next_message(&mut ws);
+    assert!(!compressed && answer.starts_with(r#"42["plain","compress"#));
+    assert!(next_message(&mut ws).0);
     // A plain frame is as good.
     ws.send(r#"428["echo","plain"]"#);
     assert_eq!(next_message(&mut ws).1, r#"438["plain"]"#);
