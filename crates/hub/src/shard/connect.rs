@@ -69,7 +69,7 @@ impl Shard {
             };
             match namespace {
                 Some(namespace) => shard.connect(key, namespace, auth).await,
-                None => shard.refuse(key, &name, &ConnectError::new("Invalid namespace")),
+                None => shard.refuse_unknown(key, &name),
             }
             shard.entered(key);
         };
@@ -410,6 +410,18 @@ impl Shard {
             data.as_deref(),
         );
         state.push(key, Item::Packet(packet));
+    }
+
+    /// There is no such namespace. Old clients, who get the data of a refusal, are sent the same object, as Node does.
+    fn refuse_unknown(&self, key: SessionKey, namespace: &str) {
+        let mut refusal = ConnectError::new("Invalid namespace");
+        if self
+            .kind(key)
+            .is_some_and(|(version, ..)| version == Version::V3)
+        {
+            refusal.data = serde_json::to_value(&refusal).ok();
+        }
+        self.refuse(key, namespace, &refusal);
     }
 
     fn refuse(&self, key: SessionKey, namespace: &str, refusal: &ConnectError) {

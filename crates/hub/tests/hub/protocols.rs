@@ -195,7 +195,10 @@ fn an_old_client_names_its_query_in_the_namespace_and_its_id_with_it() {
         refused.send("40/chat,");
         assert_eq!(refused.texts(), [r#"44/chat,{"code":7}"#]);
         refused.send("40/none,");
-        assert_eq!(refused.texts(), [r#"44/none,"Invalid namespace""#]);
+        assert_eq!(
+            refused.texts(),
+            [r#"44/none,{"message":"Invalid namespace"}"#]
+        );
     });
 }
 
