@@ -8,12 +8,16 @@ use lakh_hub::shard::App;
 use lakh_hub::{Handshake, Id};
 use lakh_wire::engine::handshake::Query;
 use lakh_wire::engine::{HandshakeError, Transport, Version};
+use lakh_wire::ws;
 
+use crate::cors::websocket_origin_allowed;
 use crate::drain::LifePhase;
 use crate::forwarded::{Client, HeaderSource};
+use crate::head::Head;
 use crate::limits::Refusal;
 use crate::shared::Shared;
 use crate::stream::Guard;
+use crate::upgrade::WebSocketUpgrade;
 
 /// Why a handshake is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +161,28 @@ impl Shared {
             (Some(hook), Some(parts)) => Ok(hook(parts).map_err(|reason| forbidden(&reason))?),
             _ => Ok(()),
         }
+    }
+
+    /// What a WebSocket's handshake is answered with: the accept key, and the extension if one is agreed on. Pages of
+    /// other origins may be refused.
+    pub(crate) fn agree(
+        &self,
+        head: &Head<'_>,
+        upgrade: &WebSocketUpgrade<'_>,
+    ) -> Result<(String, Option<&'static str>), HandshakeError> {
+        let options = &self.options;
+        if options.check_origin
+            && !websocket_origin_allowed(options.cors.as_ref(), upgrade.origin, upgrade.host)
+        {
+            return Err(HandshakeError::Forbidden);
+        }
+        let deflate = match head.header_str("sec-websocket-extensions") {
+            Some(offer) if options.compression => ws::extensions::negotiate(offer)
+                .map_err(|_| HandshakeError::BadRequest)?
+                .map(|deflate| deflate.response()),
+            _ => None,
+        };
+        Ok((ws::accept_key(upgrade.key), deflate))
     }
 
     /// Whether hooks want to see requests; only then is one made for them from a native handshake.

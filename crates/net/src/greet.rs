@@ -23,7 +23,6 @@ use tokio::sync::oneshot;
 
 use crate::accept::Accepted;
 use crate::admission::Reject;
-use crate::cors::websocket_origin_allowed;
 use crate::event_loop::EventLoop;
 use crate::forwarded::{Client, Peer, resolve_client};
 use crate::head::{Head, HeadReader, ParsedHead, header_slots};
@@ -234,18 +233,9 @@ fn upgrade(
     if transport != Transport::WebSocket {
         return Err(reject(HandshakeError::BadRequest.into()));
     }
-    if shared.options.check_origin
-        && !websocket_origin_allowed(shared.options.cors.as_ref(), upgrade.origin, upgrade.host)
-    {
-        return Err(reject(HandshakeError::Forbidden.into()));
-    }
-    let deflate = match head.header_str("sec-websocket-extensions") {
-        Some(offer) if shared.options.compression => ws::extensions::negotiate(offer)
-            .map_err(|_| reject(HandshakeError::BadRequest.into()))?
-            .map(|deflate| deflate.response()),
-        _ => None,
-    };
-    let accept = ws::accept_key(upgrade.key);
+    let (accept, deflate) = shared
+        .agree(head, &upgrade)
+        .map_err(|error| reject(error.into()))?;
     if let Some(sid) = &query.sid {
         let sid = Id::parse(sid).ok_or_else(|| reject(HandshakeError::UnknownSid.into()))?;
         return Ok(Step::Probe(Box::new(Probing {

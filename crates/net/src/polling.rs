@@ -19,7 +19,6 @@ use lakh_wire::{engine, ws};
 use tokio::sync::oneshot;
 
 use crate::admission::Reject;
-use crate::cors::websocket_origin_allowed;
 use crate::event_loop::EventLoop;
 use crate::forwarded::Client;
 use crate::head::Head;
@@ -341,21 +340,8 @@ impl EngineRequest<'_> {
                 return Ok(response);
             }
         };
-        if shared.options.check_origin
-            && !websocket_origin_allowed(shared.options.cors.as_ref(), checked.origin, checked.host)
-        {
-            return Err(HandshakeError::Forbidden.into());
-        }
-        let deflate = match head.header_str("sec-websocket-extensions") {
-            Some(offer) if shared.options.compression => ws::extensions::negotiate(offer)
-                .map_err(|_| HandshakeError::BadRequest)?
-                .map(|d| d.response()),
-            _ => None,
-        };
-        let (accept, opened) = (
-            ws::accept_key(checked.key),
-            self.begin_upgrade(upgrade, deflate.is_some()).await?,
-        );
+        let (accept, deflate) = shared.agree(&head, &checked)?;
+        let opened = self.begin_upgrade(upgrade, deflate.is_some()).await?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();

@@ -71,7 +71,7 @@ impl Shard {
     }
 
     /// Closes the connection that a socket belongs to, without a word to its client: nobody listens there.
-    pub(super) fn close_session_of(&self, key: SocketKey, _reason: CloseReason) {
+    pub(super) fn close_session_of(&self, key: SocketKey) {
         if let Some(session) = self.session_key_of(key) {
             self.end(session, Side::Main, End::Closed);
         }
@@ -186,7 +186,7 @@ impl Shard {
             return recovery.sessions.forget(pid, self.index, socket.0.key);
         }
         let own = socket.id();
-        let rooms = state.joined_rooms(socket.0.key);
+        let rooms = state.rooms_of(socket.0.key);
         let saved = Saved {
             id: socket.0.id,
             rooms: rooms.into_iter().filter(|room| **room != *own).collect(),

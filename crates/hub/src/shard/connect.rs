@@ -195,11 +195,11 @@ impl Shard {
 
     async fn evict(&self, shard: usize, key: SocketKey) {
         if shard == self.index {
-            return self.close_session_of(key, CloseReason::TransportClose);
+            return self.close_session_of(key);
         }
         let (done, wait) = tokio::sync::oneshot::channel();
         let sent = self.hub.run_on(shard, move |shard| {
-            shard.close_session_of(key, CloseReason::TransportClose);
+            shard.close_session_of(key);
             // Whoever waited may be gone.
             let _ = done.send(());
         });
@@ -343,8 +343,7 @@ impl Shard {
         };
         // Another newcomer may have restored it on its loop in the same moment: there can be only one.
         if let Some((shard, other)) = recovery.sessions.live(pid, self.index, key) {
-            let close =
-                move |shard: &Self| shard.close_session_of(other, CloseReason::TransportClose);
+            let close = move |shard: &Self| shard.close_session_of(other);
             self.hub.run_surely_on(shard, close);
         }
     }

@@ -369,7 +369,7 @@ impl State {
         }
     }
 
-    fn rooms_of(&mut self, key: SocketKey) -> Vec<Room> {
+    pub(super) fn rooms_of(&mut self, key: SocketKey) -> Vec<Room> {
         let Some(entry) = self.socket(key) else {
             return Vec::new();
         };
@@ -381,11 +381,6 @@ impl State {
             .iter()
             .filter_map(|(room, _)| Some(Room::clone(&space?.rooms[*room as usize].name)));
         own.into_iter().chain(named).collect()
-    }
-
-    /// The rooms of a socket for its session record.
-    pub(super) fn joined_rooms(&mut self, key: SocketKey) -> Vec<Room> {
-        self.rooms_of(key)
     }
 
     /// The socket whose own room this is.
