@@ -26,6 +26,9 @@ struct Arguments {
     /// No connection state recovery.
     #[arg(long)]
     no_recovery: bool,
+    /// A system call a message, even where the kernel offers io_uring.
+    #[arg(long)]
+    no_io_uring: bool,
     /// Milliseconds between two pings.
     #[arg(long, env = "PING_MS", default_value_t = 25_000)]
     ping_ms: u64,
@@ -82,6 +85,7 @@ fn options(arguments: &Arguments) -> Options {
             per_address: plenty,
             ..RateLimits::default()
         },
+        io_uring: !arguments.no_io_uring,
         ..Options::default()
     }
 }

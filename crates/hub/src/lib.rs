@@ -56,4 +56,4 @@ pub use request::{Failure, answer};
 pub use settings::{Clock, HubLimits, Settings, SlowReader};
 pub use shard::Shard;
 pub use socket::{FlaggedSocket, Socket, TimedSocket};
-pub use stats::{CLOSE_REASONS, Stats};
+pub use stats::{CLOSE_REASONS, Count, Stats};

@@ -108,6 +108,42 @@ impl Outbox {
         Some(item)
     }
 
+    /// Takes out what waits if that is one packet, whole: the usual case, and the writer then owns what it writes.
+    pub fn take_single(&mut self) -> Option<Encoded> {
+        let alone = self.written == 0 && self.rest.as_ref().is_none_or(|rest| rest.is_empty());
+        match self.first.take() {
+            Some(Item::Packet(packet)) if alone => {
+                self.bytes = 0;
+                Some(packet)
+            }
+            other => {
+                self.first = other;
+                None
+            }
+        }
+    }
+
+    /// Puts back in front what [`Outbox::take_single`] gave and was written in part only.
+    pub fn put_back(&mut self, packet: Encoded, written: usize) {
+        let item = Item::Packet(packet);
+        self.bytes += weight(&item);
+        self.written = written;
+        if let Some(next) = self.first.replace(item) {
+            self.rest.get_or_insert_default().push_front(next);
+        }
+    }
+
+    /// All that waits was written.
+    pub fn written_all(&mut self) {
+        self.first = None;
+        // The queue itself stays, for the pool.
+        if let Some(rest) = &mut self.rest {
+            rest.clear();
+        }
+        self.bytes = 0;
+        self.written = 0;
+    }
+
     /// Takes `count` written bytes off the front; `len_of` tells how long an item is in this transport's form.
     pub fn advance(&mut self, mut count: usize, mut len_of: impl FnMut(&Item) -> usize) {
         while let Some(item) = &self.first {
@@ -135,11 +171,10 @@ impl Outbox {
         }
     }
 
+    /// For an outbox that is used no more.
     pub(crate) fn clear(&mut self) {
-        self.first = None;
+        self.written_all();
         self.rest = None;
-        self.bytes = 0;
-        self.written = 0;
     }
 }
 
@@ -175,6 +210,29 @@ mod tests {
         assert_eq!((outbox.len(), outbox.written()), (2, 2));
         outbox.advance(all - 8, len_of);
         assert_eq!((outbox.len(), outbox.bytes(), outbox.written()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_single_packet_is_taken_whole_and_put_back_in_part() {
+        let (mut outbox, mut pool) = (Outbox::default(), Vec::new());
+        outbox.push(packet("one"), &mut pool);
+        let weight = outbox.bytes();
+        let taken = outbox.take_single();
+        assert_eq!((outbox.len(), outbox.bytes()), (0, 0));
+        if let Some(taken) = taken {
+            outbox.put_back(taken, 2);
+        }
+        assert_eq!(
+            (outbox.len(), outbox.bytes(), outbox.written()),
+            (1, weight, 2)
+        );
+        assert!(outbox.take_single().is_none(), "half of it is gone already");
+        outbox.push(packet("two"), &mut pool);
+        outbox.written_all();
+        assert_eq!((outbox.len(), outbox.bytes(), outbox.written()), (0, 0, 0));
+        outbox.push(packet("three"), &mut pool);
+        outbox.push(packet("four"), &mut pool);
+        assert!(outbox.take_single().is_none(), "there are two");
     }
 
     #[test]

@@ -22,24 +22,28 @@ pub const CLOSE_REASONS: [CloseReason; 12] = [
 
 /// A counter with one writer: an increment is a load and a store, without a locked instruction.
 #[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
+pub struct Count(AtomicU64);
 
 impl Count {
-    pub(crate) fn add(&self, n: usize) {
+    /// Counts up. Only one thread may.
+    pub fn add(&self, n: usize) {
         self.0.store(
             self.0.load(Ordering::Relaxed).wrapping_add(n as u64),
             Ordering::Relaxed,
         );
     }
 
-    pub(crate) fn sub(&self, n: usize) {
+    /// Counts down. Only the same thread may.
+    pub fn sub(&self, n: usize) {
         self.0.store(
             self.0.load(Ordering::Relaxed).wrapping_sub(n as u64),
             Ordering::Relaxed,
         );
     }
 
-    fn get(&self) -> u64 {
+    /// What was counted, for any thread.
+    #[must_use]
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

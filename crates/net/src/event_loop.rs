@@ -4,6 +4,7 @@
 //! in this turn; the timer; and the inbox, through which other loops hand over connections and requests. All
 //! state of the transports is in `links`, by the session's slot.
 
+mod flush;
 mod polls;
 
 use std::cell::RefCell;
@@ -16,24 +17,33 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lakh_hub::shard::{SessionKey, Shard};
-use lakh_hub::{CloseReason, Id, Signals};
-use lakh_wire::engine::payload::ContentType;
-use lakh_wire::engine::{Control, End, HandshakeError, Side, Transport, Version};
-use lakh_wire::{control_frame, ws};
+use lakh_hub::{CloseReason, Id};
+use lakh_wire::engine::{End, HandshakeError, Side, Transport, Version};
+use lakh_wire::ws;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::drain::{DrainSchedule, LifePhase};
 use crate::farewell::Farewells;
 use crate::polling::PollAnswer;
-use crate::shared::{Attach, Handed, Message, Shared};
+use crate::ring::Ring;
+use crate::shared::{Attach, Handed, LoopCounters, Message, Shared};
 use crate::ws::{Wrote, WsConn};
 
 /// The buffer that connections of a loop read into, in turn.
 const SCRATCH_BYTES: usize = 64 * 1024;
-/// Outboxes written out before other tasks get their turn.
-const FLUSHES_A_TURN: usize = 1024;
 /// How often a POST that is held back looks whether it may go on.
 const HELD_BACK: Duration = Duration::from_millis(2);
+
+/// The loop's ring, if it's wanted and the kernel gives one.
+fn ring_of(shared: &Shared, index: usize) -> Option<Ring> {
+    let ring = shared.options.io_uring.then(Ring::new)?;
+    if let Err(error) = &ring {
+        tracing::debug!(%error, "the kernel offers no io_uring; each message takes a system call");
+    }
+    let counters = &shared.counters.loops[index];
+    counters.io_uring.store(ring.is_ok(), Ordering::Relaxed);
+    ring.ok()
+}
 
 /// The transports of one session.
 #[derive(Default)]
@@ -52,7 +62,7 @@ pub(crate) struct EventLoop {
     pub index: usize,
     pub scratch: RefCell<Box<[u8]>>,
     links: RefCell<Vec<Link>>,
-    dirty: RefCell<Vec<SessionKey>>,
+    turn: RefCell<flush::Turn>,
     /// Connections that wait until other loops have caught up.
     held: RefCell<Vec<std::task::Waker>>,
     farewells: RefCell<Farewells>,
@@ -60,13 +70,14 @@ pub(crate) struct EventLoop {
 
 impl EventLoop {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Rc<Self> {
+        let ring = ring_of(&shared, index);
         Rc::new(Self {
             shard: Shard::enter(&shared.hub, index),
             shared,
             index,
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             links: RefCell::default(),
-            dirty: RefCell::default(),
+            turn: RefCell::new(flush::Turn::new(ring)),
             held: RefCell::default(),
             farewells: RefCell::default(),
         })
@@ -92,7 +103,7 @@ impl EventLoop {
                 () = &mut stopped => break,
             }
         }
-        self.flush_dirty(usize::MAX);
+        self.flush_all();
         for task in tasks {
             task.abort();
         }
@@ -244,112 +255,16 @@ impl EventLoop {
             .for_each(std::task::Waker::wake);
     }
 
+    fn counters(&self) -> &LoopCounters {
+        &self.shared.counters.loops[self.index]
+    }
+
     pub(crate) fn count_in(&self, bytes: usize) {
-        self.shared
-            .counters
-            .bytes_in
-            .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counters().bytes_in.add(bytes);
     }
 
     fn count_out(&self, bytes: usize) {
-        self.shared
-            .counters
-            .bytes_out
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Writes out what the turn left in outboxes. It's woken by the first and runs behind all that was ready then: so
-    /// a burst of events costs a connection one write.
-    async fn flusher(self: Rc<Self>) {
-        loop {
-            poll_fn(|cx| {
-                if self.shard.register_flusher(cx.waker()) {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
-                }
-            })
-            .await;
-            while self.flush_dirty(FLUSHES_A_TURN) {
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    /// `true`: there is more.
-    fn flush_dirty(&self, most: usize) -> bool {
-        // Kept between turns: a list for each would be an allocation a turn.
-        let mut dirty = self.dirty.take();
-        self.shard.take_dirty(&mut dirty);
-        let now = most.min(dirty.len());
-        for key in &dirty[..now] {
-            self.flush(*key);
-        }
-        for key in &dirty[now..] {
-            self.shard.mark_dirty(*key);
-        }
-        let more = now < dirty.len();
-        dirty.clear();
-        self.dirty.replace(dirty);
-        more
-    }
-
-    fn flush(&self, key: SessionKey) {
-        let Some(signals) = self
-            .shard
-            .with_outbox(key, |outbox, _| std::mem::take(&mut outbox.signals))
-        else {
-            return;
-        };
-        self.obey(key, signals);
-        let (main, polls) = self.with_link(key, |link| (link.main.clone(), link.poll.is_some()));
-        match main {
-            Some(conn) if signals.closed.is_some() => {
-                self.shard
-                    .with_outbox(key, |outbox, version| conn.finish(outbox, version));
-            }
-            Some(conn) => {
-                if self.flush_ws(key, &conn) == Wrote::Failed {
-                    self.shard.end(key, Side::Main, End::Error);
-                }
-                if signals.resume {
-                    conn.wake();
-                }
-            }
-            None if polls => self.answer_poll(key, signals),
-            None => self.keep_last_words(key, signals),
-        }
-        if signals.closed.is_some() {
-            self.with_link(key, std::mem::take);
-            self.shard.release(key);
-        }
-    }
-
-    fn obey(&self, key: SessionKey, signals: Signals) {
-        if signals.pong_probe
-            && let Some(probe) = self.with_link(key, |link| link.probe.clone())
-        {
-            self.send_own(&probe, control_frame(Control::PongProbe, Version::V4));
-        }
-        if signals.upgraded {
-            let poller = self.with_link(key, |link| {
-                link.main = link.probe.take();
-                if let Some(main) = &link.main {
-                    main.promote();
-                }
-                link.poll.take()
-            });
-            if let Some(reply) = poller {
-                let noop = Control::Noop.as_text(Version::V4).into();
-                // A client that upgraded has no more use for its last poll, and may have dropped it.
-                let _ = reply.send(PollAnswer::Payload(noop, ContentType::TextPlain));
-            }
-        }
-        if (signals.close_probe || signals.closed.is_some())
-            && let Some(probe) = self.with_link(key, |link| link.probe.take())
-        {
-            probe.close(1000, "");
-        }
+        self.counters().bytes_out.add(bytes);
     }
 
     async fn timer(self: Rc<Self>) {

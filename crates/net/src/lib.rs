@@ -5,6 +5,7 @@
 //! answered here, every other request goes through the HTTP library.
 
 mod admission;
+mod batch;
 mod clock;
 mod event_loop;
 mod farewell;
@@ -12,6 +13,7 @@ mod greet;
 mod http;
 mod options;
 mod polling;
+mod ring;
 mod server;
 mod shared;
 mod stream;

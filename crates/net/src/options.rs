@@ -158,6 +158,9 @@ pub struct Options {
     pub max_head_bytes: usize,
     /// Sessions are closed spread over this time when the server drains.
     pub drain_window_ms: u64,
+    /// The messages of a turn are handed to io_uring together, where the kernel allows it. Elsewhere, and where it is
+    /// off, each takes a system call.
+    pub io_uring: bool,
     /// Hooks.
     pub hooks: Hooks,
 }
@@ -198,6 +201,7 @@ impl Default for Options {
             body_rate: BodyRate::default(),
             max_head_bytes: DEFAULT_MAX_HEAD_BYTES,
             drain_window_ms: 5000,
+            io_uring: true,
             hooks: Hooks::default(),
         }
     }

@@ -80,7 +80,7 @@ impl Server {
             lifecycle: Lifecycle::new(),
             router: self.router,
             inboxes: inboxes.into(),
-            counters: Counters::default(),
+            counters: Counters::new(loops),
             hub: self.hub,
             options: self.options,
         });
@@ -268,6 +268,8 @@ pub struct NetStats {
     pub bytes_in: u64,
     /// Bytes of messages and payloads sent.
     pub bytes_out: u64,
+    /// Loops that write through io_uring.
+    pub io_uring_loops: usize,
     /// Connections and handshakes refused, by reason.
     pub refused: Vec<(&'static str, u64)>,
 }
@@ -288,8 +290,13 @@ impl Observer {
         NetStats {
             connections: self.0.cap.open(),
             accepted: counters.accepted.load(Ordering::Relaxed),
-            bytes_in: counters.bytes_in.load(Ordering::Relaxed),
-            bytes_out: counters.bytes_out.load(Ordering::Relaxed),
+            bytes_in: counters.loops.iter().map(|own| own.bytes_in.get()).sum(),
+            bytes_out: counters.loops.iter().map(|own| own.bytes_out.get()).sum(),
+            io_uring_loops: counters
+                .loops
+                .iter()
+                .filter(|own| own.io_uring.load(Ordering::Relaxed))
+                .count(),
             refused: refused.collect(),
         }
     }

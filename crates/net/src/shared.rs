@@ -1,10 +1,10 @@
 //! What all loops share, and what they send each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use lakh_hub::{Hub, Id};
+use lakh_hub::{Count, Hub, Id};
 use lakh_wire::engine::HandshakeError;
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,12 +28,21 @@ pub(crate) struct Shared {
 }
 
 /// What the sockets themselves count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
-    pub bytes_in: AtomicU64,
-    pub bytes_out: AtomicU64,
     pub accepted: AtomicU64,
     pub refused: [AtomicU64; REFUSALS.len()],
+    pub loops: Box<[LoopCounters]>,
+}
+
+/// What one loop counts. Alone in its cache lines: all loops count all the time.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct LoopCounters {
+    pub bytes_in: Count,
+    pub bytes_out: Count,
+    /// Whether the loop writes through io_uring.
+    pub io_uring: AtomicBool,
 }
 
 /// Why connections and handshakes are refused, as metrics call it.
@@ -48,6 +57,14 @@ pub const REFUSALS: [&str; 7] = [
 ];
 
 impl Counters {
+    pub(crate) fn new(loops: usize) -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            refused: Default::default(),
+            loops: (0..loops).map(|_| LoopCounters::default()).collect(),
+        }
+    }
+
     pub(crate) fn refused(&self, why: &str) {
         if let Some(index) = REFUSALS.iter().position(|known| *known == why) {
             self.refused[index].fetch_add(1, Ordering::Relaxed);

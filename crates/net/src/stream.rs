@@ -115,6 +115,14 @@ impl Stream {
         matches!(self.transport, Transport::Tls(_))
     }
 
+    /// The socket, where what is written goes straight to it.
+    pub(crate) fn tcp(&self) -> Option<&TcpStream> {
+        match &self.transport {
+            Transport::Tcp(stream) => Some(stream),
+            Transport::Tls(_) | Transport::Unix(_) => None,
+        }
+    }
+
     /// Takes the connection off the calling thread's loop, to be registered with another. `None` for TLS, whose
     /// library keeps its socket.
     pub(crate) fn detach(self) -> io::Result<Result<Detached, Self>> {
@@ -147,11 +155,7 @@ impl Stream {
     /// Writes without waiting. `WouldBlock` asks for [`Stream::poll_writable`].
     pub(crate) fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.transport {
-            // One slice is the usual case, and write(2) is a little cheaper than writev(2).
-            Transport::Tcp(stream) => match slices {
-                [one] => stream.try_write(one),
-                _ => stream.try_write_vectored(slices),
-            },
+            Transport::Tcp(stream) => stream.try_write_vectored(slices),
             Transport::Unix(stream) => stream.try_write_vectored(slices),
             Transport::Tls(stream) => {
                 let mut cx = Context::from_waker(Waker::noop());

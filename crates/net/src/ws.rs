@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -14,8 +15,9 @@ use std::time::Duration;
 use lakh_hub::shard::SessionKey;
 use lakh_hub::{Item, Outbox};
 use lakh_wire::engine::{End, Side, Version};
-use lakh_wire::{control_frame, ws};
+use lakh_wire::{Encoded, control_frame, ws};
 use smallvec::SmallVec;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::event_loop::EventLoop;
@@ -27,6 +29,9 @@ const SLICES: usize = 64;
 const READS_A_TURN: usize = 8;
 /// Bytes of pongs that wait for a client.
 const MOST_PONGS: usize = 4096;
+
+/// No signal when the other end is gone, no waiting for room.
+pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,23 +118,40 @@ impl WsConn {
         self.own.borrow_mut().extend_from_slice(bytes);
     }
 
-    /// Writes what waits. Called by the flusher; never waits.
+    /// Whether the outbox alone waits, and a plain send(2) writes it.
+    pub(crate) fn is_batchable(&self) -> bool {
+        self.own.borrow().is_empty() && self.io.borrow().tcp().is_some()
+    }
+
+    /// The descriptor, open for as long as this connection lives.
+    pub(crate) fn raw_fd(&self) -> Option<RawFd> {
+        self.io.borrow().tcp().map(AsRawFd::as_raw_fd)
+    }
+
+    /// Sends without waiting. Straight to the kernel: whether it has room, it says itself, and what the runtime keeps
+    /// about each socket stays out of the processor's cache.
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        let io = self.io.borrow();
+        let Some(stream) = io.tcp() else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
+    }
+
+    /// The frames of a packet in the form that was negotiated.
+    pub(crate) fn packet_frame<'a>(&self, packet: &'a Encoded, version: Version) -> &'a [u8] {
+        if self.deflate {
+            packet.ws_deflated(version)
+        } else {
+            packet.ws(version)
+        }
+    }
+
+    /// Writes what waits, for connections that are in no batch. Never waits.
     pub(crate) fn flush(&self, outbox: &mut Outbox, version: Version) -> Wrote {
         let mut io = self.io.borrow_mut();
         let mut own = self.own.borrow_mut();
         let len_of = |item: &Item| frame_of(item, version, self.deflate).len();
-        // One broadcast a turn is the usual case, and needs none of what follows.
-        let single = own.is_empty() && outbox.written() == 0 && outbox.len() == 1;
-        let written = match outbox.iter().next() {
-            Some(item @ Item::Packet(_)) if single => {
-                let frame = frame_of(item, version, self.deflate);
-                io.try_write_vectored(&[IoSlice::new(frame)]).ok()
-            }
-            _ => None,
-        };
-        if let Some(written) = written {
-            outbox.advance(written, len_of);
-        }
         loop {
             if own.is_empty() && outbox.is_empty() {
                 // The handshake's answer and pongs are rare; an idle connection keeps no buffer for them.
@@ -232,7 +254,7 @@ fn open_frame(outbox: &Outbox) -> Option<Vec<u8>> {
     }
 }
 
-fn frame_of(item: &Item, version: Version, deflate: bool) -> &[u8] {
+pub(crate) fn frame_of(item: &Item, version: Version, deflate: bool) -> &[u8] {
     match item {
         Item::Packet(packet) if deflate => packet.ws_deflated(version),
         Item::Packet(packet) => packet.ws(version),

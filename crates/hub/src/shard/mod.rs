@@ -13,6 +13,7 @@ mod deliver;
 mod inbound;
 mod members;
 mod session;
+mod write_out;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -42,6 +43,7 @@ use crate::stats::ShardStats;
 use crate::wheel::Wheel;
 
 pub use session::{App, Opened, PayloadRefused};
+pub use write_out::Outboxes;
 
 /// A session of this shard. The generation tells it from an earlier one in the same slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -245,14 +247,6 @@ impl Shard {
         self.hub.now()
     }
 
-    /// Calls a session dirty again, for a transport that could not look after it in this turn.
-    pub fn mark_dirty(&self, key: SessionKey) {
-        let mut state = self.state.borrow_mut();
-        if state.session(key).is_some() {
-            state.touch(key.slot);
-        }
-    }
-
     /// Works through what other threads have sent, and what arrives meanwhile, as far as one turn goes: outboxes must
     /// be written out in between, or those who read well would pass for slow readers. Call it again while
     /// [`Shard::register_mailbox`] says that there is more.
@@ -281,30 +275,6 @@ impl Shard {
     /// Asks to be woken when something is in the mailbox. `false`: there is something already.
     pub fn register_mailbox(&self, waker: &Waker) -> bool {
         self.hub.mailbox(self.index).register(waker)
-    }
-
-    /// Asks to be woken when a session turns dirty. `false`: there are some already.
-    pub fn register_flusher(&self, waker: &Waker) -> bool {
-        let mut state = self.state.borrow_mut();
-        let idle = state.dirty.is_empty();
-        if idle {
-            state.flusher = Some(waker.clone());
-        }
-        idle
-    }
-
-    /// Moves the dirty sessions into `into`. The caller looks after the outbox of each.
-    pub fn take_dirty(&self, into: &mut Vec<SessionKey>) {
-        let mut state = self.state.borrow_mut();
-        let State {
-            dirty, sessions, ..
-        } = &mut *state;
-        for key in dirty.iter() {
-            if let Some(entry) = sessions.get_mut(key.slot as usize) {
-                entry.dirty = false;
-            }
-        }
-        into.append(dirty);
     }
 
     /// When `advance` wants to be called next; the waker is woken when that becomes earlier.

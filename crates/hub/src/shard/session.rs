@@ -284,22 +284,6 @@ impl Shard {
         .collect()
     }
 
-    /// Looks into the outbox of a session, for writing it out.
-    pub fn with_outbox<R>(
-        &self,
-        key: SessionKey,
-        work: impl FnOnce(&mut Outbox, Version) -> R,
-    ) -> Option<R> {
-        let mut state = self.state.borrow_mut();
-        let State { sessions, pool, .. } = &mut *state;
-        let entry = sessions
-            .get_mut(key.slot as usize)
-            .filter(|entry| entry.generation == key.generation)?;
-        let result = work(&mut entry.outbox, entry.engine.version());
-        entry.outbox.give_back(pool);
-        Some(result)
-    }
-
     /// Whether the connection is to be read no further for now; `Signals::resume` tells when it may.
     #[must_use]
     pub fn is_paused(&self, key: SessionKey) -> bool {

@@ -19,6 +19,8 @@ impl EventLoop {
 
     pub(super) fn poll(&self, sid: Id, reply: oneshot::Sender<PollAnswer>) {
         let Some(key) = self.shard.find(&sid) else {
+            // It may have ended in this very turn, and its last words be still in its outbox.
+            self.flush_all();
             let now = self.shard.clock_now().0;
             let last_words = self.farewells.borrow_mut().hear(&sid, now);
             let answer = last_words.map_or(
@@ -39,6 +41,7 @@ impl EventLoop {
 
     pub(super) fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
         let Some(key) = self.shard.find(&sid) else {
+            self.flush_all();
             // It can't know yet that the session is over, or says goodbye because it does.
             let knows_not = self.farewells.borrow().waits(&sid);
             return knows_not.then_some(()).ok_or(PostRefused::Unknown);

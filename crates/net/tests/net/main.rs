@@ -9,3 +9,4 @@ mod http_side;
 mod loops;
 mod polling;
 mod websocket;
+mod writing;

@@ -124,7 +124,7 @@ impl Loop {
 
     fn collect(&self) {
         let mut dirty = Vec::new();
-        self.shard.take_dirty(&mut dirty);
+        self.shard.take_dirty(&mut dirty, usize::MAX);
         for key in &dirty {
             let mut frames = Vec::new();
             self.shard.with_outbox(*key, |outbox, version| {

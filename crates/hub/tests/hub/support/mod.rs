@@ -188,7 +188,7 @@ impl World {
     pub fn pump(&self) {
         loop {
             let mut dirty = Vec::new();
-            self.0.shard.take_dirty(&mut dirty);
+            self.0.shard.take_dirty(&mut dirty, usize::MAX);
             if dirty.is_empty() {
                 return;
             }
@@ -336,7 +336,7 @@ impl Client {
     /// The client reads again.
     pub fn come_unstuck(&self) {
         self.world.0.stuck.borrow_mut().remove(&self.key);
-        self.world.shard().mark_dirty(self.key);
+        self.world.flush(self.key);
     }
 
     /// Bytes that wait for this client.
