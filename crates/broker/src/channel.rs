@@ -24,11 +24,59 @@ impl Position {
             seq: u64::from_str_radix(seq, 16).ok()?,
         })
     }
+
+    /// The text form, without an allocation: it's written for every broadcast.
+    #[must_use]
+    pub fn text(self) -> PositionText {
+        let mut text = PositionText {
+            bytes: [0; MOST_TEXT],
+            start: MOST_TEXT,
+        };
+        text.push_hex(self.seq);
+        text.push(b'.');
+        text.push_hex(self.epoch.into());
+        text
+    }
+}
+
+/// Hexadecimal digits of an epoch and a number, and the dot between.
+const MOST_TEXT: usize = 8 + 1 + 16;
+
+/// The text form of a [`Position`].
+#[derive(Clone, Copy, Debug)]
+pub struct PositionText {
+    /// Filled from its end.
+    bytes: [u8; MOST_TEXT],
+    start: usize,
+}
+
+impl PositionText {
+    fn push(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    fn push_hex(&mut self, mut number: u64) {
+        loop {
+            self.push(b"0123456789abcdef"[(number & 15) as usize]);
+            number >>= 4;
+            if number == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Only digits and a dot are put in, so this can't fail.
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Display for Position {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:x}.{:x}", self.epoch, self.seq)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -60,16 +108,17 @@ impl<T: Clone> Channel<T> {
 
     /// Gives a broadcast its position, logs it and hands it on.
     ///
-    /// `make` builds the broadcast with its position in it; `deliver` puts it on its way. Both run under the channel's
-    /// lock and must not block: that lock is what makes the order of delivery the order of positions.
-    pub fn publish(
+    /// `make` builds the broadcast with its position in it, `rooms` tells what rooms it's for, and `deliver` puts it on
+    /// its way. All run under the channel's lock and must not block: that lock is what makes the order of delivery the
+    /// order of positions.
+    pub fn publish<R>(
         &self,
-        rooms: &[Room],
         bytes: usize,
         now_ms: u64,
         make: impl FnOnce(Position) -> T,
-        deliver: impl FnOnce(T),
-    ) -> Position {
+        rooms: impl FnOnce(&T) -> &[Room],
+        deliver: impl FnOnce(T) -> R,
+    ) -> R {
         let mut inner = self.inner.lock();
         inner.last += 1;
         let position = Position {
@@ -77,19 +126,18 @@ impl<T: Clone> Channel<T> {
             seq: inner.last,
         };
         let item = make(position);
-        inner.log.append(rooms, bytes, now_ms, item.clone());
-        deliver(item);
-        position
+        inner.log.append(rooms(&item), bytes, now_ms, item.clone());
+        deliver(item)
     }
 
     /// Hands on a broadcast that is not logged (a volatile one), between those that are. Its position is that of the
     /// last logged one: a client that saw it has been sent everything up to there.
-    pub fn pass(&self, make: impl FnOnce(Position) -> T, deliver: impl FnOnce(T)) {
+    pub fn pass<R>(&self, deliver: impl FnOnce(Position) -> R) -> R {
         let inner = self.inner.lock();
-        deliver(make(Position {
+        deliver(Position {
             epoch: self.epoch,
             seq: inner.last,
-        }));
+        })
     }
 
     /// The position of the last broadcast.
@@ -152,11 +200,16 @@ mod tests {
 
     #[test]
     fn offsets_survive_their_text_form() {
-        let position = Position {
-            epoch: 0xdead_beef,
-            seq: 42,
-        };
-        assert_eq!(Position::parse(&position.to_string()), Some(position));
+        for (epoch, seq) in [
+            (0xdead_beef, 42),
+            (0, 0),
+            (u32::MAX, u64::MAX),
+            (0x10, 0xff),
+        ] {
+            let position = Position { epoch, seq };
+            assert_eq!(position.to_string(), format!("{epoch:x}.{seq:x}"));
+            assert_eq!(Position::parse(&position.to_string()), Some(position));
+        }
         for bad in ["", ".", "1", "x.y", "1.", "123456789.1", "-1.1"] {
             assert_eq!(Position::parse(bad), None, "{bad}");
         }
@@ -170,7 +223,8 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        channel.publish(&[], 1, 0, |at| at.seq, |seq| seen.lock().push(seq));
+                        let note = |seq| seen.lock().push(seq);
+                        channel.publish(1, 0, |at| at.seq, |_| &[], note);
                     }
                 });
             }

@@ -10,7 +10,7 @@
 mod channel;
 mod log;
 
-pub use channel::{Channel, Position};
+pub use channel::{Channel, Position, PositionText};
 pub use log::{Entry, LogLimits, LogStats, ReadError};
 
 /// A room's name, shared by all who hold it.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use lakh_broker::Position;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
@@ -14,7 +15,7 @@ use crate::engine_io::EngineHandlers;
 use crate::ids::{MAX_SHARDS, NodeTag};
 use crate::mailbox::{Command, Full, Mailbox};
 use crate::namespace::{
-    Handlers, Matcher, Namespace, NamespaceInner, ParentInner, ParentNamespace,
+    Handlers, Matcher, Namespace, NamespaceInner, ParentInner, ParentNamespace, Recovery,
 };
 use crate::outgoing::Outgoing;
 use crate::settings::{Clock, Settings};
@@ -347,17 +348,9 @@ impl Hub {
     /// Sends a broadcast on its way.
     pub(crate) fn publish(&self, outgoing: Outgoing) -> Result<(), Full> {
         self.check_room()?;
-        let logged = outgoing.ack.is_none() && outgoing.namespace.recovery.get().is_some();
-        match Shard::current(self) {
-            // Alone, and nothing is waiting before it: no detour through the mailbox.
-            Some(shard) if !logged && self.shard_count() == 1 && self.mailbox(0).is_empty() => {
-                shard.deliver(&Arc::new(outgoing));
-            }
-            _ => {
-                self.log_and_route(outgoing);
-                self.settle();
-            }
-        }
+        let own = Shard::current(self);
+        let here = self.log_and_route(outgoing, own.as_deref());
+        Self::deliver_here(own, here);
         Ok(())
     }
 
@@ -371,29 +364,53 @@ impl Hub {
         let Some((outgoing, guard)) = make() else {
             return Ok(false);
         };
-        self.log_and_route(outgoing);
+        let own = Shard::current(self);
+        let here = self.log_and_route(outgoing, own.as_deref());
         drop(guard);
-        self.settle();
+        Self::deliver_here(own, here);
         Ok(true)
     }
 
-    /// Puts a broadcast into the log, if there is one, and into the mailboxes. Nothing is delivered yet.
-    fn log_and_route(&self, outgoing: Outgoing) {
+    /// Puts a broadcast into the log, if there is one, and into the mailboxes. Nothing is delivered yet: what comes back
+    /// is to be delivered to the calling thread's own shard, next.
+    fn log_and_route(&self, outgoing: Outgoing, own: Option<&Shard>) -> Option<Arc<Outgoing>> {
         let namespace = Arc::clone(&outgoing.namespace);
         match namespace.recovery.get() {
             Some(recovery) if outgoing.ack.is_none() => {
                 let channel = &recovery.channel;
-                let (rooms, cost) = (outgoing.targets.rooms.clone(), outgoing.cost());
-                let volatile = outgoing.flags.volatile;
-                let make = |at| Arc::new(outgoing.at(at));
-                if volatile {
-                    channel.pass(make, |item| self.route(&item));
-                } else {
-                    channel.publish(&rooms, cost, self.now().0, make, |item| self.route(&item));
+                if outgoing.flags.volatile {
+                    return channel.pass(|at| self.route(Arc::new(outgoing.at(at)), own));
                 }
+                channel.publish(
+                    outgoing.cost(),
+                    self.now().0,
+                    |at| Arc::new(outgoing.at(at)),
+                    |made| &made.targets.rooms,
+                    |made| self.route(made, own),
+                )
             }
-            _ => self.route(&Arc::new(outgoing)),
+            _ => self.route(Arc::new(outgoing), own),
         }
+    }
+
+    fn deliver_here(own: Option<CurrentShard>, here: Option<Arc<Outgoing>>) {
+        match (own, here) {
+            (Some(shard), Some(outgoing)) => shard.deliver(&outgoing),
+            (Some(shard), None) => shard.drain_mailbox(),
+            (None, _) => {}
+        }
+    }
+
+    /// Sends an event of a recoverable namespace to one socket, from its own loop, unlogged. `false`: something waits
+    /// before it, so it must take its turn.
+    pub(crate) fn pass_now(
+        &self,
+        shard: &Shard,
+        recovery: &Recovery,
+        send: impl FnOnce(Position),
+    ) -> bool {
+        let at = recovery.channel.pass(|at| shard.is_settled().then_some(at));
+        at.map(send).is_some()
     }
 
     pub(crate) fn publish_with_ack(
@@ -425,17 +442,24 @@ impl Hub {
         self.0.mailboxes.iter().try_for_each(Mailbox::check)
     }
 
-    /// Hands a broadcast to the shards that have members.
-    fn route(&self, outgoing: &Arc<Outgoing>) {
-        let shards = self.shards_for(outgoing);
+    /// Hands a broadcast to the shards that have members. It comes back if the calling thread's shard has some and
+    /// nothing waits there before it: no detour through the mailbox.
+    fn route(&self, outgoing: Arc<Outgoing>, own: Option<&Shard>) -> Option<Arc<Outgoing>> {
+        let shards = self.shards_for(&outgoing);
+        let at_once = own.filter(|shard| shards & (1 << shard.index()) != 0 && shard.is_settled());
+        let at_once = at_once.map(Shard::index);
         for (index, mailbox) in self.0.mailboxes.iter().enumerate() {
-            if shards & (1 << index) != 0 {
-                mailbox.force(Command::Deliver(Arc::clone(outgoing)));
+            if shards & (1 << index) != 0 && at_once != Some(index) {
+                mailbox.force(Command::Deliver(Arc::clone(&outgoing)));
             }
         }
+        at_once.map(|_| outgoing)
     }
 
     fn shards_for(&self, outgoing: &Outgoing) -> u64 {
+        if let Some((shard, _)) = outgoing.only {
+            return 1 << shard;
+        }
         if self.shard_count() == 1 || outgoing.targets.rooms.is_empty() {
             return u64::MAX;
         }

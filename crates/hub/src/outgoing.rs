@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use lakh_broker::{Position, Room};
+use lakh_broker::{Position, PositionText, Room};
 use lakh_wire::Encoded;
 use lakh_wire::socketio::{self, Kind, Parser};
 use smallvec::SmallVec;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use crate::ids::Id;
 use crate::namespace::NamespaceInner;
 use crate::payload::Payload;
+use crate::shard::SocketKey;
 
 /// How a packet is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(crate) struct Outgoing {
     pub offset: Option<Position>,
     pub flags: Flags,
     pub targets: Targets,
+    /// For one socket alone: its shard and its place there. The room in `targets` is its own; the log goes by that.
+    pub only: Option<(usize, SocketKey)>,
     json: OnceLock<Encoded>,
     msgpack: OnceLock<Encoded>,
 }
@@ -67,6 +70,7 @@ impl Outgoing {
             offset: None,
             flags,
             targets,
+            only: None,
             json: OnceLock::new(),
             msgpack: OnceLock::new(),
         }
@@ -85,13 +89,12 @@ impl Outgoing {
             Parser::Msgpack => &self.msgpack,
         };
         cell.get_or_init(|| {
-            let offset = self.offset.map(|offset| offset.to_string());
             event(
                 parser,
                 &self.namespace.name,
                 &self.payload,
                 self.ack,
-                offset.as_deref(),
+                self.offset,
                 self.flags.compress,
             )
         })
@@ -128,9 +131,10 @@ pub(crate) fn event(
     namespace: &str,
     payload: &Payload,
     ack: Option<u64>,
-    offset: Option<&str>,
+    offset: Option<Position>,
     compress: bool,
 ) -> Encoded {
+    let offset = offset.map(Position::text);
     socketio::encode(
         parser,
         &socketio::Outgoing {
@@ -139,7 +143,7 @@ pub(crate) fn event(
             id: ack,
             args: Some(&payload.text),
             attachments: &payload.attachments,
-            offset,
+            offset: offset.as_ref().map(PositionText::as_str),
             compress,
         },
     )

@@ -16,7 +16,7 @@ use crate::args::{self, ArgsError};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload {
     /// The whole array; for an event its first element is the event's name.
-    pub(crate) text: Box<str>,
+    pub(crate) text: String,
     /// Binary values, which `{"_placeholder":true,"num":n}` in the text stands for.
     pub(crate) attachments: Vec<Bytes>,
 }
@@ -24,7 +24,7 @@ pub struct Payload {
 impl Payload {
     /// From the text of a JSON array and its attachments. The text must be valid JSON; it's sent on as it is.
     #[must_use]
-    pub fn from_raw(text: impl Into<Box<str>>, attachments: Vec<Bytes>) -> Self {
+    pub fn from_raw(text: impl Into<String>, attachments: Vec<Bytes>) -> Self {
         Self {
             text: text.into(),
             attachments,
@@ -66,7 +66,7 @@ impl Payload {
             .chain(rest.iter().copied())
             .collect();
         Self {
-            text: format!("[{}]", list.join(",")).into(),
+            text: format!("[{}]", list.join(",")),
             attachments: self.attachments.clone(),
         }
     }

@@ -21,7 +21,7 @@ use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::ids::Id;
 use crate::mailbox::{Command, Full};
-use crate::namespace::{CloseHook, Joining, Namespace, NamespaceInner};
+use crate::namespace::{CloseHook, Joining, Namespace, NamespaceInner, Recovery};
 use crate::operator::{EmitError, Operator, broadcasting};
 use crate::outgoing::{Flags, Outgoing, Targets};
 use crate::payload::Payload;
@@ -314,18 +314,39 @@ impl Socket {
     }
 
     fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
-        if self.0.namespace.recovery.get().is_some() {
-            // As in Node: in a recoverable namespace an emit goes through the log, as a broadcast to one's own room.
-            let targets = Targets {
-                rooms: [Room::from(self.id())].into_iter().collect(),
-                ..Targets::default()
-            };
-            let outgoing = Outgoing::new(Arc::clone(&self.0.namespace), payload, targets, flags);
-            return self.0.hub.publish(outgoing);
+        if let Some(recovery) = self.0.namespace.recovery.get() {
+            return self.emit_recoverable(recovery, payload, flags);
         }
         self.try_act(payload.len(), move |shard, socket| {
-            shard.emit_to(socket, &payload, None, flags)
+            shard.emit_to(socket, &payload, None, None, flags)
         })
+    }
+
+    /// As in Node: in a recoverable namespace an emit goes through the log, as a broadcast to one's own room.
+    fn emit_recoverable(
+        &self,
+        recovery: &Recovery,
+        payload: Payload,
+        flags: Flags,
+    ) -> Result<(), Full> {
+        let Self(inner) = self;
+        // What isn't logged needs neither a room nor a broadcast: a world's ticks go this way.
+        if flags.volatile
+            && let Some(shard) = inner.hub.current_shard(inner.shard)
+        {
+            let send = |at| shard.emit_to(self, &payload, None, Some(at), flags);
+            if inner.hub.pass_now(&shard, recovery, send) {
+                return Ok(());
+            }
+        }
+        let targets = Targets {
+            rooms: [Room::from(self.id())].into_iter().collect(),
+            ..Targets::default()
+        };
+        let namespace = Arc::clone(&inner.namespace);
+        let mut outgoing = Outgoing::new(namespace, payload, targets, flags);
+        outgoing.only = Some((inner.shard, inner.key));
+        inner.hub.publish(outgoing)
     }
 
     /// Sends an event and waits for its answer, as long as the socket is connected.

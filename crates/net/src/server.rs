@@ -152,7 +152,7 @@ fn run_loop(
     listening: Option<Listening>,
 ) {
     let local = LocalSet::new();
-    local.block_on(runtime, async {
+    let serve = async move {
         let lp = EventLoop::new(Arc::clone(&shared), index);
         if let Some(listening) = listening {
             let listener = match listen(&shared) {
@@ -164,7 +164,13 @@ fn run_loop(
             tokio::task::spawn_local(accept(shared, listener));
         }
         lp.run(inbox).await;
-    });
+    };
+    // As a task: what `block_on` itself waits for is polled in every turn, whatever it was that woke the thread.
+    let served = local.spawn_local(serve);
+    let ended = local.block_on(runtime, served);
+    if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+        std::panic::resume_unwind(panic);
+    }
     // Connections end with the tasks that hold them, while the shard is still there for them.
     drop(local);
     lakh_hub::Shard::exit();

@@ -44,7 +44,7 @@ impl Shard {
         };
         match refused {
             Some(error) => slot.resolve(Err(error)),
-            None => self.emit_to(socket, payload, Some(id), Flags::default()),
+            None => self.emit_to(socket, payload, Some(id), None, Flags::default()),
         }
     }
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use lakh_broker::{Position, Room};
 use lakh_wire::engine::Transport;
 use lakh_wire::socketio::Parser;
 use lakh_wire::{CloseReason, Encoded, Millis};
+use slab::Slab;
+use smallvec::SmallVec;
 
-use super::{SessionEntry, SessionKey, Shard, SocketEntry, SocketKey, State, Timer, touch};
+use super::{SessionEntry, SessionKey, Shard, SocketEntry, SocketKey, Space, State, Timer, touch};
 use crate::ack::Collector;
 use crate::caught::caught;
 use crate::outbox::{Item, Spare};
@@ -157,14 +160,20 @@ impl Shard {
         socket: &Socket,
         payload: &Payload,
         ack: Option<u64>,
+        at: Option<Position>,
         flags: Flags,
     ) {
         let push = self.pusher(flags);
         let fits = {
             let mut state = self.state.borrow_mut();
-            let Some(key) = state.socket(socket.0.key).map(|entry| entry.session) else {
+            let Some(entry) = state.socket(socket.0.key) else {
                 return;
             };
+            // As for broadcasts to its own room that pass the log.
+            if at.is_some_and(|at| at.seq < entry.after || !entry.in_own_room) {
+                return;
+            }
+            let key = entry.session;
             // A socket that is still being let in may have lost its connection meanwhile.
             if state.session(key).is_none() {
                 return;
@@ -179,7 +188,7 @@ impl Shard {
             let session = &mut sessions[key.slot as usize];
             let parser = session.decoder.parser().unwrap_or(Parser::Json);
             let name = &socket.0.namespace.name;
-            let packet = outgoing::event(parser, name, payload, ack, None, flags.compress);
+            let packet = outgoing::event(parser, name, payload, ack, at, flags.compress);
             let fits = push.push(session, &packet, pool);
             touch(sessions, dirty, flusher, key.slot);
             if fits { None } else { Some(key) }
@@ -223,12 +232,11 @@ impl State {
         outgoing: &Outgoing,
         mut each: impl FnMut(u32, &mut SocketEntry, &mut SessionEntry, &mut Vec<Spare>) -> bool,
     ) {
-        let mark = self.prepare(outgoing.namespace.id, &outgoing.targets);
-        let rooms = &outgoing.targets.rooms;
-        let own: smallvec::SmallVec<[u32; 1]> = rooms
-            .iter()
-            .filter_map(|room| self.socket_by_room(outgoing.namespace.id, room))
-            .collect();
+        let namespace = outgoing.namespace.id;
+        let reach = match outgoing.only {
+            Some(_) => None,
+            None => Some(self.reach(namespace, &outgoing.targets)),
+        };
         let State {
             spaces,
             sockets,
@@ -238,16 +246,7 @@ impl State {
             flusher,
             ..
         } = self;
-        let Some(space) = spaces.get(&outgoing.namespace.id) else {
-            return;
-        };
-        let mut one = |slot: u32| {
-            let Some(entry) = sockets.get_mut(slot as usize) else {
-                return;
-            };
-            if mark.is_some_and(|mark| std::mem::replace(&mut entry.mark, mark) == mark) {
-                return;
-            }
+        let one = |slot: u32, entry: &mut SocketEntry| {
             let key = entry.session;
             let at = key.slot;
             let session = sessions.get_mut(at as usize);
@@ -259,26 +258,50 @@ impl State {
                 touch(sessions, dirty, flusher, at);
             }
         };
-        if rooms.is_empty() {
-            space.members.iter().copied().for_each(&mut one);
+        match (reach, outgoing.only) {
+            (Some(reach), _) => {
+                if let Some(space) = spaces.get(&namespace) {
+                    reach.walk(space, sockets, &outgoing.targets.rooms, one);
+                }
+            }
+            (None, Some((_, key))) => {
+                let mut one = one;
+                let entry = sockets.get_mut(key.slot as usize);
+                let entry = entry.filter(|entry| entry.generation == key.generation);
+                if let Some(entry) = entry.filter(|entry| entry.in_own_room) {
+                    one(key.slot, entry);
+                }
+            }
+            (None, None) => {}
         }
-        for room in rooms.iter().filter_map(|room| space.find(room)) {
-            space.rooms[room as usize]
-                .members
-                .iter()
-                .for_each(|(slot, _)| one(*slot));
+    }
+
+    /// The same choice, for other purposes than sending.
+    pub(super) fn each_target(
+        &mut self,
+        namespace: u32,
+        targets: &Targets,
+        each: impl FnMut(u32, &mut SocketEntry),
+    ) {
+        let reach = self.reach(namespace, targets);
+        if let Some(space) = self.spaces.get(&namespace) {
+            reach.walk(space, &mut self.sockets, &targets.rooms, each);
         }
-        own.into_iter().for_each(one);
+    }
+
+    fn reach(&mut self, namespace: u32, targets: &Targets) -> Reach {
+        let own: SmallVec<[u32; 1]> = targets
+            .rooms
+            .iter()
+            .filter_map(|room| self.socket_by_room(namespace, room))
+            .collect();
+        let mark = self.prepare(namespace, targets, !own.is_empty());
+        Reach { mark, own }
     }
 
     /// Marks those who are left out. `None`: nobody is, and nobody can be reached twice, so no marks are needed.
-    fn prepare(&mut self, namespace: u32, targets: &Targets) -> Option<u32> {
-        let single = targets.rooms.len() <= 1
-            && targets
-                .rooms
-                .iter()
-                .all(|room| crate::ids::Id::parse(room).is_none());
-        if single && targets.except.is_empty() {
+    fn prepare(&mut self, namespace: u32, targets: &Targets, has_own: bool) -> Option<u32> {
+        if targets.rooms.len() <= 1 && !has_own && targets.except.is_empty() {
             return None;
         }
         self.mark = self.mark.wrapping_add(1);
@@ -304,43 +327,42 @@ impl State {
         }
         Some(self.mark)
     }
+}
 
-    /// The same choice, for other purposes than sending.
-    pub(super) fn each_target(
-        &mut self,
-        namespace: u32,
-        targets: &Targets,
+/// Whom a broadcast reaches, besides the members of its rooms.
+struct Reach {
+    /// Who bears it is left out, or was reached before.
+    mark: Option<u32>,
+    /// Sockets whose own rooms are among the rooms.
+    own: SmallVec<[u32; 1]>,
+}
+
+impl Reach {
+    fn walk(
+        self,
+        space: &Space,
+        sockets: &mut Slab<SocketEntry>,
+        rooms: &[Room],
         mut each: impl FnMut(u32, &mut SocketEntry),
     ) {
-        let mark = self.prepare(namespace, targets);
-        let own: smallvec::SmallVec<[u32; 1]> = targets
-            .rooms
-            .iter()
-            .filter_map(|room| self.socket_by_room(namespace, room))
-            .collect();
-        let State {
-            spaces, sockets, ..
-        } = self;
-        let Some(space) = spaces.get(&namespace) else {
-            return;
-        };
         let mut one = |slot: u32| {
             let Some(entry) = sockets.get_mut(slot as usize) else {
                 return;
             };
+            let mark = self.mark;
             if mark.is_none_or(|mark| std::mem::replace(&mut entry.mark, mark) != mark) {
                 each(slot, entry);
             }
         };
-        if targets.rooms.is_empty() {
+        if rooms.is_empty() {
             space.members.iter().copied().for_each(&mut one);
         }
-        for room in targets.rooms.iter().filter_map(|room| space.find(room)) {
+        for room in rooms.iter().filter_map(|room| space.find(room)) {
             space.rooms[room as usize]
                 .members
                 .iter()
                 .for_each(|(slot, _)| one(*slot));
         }
-        own.into_iter().for_each(one);
+        self.own.into_iter().for_each(one);
     }
 }

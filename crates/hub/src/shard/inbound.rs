@@ -73,8 +73,9 @@ impl Shard {
         let name = namespace
             .split_once('?')
             .map_or(namespace, |(name, _)| name);
-        let mut state = self.state.borrow_mut();
-        let slots = state.session(key)?.sockets.clone();
+        let state = &mut *self.state.borrow_mut();
+        state.session(key)?;
+        let slots = &state.sessions[key.slot as usize].sockets;
         let mut sockets = slots
             .iter()
             .filter_map(|slot| state.sockets.get(*slot as usize));

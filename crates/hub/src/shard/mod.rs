@@ -74,6 +74,8 @@ pub struct Shard {
     index: usize,
     state: RefCell<State>,
     draining: Cell<bool>,
+    /// Empty, kept for its memory.
+    commands: Cell<VecDeque<Command>>,
 }
 
 pub(crate) struct State {
@@ -201,6 +203,7 @@ impl Shard {
                 generation: 0,
             }),
             draining: Cell::new(false),
+            commands: Cell::default(),
         });
         drop(CURRENT.replace(Some(Rc::clone(&shard))));
         shard
@@ -257,7 +260,8 @@ impl Shard {
         }
         let mailbox = self.hub.mailbox(self.index);
         let mut left = self.hub.settings().hub_limits.outbox_bytes / 4;
-        let mut commands = VecDeque::new();
+        // It changes places with the mailbox's own queue, so neither is ever made anew.
+        let mut commands = self.commands.take();
         while left > 0 && !mailbox.is_empty() {
             left = left.saturating_sub(mailbox.take(&mut commands, left));
             for command in commands.drain(..) {
@@ -269,7 +273,13 @@ impl Shard {
                 }
             }
         }
+        self.commands.set(commands);
         self.draining.set(false);
+    }
+
+    /// Whether nothing that was sent to this shard is still to be done: what is done now comes in its turn.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.draining.get() && self.hub.mailbox(self.index).is_empty()
     }
 
     /// Asks to be woken when something is in the mailbox. `false`: there is something already.

@@ -9,7 +9,7 @@ mod string;
 
 pub(crate) use containers::{Container, Placeholder, containers};
 pub(crate) use scan::{JsonError, Scanner, Token};
-pub(crate) use string::{escape, unescape};
+pub(crate) use string::{escape, escaped, unescape};
 
 /// More nesting than this is refused whatever the limits say: the scanner's stack has so many bits.
 pub(crate) const MOST_DEPTH: usize = 1024;

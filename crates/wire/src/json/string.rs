@@ -63,6 +63,16 @@ fn unicode_escape(text: &str) -> (char, usize) {
     )
 }
 
+/// `text` as it stands between the quotes of a JSON string; borrowed where nothing needs an escape.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if plain_prefix(text.as_bytes()) == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    escape(&mut out, text);
+    Cow::Owned(out)
+}
+
 /// Appends `text` as it stands between the quotes of a JSON string, escaped as `JSON.stringify` does.
 pub(crate) fn escape(out: &mut String, text: &str) {
     let mut rest = text;

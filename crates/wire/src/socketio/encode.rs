@@ -84,14 +84,17 @@ fn encode_json(out: &Outgoing<'_>) -> Encoded {
         return Encoded::message(&parts, attachments, out.compress);
     };
     let (open, separator) = open_array(args);
-    let tail = quoted(separator, offset);
+    let offset = json::escaped(offset);
     let parts = [
         head,
         nsp.as_bytes(),
         comma,
         id,
         open.as_bytes(),
-        tail.as_bytes(),
+        separator.as_bytes(),
+        b"\"",
+        offset.as_bytes(),
+        b"\"]",
     ];
     Encoded::message(&parts, attachments, out.compress)
 }
@@ -100,7 +103,7 @@ fn encode_json(out: &Outgoing<'_>) -> Encoded {
 fn encode_msgpack(out: &Outgoing<'_>) -> Encoded {
     let with_offset = out.offset.map(|offset| {
         let (open, separator) = open_array(out.args.unwrap_or_default());
-        [open, &quoted(separator, offset)].concat()
+        [open, separator, "\"", &json::escaped(offset), "\"]"].concat()
     });
     let args = with_offset.as_deref().or(out.args);
     let mut bytes = Vec::with_capacity(args.map_or(0, str::len) + out.nsp.len() + 32);
@@ -144,16 +147,6 @@ fn open_array(args: &str) -> (&str, &'static str) {
         _ if open.ends_with('[') => (open, ""),
         _ => (open, ","),
     }
-}
-
-/// The last element of an array, a string, and the closing bracket.
-fn quoted(separator: &str, text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 4);
-    out.push_str(separator);
-    out.push('"');
-    json::escape(&mut out, text);
-    out.push_str("\"]");
-    out
 }
 
 fn decimal(buffer: &mut [u8; 20], number: u64) -> &[u8] {
