@@ -55,10 +55,12 @@ test-web: web/node_modules/.installed
 	$(SAY) "page: unit tests"
 	npm --prefix web test --silent
 
-# With cargo-nextest where it is there; it runs no examples in documentation, so those follow.
+# With cargo-nextest where it is there; it runs no examples in documentation, so those follow. What is counted is built
+# before: the test that counts would do it otherwise, beside others that run against the clock.
 test-rust: install-test binaries
-	$(SAY) "Rust: units, protocol, abuse, a Rust client"
+	$(SAY) "Rust: units, protocol, abuse, a Rust client, counts"
 	$(OPEN_FILES)
+	cargo build --profile counts --package lakh-counts --bin lakh-counts
 	if cargo nextest --version >/dev/null 2>&1; then
 	  cargo nextest run --workspace --no-fail-fast
 	  cargo test --workspace --doc

@@ -3,7 +3,8 @@
 # nothing when all is there.
 #
 #   tools/install.sh build      what the binary needs beside Rust and Node (a C compiler, for SQLite)
-#   tools/install.sh test       what the tests need: Chromium, Python's venv, OpenSSL's headers for one test client
+#   tools/install.sh test       what the tests need: Chromium, Python's venv, OpenSSL's headers for one test client,
+#                               valgrind to count instructions
 #
 # Debian packages are installed with apt-get, by sudo for whoever is not root. Elsewhere, and without sudo, the names of
 # what is missing are told and the exit code is 1.
@@ -38,6 +39,7 @@ case ${1:-test} in
     need libssl-dev has_openssl
     need python3-venv has_venv
     need chromium has_chromium
+    need valgrind has valgrind
     ;;
   *) echo "usage: tools/install.sh build|test" >&2; exit 2 ;;
 esac

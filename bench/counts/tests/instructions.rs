@@ -1,0 +1,87 @@
+//! Instructions of an operation, counted by callgrind. They may only fall.
+//!
+//! Runs on one machine give the same counts to a few in a million; another compiler or C library gives others, so the
+//! record names those that it was made with, and holds less strictly under others. Other processors than x86-64 have
+//! other instructions, and callgrind is on Linux only: nothing is recorded for those.
+//!
+//! What callgrind wrote stays beside the tests' binaries, for `callgrind_annotate`.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#![allow(clippy::unwrap_used)] // A panic is how a test fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lakh_counts::ROUNDS;
+use lakh_counts::cases::{ALL, Case};
+use lakh_counts::ratchet::{Figures, Tolerance, hold, recorded_with};
+use serde_json::Value;
+
+/// Between runs with the same tools.
+const SAME_TOOLS: Tolerance = Tolerance::part(0.005);
+/// With another compiler or C library. A nightly compiler of 2026 wrote 11 % more for one case, and 2 % less for another.
+const OTHER_TOOLS: Tolerance = Tolerance::part(0.15);
+
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?}: {error}; `tools/install.sh test` installs it")
+    });
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Builds what is counted, with settings that nothing else uses, and gives its path.
+fn build() -> PathBuf {
+    let messages = output_of(Command::new(env!("CARGO")).args([
+        "build",
+        "--profile=counts",
+        "--package=lakh-counts",
+        "--bin=lakh-counts",
+        "--message-format=json-render-diagnostics",
+    ]));
+    let mut paths = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    paths.next_back().expect("cargo names the executable")
+}
+
+fn instructions(program: &Path, case: &Case) -> f64 {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{}", case.name));
+    output_of(
+        Command::new("valgrind")
+            .arg("--tool=callgrind")
+            .arg("--toggle-collect=*counted_rounds*")
+            .arg(format!("--callgrind-out-file={}", file.display()))
+            .args([program.as_os_str(), case.name.as_ref()]),
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    let total: f64 = total.expect("callgrind writes totals").parse().unwrap();
+    assert!(total > 0.0, "{}: nothing was counted", case.name);
+    (total / (ROUNDS * case.operations) as f64).round()
+}
+
+#[test]
+fn instructions_of_an_operation_only_fall() {
+    let tools = format!(
+        "{}, {}, {}",
+        output_of(Command::new("rustc").arg("--version")),
+        output_of(Command::new("getconf").arg("GNU_LIBC_VERSION")),
+        output_of(Command::new("valgrind").arg("--version")),
+    );
+    let same = recorded_with("instructions").is_none_or(|with| with == tools);
+    let program = build();
+    let counted: Figures = ALL
+        .iter()
+        .map(|case| (case.name.to_owned(), instructions(&program, case)))
+        .collect();
+    let tolerance = if same { SAME_TOOLS } else { OTHER_TOOLS };
+    hold("instructions", &counted, tolerance, Some(&tools));
+}
