@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lakh_hub::shard::{App, SessionKey};
-use lakh_hub::{Clock, Handshake, Hub, Item, Millis, Outbox, Settings, Shard};
+use lakh_hub::{Clock, Handshake, Hub, Item, Millis, Outbox, Settings, Shard, Signals};
 use lakh_wire::engine::{End, Side, Transport, Version};
-use lakh_wire::{control_frame, ws};
+use lakh_wire::{Encoded, control_frame, ws};
 
 /// Time that moves only when it's told to. Clones show the same.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct House {
     time: Time,
     shard: Rc<Shard>,
     dirty: Vec<SessionKey>,
+    others: Vec<SessionKey>,
+    batch: Vec<(Encoded, Version)>,
     scratch: Box<[u8]>,
 }
 
@@ -65,6 +67,8 @@ impl Default for House {
             hub,
             time,
             dirty: Vec::new(),
+            others: Vec::new(),
+            batch: Vec::new(),
             scratch: vec![0; 64 * 1024].into(),
         }
     }
@@ -133,13 +137,33 @@ impl House {
         }
     }
 
-    /// Writes out the outboxes of the sessions that turned dirty. Gives the number of frames.
+    /// Writes out the outboxes of the sessions that turned dirty, as a loop's batch does. Gives the number of frames.
     pub fn flush(&mut self) -> usize {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        self.shard.take_dirty(&mut dirty);
-        let frames = dirty.iter().map(|key| self.flush_one(*key)).sum();
-        dirty.clear();
-        self.dirty = dirty;
+        self.shard.take_dirty(&mut self.dirty, usize::MAX);
+        let mut frames = 0;
+        let mut outboxes = self.shard.outboxes();
+        for key in self.dirty.drain(..) {
+            let Some((outbox, version)) = outboxes.get(key) else {
+                continue;
+            };
+            if outbox.signals != Signals::default() {
+                self.others.push(key);
+            } else if let Some(packet) = outbox.take_single() {
+                self.batch.push((packet, version));
+            } else {
+                frames += write(outbox, version);
+                outboxes.give_back(key);
+            }
+        }
+        drop(outboxes);
+        frames += self.batch.len();
+        for (packet, version) in self.batch.drain(..) {
+            black_box(&packet.ws(version)[..]);
+        }
+        let mut others = std::mem::take(&mut self.others);
+        frames += others.iter().map(|key| self.flush_one(*key)).sum::<usize>();
+        others.clear();
+        self.others = others;
         frames
     }
 
@@ -181,7 +205,8 @@ fn write(outbox: &mut Outbox, version: Version) -> usize {
         Item::Control(control) => black_box(control_frame(*control, version)).len(),
         Item::Open(_) => black_box(&open[..]).len(),
     };
-    let (frames, offered) = (outbox.len(), outbox.iter().map(frame_of).sum());
-    outbox.advance(offered, frame_of);
+    let frames = outbox.len();
+    black_box(outbox.iter().map(frame_of).sum::<usize>());
+    outbox.written_all();
     frames
 }
