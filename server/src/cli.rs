@@ -22,6 +22,15 @@ pub struct Cli {
     pub command: Command,
 }
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  lakh bench plan                        what this machine can hold, with a server started for it
+  lakh bench plan -n 1000000 --limits-only
+                                         which limits of the system a million connections need lifted
+  lakh bench fanout                      rooms of 100 on a server at http://127.0.0.1:3000
+  lakh bench fanout -m 1000 -b 1024 --rate 50000 --url http://10.0.0.7:3000
+  lakh bench ramp --quiet | jq .figures.most_delivered_per_s";
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -73,6 +82,17 @@ pub enum Command {
         #[command(flatten)]
         /// Settings.
         settings: SettingsArgs,
+    },
+    /// Put load on a Socket.IO server and tell what it costs; or plan a machine
+    ///
+    /// Works against any Socket.IO server (Engine.IO 4 over WebSocket), and by itself against `lakh serve`. A table goes to
+    /// standard error, one line of JSON to standard output. Exit code 0 says that it was measured, also if messages
+    /// were lost: look at `lost`, `out_of_order` and `refused`. 1: it couldn't be measured. 2: it was called wrongly.
+    #[command(after_long_help = BENCH_EXAMPLES)]
+    Bench {
+        #[command(flatten)]
+        /// What to do, and to which server.
+        options: lakh_load::Options,
     },
     /// Print completions for a shell, such as `lakh completions bash > /etc/bash_completion.d/lakh`
     Completions {
@@ -214,6 +234,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let timeout = std::time::Duration::from_millis(timeout_ms);
             commands::healthcheck::run(&loaded.settings, timeout)
         }
+        Command::Bench { options } => commands::bench::run(options),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lakh", &mut out);

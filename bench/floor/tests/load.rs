@@ -3,10 +3,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use lakh_load::{
-    Burst, Command as Scenario, Echo, Fanout, Idle, Options, Plan, Ramp, Report, Slow, Storm,
-    Target, Tick, run,
+    Burst, Churn, Command as Scenario, Echo, Fanout, Idle, Options, Plan, Ramp, Report, Slow,
+    Storm, Target, Tick, Transport, run,
 };
 
 /// A floor that is running, on a port of its own.
@@ -46,7 +47,12 @@ impl Floor {
     fn run(&self, command: Scenario) -> Report {
         let mut target = Target::at(&self.url);
         target.pid = vec![self.process.id()];
-        run(&Options { target, command }).unwrap()
+        run(&Options {
+            target,
+            command,
+            quiet: true,
+        })
+        .unwrap()
     }
 }
 
@@ -100,7 +106,7 @@ fn echoes_come_back_to_who_asked() {
     let floor = Floor::start("send").unwrap();
     for outstanding in [None, Some(4)] {
         let report = floor.run(Scenario::Echo(Echo {
-            connections: 7,
+            connections: Some(7),
             bytes: 300,
             rate: 2000.0,
             outstanding,
@@ -122,6 +128,7 @@ fn idle_connections_answer_pings_and_stay() {
         rooms: 70,
         members: 100,
         seconds: 1.0,
+        transport: Transport::Websocket,
     }));
     let table = report.table();
     // Four or five pings each at 200 ms; how many exactly is the machine's mood.
@@ -185,6 +192,27 @@ fn a_ramp_finds_a_rate_that_is_too_much() {
 }
 
 #[test]
+fn who_comes_and_goes_hears_itself_and_leaves_nothing_behind() {
+    let floor = Floor::start("send").unwrap();
+    let report = floor.run(Scenario::Churn(Churn {
+        time: Duration::from_secs(1),
+        rate: 300.0,
+        stay: Duration::from_millis(150),
+        members: 4,
+        bytes: 64,
+        every: None,
+        warmup: None,
+    }));
+    let table = report.table();
+    assert!(report.value("connections_made").unwrap() > 200.0, "{table}");
+    for name in ["failed", "lost", "closed_by_server", "turned_back"] {
+        assert_eq!(report.value(name), Some(0.0), "{name}: {table}");
+    }
+    assert_eq!(report.value("sent"), report.value("connections_made"));
+    assert!(report.json_line().contains("\"samples\":[{"), "{table}");
+}
+
+#[test]
 fn a_plan_names_limits_and_what_a_connection_costs() {
     let floor = Floor::start("send").unwrap();
     let report = floor.run(Scenario::Plan(Plan {
@@ -207,6 +235,11 @@ fn a_server_that_is_not_there_is_an_error_and_no_report() {
     let mut target = Target::at("http://127.0.0.1:1/socket.io/");
     target.patience = 2;
     let command = fanout(10, None);
-    let error = run(&Options { target, command }).unwrap_err().to_string();
+    let options = Options {
+        target,
+        command,
+        quiet: true,
+    };
+    let error = run(&options).unwrap_err().to_string();
     assert!(error.contains("refused"), "{error}");
 }

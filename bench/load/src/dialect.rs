@@ -3,8 +3,54 @@
 //!
 //! Two dialects: the little protocol of `bench/README.md`, that any server can be taught in ten lines, and that of
 //! Lakh's own rooms. Both send an event `m` with the payload as its first argument, so one scan reads both.
+//!
+//! In the rooms' dialect each broadcast asks for an acknowledgement, as its clients do: it's how a refusal is heard of.
 
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::hints;
 use crate::options::{Dialect, Target};
+
+/// What stands around the payload of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    /// Up to the ack's number, if there is one.
+    head: String,
+    /// Whether it asks for an ack.
+    numbered: bool,
+    /// From there up to the payload.
+    before: String,
+    pub after: &'static str,
+}
+
+impl Envelope {
+    /// Writes what stands before the payload.
+    pub(crate) fn open(&self, ack: u32, out: &mut String) {
+        out.clear();
+        out.push_str(&self.head);
+        if self.numbered {
+            // Writing to a string can't fail.
+            let _ = fmt::write(out, format_args!("{ack}"));
+        }
+        out.push_str(&self.before);
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    code: String,
+    message: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hint = hints::request(&self.code);
+        write!(f, "{} ({}): {hint}", self.code, self.message)
+    }
+}
 
 /// The server's words, with the namespace's prefix in place.
 #[derive(Clone, Debug)]
@@ -20,7 +66,9 @@ pub(crate) struct Words {
     ack: Vec<u8>,
     /// The CONNECT packet: `40`.
     pub connect: Vec<u8>,
-    /// What the answer to it starts with.
+    /// The DISCONNECT packet: `41`.
+    pub disconnect: Vec<u8>,
+    /// What the answer to CONNECT starts with.
     pub connected: Vec<u8>,
     /// What a refusal starts with.
     pub refused: Vec<u8>,
@@ -39,6 +87,7 @@ impl Words {
             tick: format!("42{prefix}[\"t\",\"").into(),
             ack: format!("43{prefix}").into(),
             connect: format!("40{prefix}{auth}").into(),
+            disconnect: format!("41{prefix}").into(),
             connected: format!("40{prefix}").into(),
             refused: format!("44{prefix}").into(),
             prefix,
@@ -49,30 +98,51 @@ impl Words {
     pub(crate) fn join(&self, ack: u32, room: u32) -> String {
         let prefix = &self.prefix;
         match self.dialect {
-            Dialect::Bench => format!("42{prefix}{ack}[\"join\",\"r{room:06x}\"]"),
+            Dialect::Auto | Dialect::Bench => format!("42{prefix}{ack}[\"join\",\"r{room:06x}\"]"),
             Dialect::Rooms => {
                 format!("42{prefix}{ack}[\"room:join\",{{\"room\":\"r{room:06x}\"}}]")
             }
         }
     }
 
-    /// What stands before and after the payload of a broadcast to a room.
-    pub(crate) fn publish(&self, room: u32) -> (String, &'static str) {
-        let prefix = &self.prefix;
-        match self.dialect {
-            Dialect::Bench => (format!("42{prefix}[\"pub\",\"r{room:06x}\",\""), "\"]"),
-            Dialect::Rooms => (
-                format!(
-                    "42{prefix}[\"room:emit\",{{\"room\":\"r{room:06x}\",\"event\":\"m\",\"data\":\""
-                ),
-                "\"}]",
-            ),
+    /// A broadcast to a room.
+    pub(crate) fn publish(&self, room: u32) -> Envelope {
+        let rooms = self.dialect == Dialect::Rooms;
+        Envelope {
+            head: format!("42{}", self.prefix),
+            numbered: rooms,
+            before: if rooms {
+                format!("[\"room:emit\",{{\"room\":\"r{room:06x}\",\"event\":\"m\",\"data\":\"")
+            } else {
+                format!("[\"pub\",\"r{room:06x}\",\"")
+            },
+            after: if rooms { "\"}]" } else { "\"]" },
         }
     }
 
-    /// The text of a request for an echo, with an ack's number.
-    pub(crate) fn echo(&self, ack: u32) -> (String, &'static str) {
-        (format!("42{}{ack}[\"echo\",\"", self.prefix), "\"]")
+    /// A request for an echo. The rooms' dialect has none: a broadcast to a room of one stands for it.
+    pub(crate) fn echo(&self, conn: u32) -> Envelope {
+        if self.dialect == Dialect::Rooms {
+            return self.publish(conn);
+        }
+        Envelope {
+            head: format!("42{}", self.prefix),
+            numbered: true,
+            before: "[\"echo\",\"".to_owned(),
+            after: "\"]",
+        }
+    }
+
+    /// The text that leaves a room, where that is a request of its own.
+    pub(crate) fn leave(&self, room: u32) -> Option<String> {
+        let prefix = &self.prefix;
+        (self.dialect == Dialect::Rooms)
+            .then(|| format!("42{prefix}[\"room:leave\",{{\"room\":\"r{room:06x}\"}}]"))
+    }
+
+    /// Whether it's the dialect of Lakh's rooms.
+    pub(crate) fn is_rooms(&self) -> bool {
+        self.dialect == Dialect::Rooms
     }
 
     /// The text that asks for ticks.
@@ -95,9 +165,38 @@ impl Words {
     /// An ack's arguments, from the opening bracket on.
     #[inline]
     pub(crate) fn ack<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        self.numbered_ack(text).map(|(_, arguments)| arguments)
+    }
+
+    /// An ack's number and arguments.
+    #[inline]
+    pub(crate) fn numbered_ack<'a>(&self, text: &'a [u8]) -> Option<(u32, &'a [u8])> {
         let rest = text.strip_prefix(self.ack.as_slice())?;
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        Some(&rest[digits..])
+        let mut number = 0u32;
+        let mut digits = 0;
+        while let Some(digit) = rest.get(digits).filter(|byte| byte.is_ascii_digit()) {
+            number = number
+                .wrapping_mul(10)
+                .wrapping_add(u32::from(digit - b'0'));
+            digits += 1;
+        }
+        Some((number, &rest[digits..]))
+    }
+
+    /// What an ack's arguments refuse, if they do.
+    pub(crate) fn refusal(&self, arguments: &[u8]) -> Option<Refusal> {
+        if !self.is_rooms() || !arguments.starts_with(b"[{\"ok\":false") {
+            return None;
+        }
+        let value: Value = serde_json::from_slice(arguments).unwrap_or_default();
+        let text = |name: &str| {
+            let text = value[0]["error"][name].as_str();
+            text.unwrap_or("no reason given").to_owned()
+        };
+        Some(Refusal {
+            code: text("code"),
+            message: text("message"),
+        })
     }
 }
 
@@ -125,5 +224,27 @@ mod tests {
         assert_eq!(words.message(br#"42/x,["m","abc"]"#).unwrap(), br#"abc"]"#);
         assert_eq!(words.message(br#"42["m","abc"]"#), None);
         assert_eq!(words.ack(br#"43/x,12["abc"]"#).unwrap(), br#"["abc"]"#);
+        let (number, arguments) = words.numbered_ack(br#"43/x,120[]"#).unwrap();
+        assert_eq!((number, arguments), (120, &b"[]"[..]));
+    }
+
+    #[test]
+    fn a_broadcast_asks_for_an_ack_where_it_could_be_refused() {
+        let mut target = Target::at("http://127.0.0.1:1/");
+        let mut text = String::new();
+        Words::new(&target).publish(1).open(9, &mut text);
+        assert_eq!(text, r#"42["pub","r000001",""#);
+        target.dialect = Dialect::Rooms;
+        let words = Words::new(&target);
+        words.publish(1).open(9, &mut text);
+        assert_eq!(
+            text,
+            r#"429["room:emit",{"room":"r000001","event":"m","data":""#
+        );
+        let answer = br#"[{"ok":false,"error":{"code":"rate_limited","message":"wait 5 ms"}}]"#;
+        let refusal = words.refusal(answer).unwrap().to_string();
+        assert!(refusal.contains("wait 5 ms"), "{refusal}");
+        assert!(refusal.contains("rooms.events_per_second"), "{refusal}");
+        assert_eq!(words.refusal(br#"[{"ok":true,"seq":1}]"#), None);
     }
 }

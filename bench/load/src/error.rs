@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::hints;
+
 /// Why a run ended without a report.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -26,9 +28,54 @@ pub enum LoadError {
         /// Why not.
         source: io::Error,
     },
+    /// Nobody listens there.
+    #[error(
+        "nothing answers at {url}: {source}\nStart a server there, for example with `lakh serve`, or name another with --url"
+    )]
+    Absent {
+        /// As given, or the default.
+        url: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something else listens there.
+    #[error("no Socket.IO server at {url}: {reason}")]
+    Stranger {
+        /// As given, or the default.
+        url: String,
+        /// What it did instead.
+        reason: String,
+    },
+    /// The server has no place for even one more.
+    #[error("{url} answered {answer}\n{hint}")]
+    TurnedAway {
+        /// As given, or the default.
+        url: String,
+        /// Its status line.
+        answer: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The namespace isn't there, or doesn't let us in.
+    #[error("the namespace {namespace} refuses: {message}\n{hint}")]
+    Refused {
+        /// As given.
+        namespace: String,
+        /// What it said.
+        message: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// The server has no protocol for rooms that we speak.
+    #[error(
+        "the server answers neither `room:join` (Lakh's rooms, on the namespace /) nor `join` (ten lines of handlers, see \
+         bench/README.md) in the namespace {0}\nWithout either, `idle --rooms 0` and `storm --rooms 0` still measure it"
+    )]
+    NoRooms(String),
     /// Not every connection came up, so figures would say nothing.
     #[error(
-        "{failed} of {wanted} connections failed (the first: {first}); see `plan` for limits of this machine, and the server's log"
+        "{failed} of {wanted} connections failed; the first: {first}\n{}",
+        hints::connecting(first)
     )]
     Connect {
         /// How many failed.
@@ -39,9 +86,7 @@ pub enum LoadError {
         first: String,
     },
     /// Rooms weren't joined.
-    #[error(
-        "the server did not acknowledge joining rooms: {0}; does it speak the protocol of bench/README.md?"
-    )]
+    #[error("the server doesn't let clients join rooms: {0}")]
     Join(String),
     /// The process can't be measured.
     #[error("can't measure process {pid}: {source}; is --pid the server's, on this machine?")]
@@ -57,6 +102,12 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it was asked wrongly, rather than that something failed.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Url { .. } | Self::Options(_))
+    }
+
     /// For `map_err` around system calls.
     pub(crate) fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::System {

@@ -1,9 +1,10 @@
 //! A flood: connections in rooms, broadcasts to them by a schedule or as many at a time, and what came of it.
 
+use crate::dialect::Refusal;
 use crate::error::LoadError;
 use crate::options::Target;
 use crate::probe::{Cpu, Probe, Spent};
-use crate::publisher::{Publisher, Schedule};
+use crate::publisher::{Publisher, Resting, Schedule};
 use crate::report::Report;
 use crate::swarm::{Ignore, Pace, Swarm};
 use crate::tally::Tally;
@@ -35,6 +36,10 @@ pub(crate) struct Outcome {
     pub expected: u64,
     pub out_of_order: u64,
     pub stray: u64,
+    /// Broadcasts that the server refused; `expected` is without them.
+    pub refused: u64,
+    pub refusal: Option<Refusal>,
+    pub published: u64,
     pub closed: usize,
     pub p50_us: u64,
     pub p99_us: u64,
@@ -83,6 +88,7 @@ impl Flood {
     /// Begins to count.
     pub(crate) fn begin(&mut self) -> Result<Window, LoadError> {
         self.tally.restart();
+        self.tally.refusal = None;
         Ok(Window {
             start_ns: self.swarm.clock.now_ns(),
             published: self.publisher.published,
@@ -94,11 +100,13 @@ impl Flood {
     /// Waits until all has arrived, and says what did.
     pub(crate) fn finish(&mut self, window: &Window) -> Result<Outcome, LoadError> {
         let members = u64::from(self.publisher.members);
-        let expected = (self.publisher.published - window.published) * members;
+        let published = self.publisher.published - window.published;
+        // Who may not publish is told by an ack: until it's there, that broadcast counts as one on its way.
+        let expected = |tally: &Tally| published.saturating_sub(tally.refused) * members;
         self.swarm.turn_until(
             &mut self.tally,
-            |_, tally| tally.received >= expected,
-            |_, tally| tally.received,
+            |_, tally| tally.received >= expected(tally),
+            |_, tally| tally.received + tally.refused,
         )?;
         let seconds = (self.swarm.clock.now_ns() - window.start_ns) as f64 / 1e9;
         let own = sample(self.own.as_ref())?.since(&window.own);
@@ -107,7 +115,10 @@ impl Flood {
         Ok(Outcome {
             seconds,
             received: tally.received,
-            expected,
+            expected: expected(tally),
+            refused: tally.refused,
+            refusal: tally.refusal.clone(),
+            published,
             out_of_order: tally.out_of_order,
             stray: tally.stray,
             closed: self.swarm.counts.closed,
@@ -147,8 +158,14 @@ impl Flood {
                 self.send(room);
             }
         }
+        let mut resting = Resting::default();
         while self.swarm.clock.now_ns() < end {
-            self.swarm.turn(end, &mut self.tally)?;
+            self.swarm.turn(resting.wake_ns(end), &mut self.tally)?;
+            let now = self.swarm.clock.now_ns();
+            resting.put(&mut self.tally.refused_rooms, now);
+            while let Some(room) = resting.take(now) {
+                self.send(room);
+            }
             let mut complete = std::mem::take(&mut self.tally.complete);
             for room in complete.drain(..) {
                 self.send(room);
@@ -182,7 +199,10 @@ fn sample(probe: Option<&Probe>) -> Result<Cpu, LoadError> {
 impl Outcome {
     /// Everything arrived, in order.
     pub(crate) fn is_whole(&self) -> bool {
-        self.received == self.expected && self.out_of_order == 0 && self.stray == 0
+        self.received == self.expected
+            && self.out_of_order == 0
+            && self.stray == 0
+            && self.refused == 0
     }
 
     /// Puts the figures into a report.
@@ -198,6 +218,13 @@ impl Outcome {
         report.figure("out_of_order", self.out_of_order as f64, "");
         report.figure("stray", self.stray as f64, "");
         report.figure("closed_by_server", self.closed as f64, "");
+        report.figure("refused", self.refused as f64, "");
+        if let Some(refusal) = &self.refusal {
+            report.note(format!(
+                "The server refused {} of {} broadcasts; they don't count as lost, but refusing costs, too. {refusal}",
+                self.refused, self.published
+            ));
+        }
         if let Some(spent) = &self.spent {
             let each = spent.us / self.received.max(1) as f64;
             report.figure("cpu_us_per_delivery", each, "us");

@@ -1,6 +1,11 @@
 //! What can be asked of the generator: the server, and one scenario.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand, ValueEnum};
+
+/// Where a server is expected when none is named.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:3000/socket.io/";
 
 /// Puts load on a Socket.IO server and tells what it costs.
 #[derive(Args, Clone, Debug)]
@@ -8,6 +13,9 @@ pub struct Options {
     /// The server.
     #[command(flatten)]
     pub target: Target,
+    /// Print the line of JSON only, no table.
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub quiet: bool,
     /// What to do to it.
     #[command(subcommand)]
     pub command: Command,
@@ -15,41 +23,47 @@ pub struct Options {
 
 /// The server, and how to reach it.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
 pub struct Target {
-    /// Where the server is; http only. The path is Socket.IO's.
-    #[arg(
-        long,
-        global = true,
-        default_value = "http://127.0.0.1:3000/socket.io/"
-    )]
-    pub url: String,
-    /// The server's process, for its processor time and memory. Several with commas.
+    /// Where the server is; http only [default: http://127.0.0.1:3000/socket.io/]
+    #[arg(long, global = true)]
+    pub url: Option<String>,
+    /// The server's processes, for processor time and memory [default: who listens there, if that is on this machine]
     #[arg(long, global = true, value_delimiter = ',')]
     pub pid: Vec<u32>,
-    /// What to call the server in the report.
+    /// What to call the server in the report
     #[arg(long, global = true, default_value = "server")]
     pub label: String,
-    /// The namespace.
+    /// The namespace
     #[arg(long, global = true, default_value = "/")]
     pub namespace: String,
-    /// What clients send along when they connect, as a JSON object.
-    #[arg(long, global = true)]
+    /// What clients send along when they connect, as a JSON object such as {"token":"…"}
+    #[arg(long, global = true, value_name = "JSON", value_parser = object)]
     pub auth: Option<String>,
-    /// The protocol of joining and publishing.
-    #[arg(long, global = true, value_enum, default_value_t = Dialect::Bench)]
+    /// How clients join and publish
+    #[arg(long, global = true, value_enum, default_value_t = Dialect::Auto)]
     pub dialect: Dialect,
-    /// Connections opened a second, at most; 0 is without bound.
+    /// Connections opened a second, at most; 0 is without bound
     #[arg(long, global = true, default_value_t = 5000)]
     pub connect_rate: u32,
-    /// Connections that are being opened at the same time, at most. More than the server's backlog get lost on the way.
+    /// Connections that are being opened at the same time, at most; more than the server's backlog get lost on the way
     #[arg(long, global = true, default_value_t = 500)]
     pub in_flight: usize,
-    /// Source addresses, 127.0.1.1 and up, each good for 28,000 connections. By default one for each 1,000 connections.
+    /// Addresses to come from, 127.0.1.1 and up; only to a server on loopback [default: one for each 1,000 connections]
     #[arg(long, global = true)]
     pub sources: Option<u32>,
-    /// Seconds without any progress before a run is given up.
-    #[arg(long, global = true, default_value_t = 20)]
+    /// Seconds without any progress before a run is given up
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20)]
     pub patience: u64,
+}
+
+/// An object, as text: that it is one is found out here, and not by ten thousand refusals.
+fn object(text: &str) -> Result<String, String> {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(text.to_owned()),
+        Ok(_) => Err("it must be an object, such as {\"token\":\"…\"}".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Target {
@@ -57,26 +71,34 @@ impl Target {
     #[must_use]
     pub fn at(url: &str) -> Self {
         Self {
-            url: url.to_owned(),
+            url: Some(url.to_owned()),
             pid: Vec::new(),
             label: "server".to_owned(),
             namespace: "/".to_owned(),
             auth: None,
-            dialect: Dialect::Bench,
+            dialect: Dialect::Auto,
             connect_rate: 5000,
             in_flight: 500,
             sources: None,
             patience: 20,
         }
     }
+
+    /// Where the server is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_deref().unwrap_or(DEFAULT_URL)
+    }
 }
 
-/// The protocol of joining and publishing.
+/// How clients join and publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Dialect {
-    /// `join`, `pub`, `echo` and `tick`, as in bench/README.md.
+    /// The server is asked in both, and the one that it answers is taken
+    Auto,
+    /// `join`, `pub`, `echo` and `tick`: ten lines of handlers, see bench/README.md
     Bench,
-    /// `room:join` and `room:emit` of Lakh's rooms.
+    /// `room:join` and `room:emit`: Lakh's rooms, no handlers needed
     Rooms,
 }
 
@@ -99,6 +121,8 @@ pub enum Command {
     Tick(Tick),
     /// One member of a room stops reading.
     Slow(Slow),
+    /// Connects, joins, sends and leaves without end: does the server's memory stay flat?
+    Churn(Churn),
     /// What this machine can hold, and what stands in the way.
     Plan(Plan),
 }
@@ -118,6 +142,18 @@ pub struct Idle {
     /// Seconds to hold still; longer than the server's ping interval to see pings.
     #[arg(short, long, default_value_t = 10.0)]
     pub seconds: f64,
+    /// How clients are connected.
+    #[arg(short, long, value_enum, default_value_t = Transport::Websocket)]
+    pub transport: Transport,
+}
+
+/// How clients are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// A WebSocket each.
+    Websocket,
+    /// HTTP long polling: each keeps one poll pending.
+    Polling,
 }
 
 /// Options of `fanout`.
@@ -149,9 +185,9 @@ pub struct Fanout {
 /// Options of `echo`.
 #[derive(Args, Clone, Debug)]
 pub struct Echo {
-    /// Connections.
-    #[arg(short = 'n', long, default_value_t = 100)]
-    pub connections: usize,
+    /// Connections; by default 100, or 1,000 where rooms stand for echoes.
+    #[arg(short = 'n', long)]
+    pub connections: Option<usize>,
     /// Bytes of the payload.
     #[arg(short, long, default_value_t = 64)]
     pub bytes: usize,
@@ -264,6 +300,32 @@ pub struct Slow {
     /// Seconds before one stops reading, and as many after.
     #[arg(short, long, default_value_t = 10.0)]
     pub seconds: f64,
+}
+
+/// Options of `churn`.
+#[derive(Args, Clone, Debug)]
+pub struct Churn {
+    /// How long, such as 30s or 10m. Longer than the server keeps sessions for recovery, to see it level off.
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub time: Duration,
+    /// Connections a second.
+    #[arg(short, long, default_value_t = 200.0)]
+    pub rate: f64,
+    /// How long each stays, such as 500ms.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
+    pub stay: Duration,
+    /// Members of each room. Rooms are new ones all the time.
+    #[arg(short, long, default_value_t = 10)]
+    pub members: u32,
+    /// Bytes of the payload that each sends to its room.
+    #[arg(short, long, default_value_t = 64)]
+    pub bytes: usize,
+    /// Time between two looks at the memory. By default a twentieth of the whole.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub every: Option<Duration>,
+    /// Time before memory counts for the slope. By default a third of the whole.
+    #[arg(short, long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub warmup: Option<Duration>,
 }
 
 /// Options of `plan`.

@@ -1,5 +1,8 @@
 //! Broadcasts: who sends them, how they are numbered, and when the next is due.
 
+use std::collections::VecDeque;
+
+use crate::dialect::Envelope;
 use crate::frame;
 use crate::stamp::Stamp;
 use crate::swarm::Swarm;
@@ -10,8 +13,9 @@ pub(crate) struct Publisher {
     pub members: u32,
     /// How many broadcasts each room has had.
     pub numbers: Vec<u32>,
-    /// What stands before and after each room's payload.
-    texts: Vec<(String, &'static str)>,
+    /// What stands around each room's payload.
+    envelopes: Vec<Envelope>,
+    before: String,
     sizes: Vec<usize>,
     pub published: u64,
 }
@@ -21,7 +25,8 @@ impl Publisher {
         Self {
             members,
             numbers: vec![0; rooms as usize],
-            texts: (0..rooms).map(|room| swarm.words.publish(room)).collect(),
+            envelopes: (0..rooms).map(|room| swarm.words.publish(room)).collect(),
+            before: String::new(),
             sizes: sizes.to_vec(),
             published: 0,
         }
@@ -35,7 +40,9 @@ impl Publisher {
     pub(crate) fn publish(&mut self, swarm: &mut Swarm, room: u32, due_ns: u64) {
         let number = &mut self.numbers[room as usize];
         let size = self.sizes[*number as usize % self.sizes.len()].max(crate::stamp::LENGTH);
-        let (before, after) = &self.texts[room as usize];
+        let envelope = &self.envelopes[room as usize];
+        envelope.open(*number, &mut self.before);
+        let (before, after) = (&self.before, envelope.after);
         let stamp = Stamp {
             room,
             number: *number,
@@ -87,6 +94,34 @@ impl Schedule {
     }
 }
 
+/// Those that were refused, until they try again: asking at once would measure refusals.
+#[derive(Debug, Default)]
+pub(crate) struct Resting {
+    until: VecDeque<(u64, u32)>,
+}
+
+impl Resting {
+    const REST_NS: u64 = 10_000_000;
+
+    /// All of these rest from now on.
+    pub(crate) fn put(&mut self, refused: &mut Vec<u32>, now_ns: u64) {
+        let until = now_ns + Self::REST_NS;
+        self.until.extend(refused.drain(..).map(|who| (until, who)));
+    }
+
+    /// When the next one has rested, but no later than this.
+    pub(crate) fn wake_ns(&self, latest_ns: u64) -> u64 {
+        let next = self.until.front();
+        next.map_or(latest_ns, |(at, _)| latest_ns.min(*at))
+    }
+
+    /// The next one that has rested.
+    pub(crate) fn take(&mut self, now_ns: u64) -> Option<u32> {
+        let next = self.until.pop_front_if(|(at, _)| *at <= now_ns);
+        next.map(|(_, who)| who)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +136,17 @@ mod tests {
         assert_eq!(schedule.take(4000), Some((3, 4000)));
         assert_eq!(schedule.take(4000), None);
         assert_eq!(schedule.due_ns(), 5000);
+    }
+
+    #[test]
+    fn who_was_refused_comes_again_after_a_rest_and_in_turn() {
+        let mut resting = Resting::default();
+        assert_eq!(resting.wake_ns(7), 7);
+        resting.put(&mut vec![3, 4], 1000);
+        assert_eq!(resting.take(1000), None);
+        let wake = resting.wake_ns(u64::MAX);
+        assert_eq!(resting.take(wake), Some(3));
+        assert_eq!(resting.take(wake), Some(4));
+        assert_eq!(resting.take(wake), None);
     }
 }

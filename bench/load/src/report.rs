@@ -12,6 +12,7 @@ pub struct Report {
     parameters: Vec<(&'static str, Value)>,
     figures: Vec<Figure>,
     notes: Vec<String>,
+    samples: Vec<Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ impl Report {
             parameters: Vec::new(),
             figures: Vec::new(),
             notes: Vec::new(),
+            samples: Vec::new(),
         }
     }
 
@@ -52,6 +54,11 @@ impl Report {
         self.notes.push(note.into());
     }
 
+    /// Adds one of many looks at the same thing: an object of numbers.
+    pub(crate) fn sample(&mut self, sample: Value) {
+        self.samples.push(sample);
+    }
+
     /// A figure by name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<f64> {
@@ -60,7 +67,7 @@ impl Report {
     }
 
     /// The report as one line: `{"scenario","server","parameters":{},"figures":{},"notes":[]}`. Figures are numbers; each name
-    /// ends in its unit (`_us`, `_ms`, `_s`, `_kb`) or is a count.
+    /// ends in its unit (`_us`, `_ms`, `_s`, `_kb`) or is a count. `samples`, a list of objects, is there if there were any.
     #[must_use]
     pub fn json_line(&self) -> String {
         let parameters: Map<_, _> = self
@@ -73,14 +80,17 @@ impl Report {
             .iter()
             .map(|figure| (figure.name.clone(), json!(rounded(figure.value))))
             .collect();
-        json!({
+        let mut line = json!({
             "scenario": self.scenario,
             "server": self.server,
             "parameters": parameters,
             "figures": figures,
             "notes": self.notes,
-        })
-        .to_string()
+        });
+        if !self.samples.is_empty() {
+            line["samples"] = json!(self.samples);
+        }
+        line.to_string()
     }
 
     /// The report as a table.
@@ -102,11 +112,21 @@ impl Report {
                 width = width.unwrap_or_default()
             );
         }
+        for sample in &self.samples {
+            let _ = writeln!(text, "  {}", sample_line(sample));
+        }
         for note in &self.notes {
             let _ = writeln!(text, "  {note}");
         }
         text
     }
+}
+
+fn sample_line(sample: &Value) -> String {
+    let fields = sample.as_object().into_iter().flatten();
+    let fields = fields
+        .map(|(name, value)| format!("{name} {:>9}", grouped(value.as_f64().unwrap_or_default())));
+    fields.collect::<Vec<_>>().join("   ")
 }
 
 /// Three digits behind the point say more than any of these measurements can.
@@ -115,7 +135,7 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// `1234567.8` as `1,234,568`, small numbers with their decimals.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     if value.abs() < 1000.0 {
         return match value {
             value if value.fract() == 0.0 => format!("{value}"),

@@ -1,6 +1,6 @@
 //! What each receiver got: how many, how late, and whether each room's numbers came one after the other.
 
-use crate::dialect::Words;
+use crate::dialect::{Refusal, Words};
 use crate::histogram::Histogram;
 use crate::stamp::Stamp;
 use crate::swarm::Sink;
@@ -17,6 +17,11 @@ pub(crate) struct Tally {
     pub out_of_order: u64,
     /// Came to somebody who isn't in the room, or can't be read.
     pub stray: u64,
+    /// Broadcasts that the server refused, and why it refused the first.
+    pub refused: u64,
+    pub refusal: Option<Refusal>,
+    /// Their rooms, since this was last looked at.
+    pub refused_rooms: Vec<u32>,
     pub latency_us: Histogram,
     /// Not counted into `latency_us`.
     pub muted: Option<u32>,
@@ -36,6 +41,9 @@ impl Tally {
             received: 0,
             out_of_order: 0,
             stray: 0,
+            refused: 0,
+            refusal: None,
+            refused_rooms: Vec::new(),
             latency_us: Histogram::default(),
             muted: None,
             arrived: Vec::new(),
@@ -46,7 +54,8 @@ impl Tally {
 
     /// From now on tells when a broadcast is complete, for at most this many on their way in each room.
     pub(crate) fn watch(&mut self, rooms: u32, outstanding: u32) {
-        self.ring = outstanding * 2;
+        // A refused broadcast is tried again under the next number, while an older one may still be on its way.
+        self.ring = (outstanding * 2).max(64);
         self.arrived = vec![0; rooms as usize * self.ring as usize];
     }
 
@@ -60,7 +69,19 @@ impl Tally {
         self.received = 0;
         self.out_of_order = 0;
         self.stray = 0;
+        self.refused = 0;
         self.latency_us.clear();
+    }
+
+    /// What isn't a broadcast may be the refusal of one.
+    #[cold]
+    fn other(&mut self, conn: u32, text: &[u8]) {
+        let refusal = self.words.ack(text).and_then(|a| self.words.refusal(a));
+        if let Some(refusal) = refusal {
+            self.refused += 1;
+            self.refused_rooms.push(conn / self.members);
+            self.refusal.get_or_insert(refusal);
+        }
     }
 }
 
@@ -68,7 +89,7 @@ impl Sink for Tally {
     #[inline]
     fn message(&mut self, conn: u32, text: &[u8], now_ns: u64) {
         let Some(payload) = self.words.message(text) else {
-            return;
+            return self.other(conn, text);
         };
         let Some(stamp) = Stamp::read(payload).filter(|s| s.room == conn / self.members) else {
             self.stray += 1;

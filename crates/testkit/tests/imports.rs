@@ -43,6 +43,7 @@ const EVERYTHING: &[&str] = &[
     "lakh",
     "lakh-rooms",
     "lakh-chat",
+    "lakh-load",
 ];
 
 /// What the protocol's crate may never name: a runtime, a socket or a source of randomness.

@@ -1,5 +1,6 @@
 //! What the binary does, one file a command. Here alone the process's environment and files are read.
 
+pub mod bench;
 pub mod check_config;
 pub mod healthcheck;
 mod pinned_tls;

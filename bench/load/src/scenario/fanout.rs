@@ -103,13 +103,19 @@ fn ramp_report(target: &Target, ramp: &Ramp, flood: &Flood, steps: &[Step]) -> R
     if let Some(best) = best {
         best.outcome.tell(&mut report);
     }
+    if let Some(refusal) = steps.iter().find_map(|step| step.outcome.refusal.as_ref()) {
+        report.note(format!(
+            "A setting of the server ended the climb. {refusal}"
+        ));
+    }
     for step in steps {
         report.note(format!(
-            "at {:.0}/s: {} of {} arrived, {} out of order, p99 {:.1} ms, generator {:.2} cores: {}",
+            "at {:.0}/s: {} of {} arrived, {} out of order, {} broadcasts refused, p99 {:.1} ms, generator {:.2} cores: {}",
             step.rate,
             step.outcome.received,
             step.outcome.expected,
             step.outcome.out_of_order,
+            step.outcome.refused,
             step.outcome.p99_us as f64 / 1000.0,
             step.outcome.own_cores,
             if step.good { "good" } else { "too much" },

@@ -1,5 +1,6 @@
 //! The scenarios: each connects, does one thing to the server, and reports.
 
+mod churn;
 mod echo;
 mod fanout;
 mod idle;
@@ -9,8 +10,9 @@ mod storm;
 mod tick;
 
 use crate::error::LoadError;
-use crate::options::{Command, Options};
+use crate::options::{Command, Idle, Options, Storm};
 use crate::report::Report;
+use crate::scout::{self, Wanted};
 
 /// Runs one scenario to its end.
 ///
@@ -18,7 +20,10 @@ use crate::report::Report;
 /// [`LoadError`]: the server can't be reached or measured, or doesn't understand what it's asked. A server that loses
 /// or reorders messages is no error: the report says so.
 pub fn run(options: &Options) -> Result<Report, LoadError> {
-    let target = &options.target;
+    let target = &match wanted(&options.command) {
+        Some(wanted) => scout::look(&options.target, wanted)?,
+        None => options.target.clone(),
+    };
     match &options.command {
         Command::Idle(idle) => idle::run(target, idle),
         Command::Fanout(fanout) => fanout::run(target, fanout),
@@ -28,6 +33,18 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
         Command::Storm(storm) => storm::run(target, storm),
         Command::Tick(tick) => tick::run(target, tick),
         Command::Slow(slow) => slow::run(target, slow),
+        Command::Churn(churn) => churn::run(target, churn),
         Command::Plan(plan) => plan::run(target, plan),
+    }
+}
+
+/// What the server must have for this; `None` if no server is needed.
+fn wanted(command: &Command) -> Option<Wanted> {
+    match command {
+        Command::Plan(plan) if plan.limits_only => None,
+        Command::Idle(Idle { rooms: 0, .. }) | Command::Storm(Storm { rooms: 0, .. }) => {
+            Some(Wanted::Connections)
+        }
+        _ => Some(Wanted::Rooms),
     }
 }

@@ -1,54 +1,74 @@
 //! `plan`: what this machine can hold with this server, and which of the system's limits stand in the way.
 //!
 //! The server is measured with a small crowd and the result multiplied: memory and processor time grow in a straight
-//! line with connections and messages. Limits are read from /proc; what can't be read isn't there or isn't ours to see.
-
-use std::fs;
+//! line with connections and messages.
 
 use super::{fanout, idle};
 use crate::error::LoadError;
-use crate::options::{Fanout, Idle, Plan, Target};
-use crate::report::Report;
+use crate::options::{Fanout, Idle, Plan, Target, Transport};
+use crate::report::{Report, grouped};
+use crate::system::{Concerns, System};
 
-/// Descriptors of a server besides those of its connections.
-const OTHER_DESCRIPTORS: u64 = 1000;
+/// The share of free memory that a plan may use up.
+const USABLE: f64 = 0.8;
+/// What the kernel keeps for a connection where that can't be seen.
+const KERNEL_KB: f64 = 4.0;
+/// How many connections Lakh takes unless it's told otherwise.
+const LAKH_TAKES: u64 = 100_000;
 
-/// One limit of the system.
-#[derive(Debug)]
-struct Limit {
-    name: &'static str,
-    now: u64,
-    needed: u64,
-    /// How it's lifted.
-    lift: String,
+/// What the machine has.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    cores: f64,
+    memory_kb: f64,
 }
 
 pub(super) fn run(target: &Target, plan: &Plan) -> Result<Report, LoadError> {
     let mut report = Report::new("plan", &target.label).parameter("connections", plan.connections);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    report.figure("cores", cores as f64, "");
-    let available_kb = meminfo("MemAvailable:").unwrap_or(0);
-    report.figure("memory_available_kb", available_kb as f64, "KB");
+    let system = System::of(target.pid.first().copied());
+    let machine = machine(&system, &mut report);
     if !plan.limits_only {
-        measure(&mut report, target, plan, available_kb)?;
+        measure(&mut report, target, plan, &system, machine)?;
     }
-    let limits = limits(target, plan.connections);
-    let mut in_the_way = 0;
-    for limit in &limits {
-        report.figure(limit.name, limit.now as f64, "");
-        if limit.now < limit.needed {
-            in_the_way += 1;
+    limits(&mut report, &system, plan.connections);
+    if plan.connections > LAKH_TAKES {
+        report.note(format!(
+            "Lakh itself takes {LAKH_TAKES} connections unless told otherwise: `max_connections = {}` in [limits], or LAKH_LIMITS__MAX_CONNECTIONS.",
+            plan.connections
+        ));
+    }
+    Ok(report)
+}
+
+/// Cores and memory, as far as the process may have them.
+fn machine(system: &System, report: &mut Report) -> Machine {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let cgroup = system.cgroup();
+    report.figure("cores", cores, "");
+    let mut machine = Machine {
+        cores,
+        memory_kb: system.memory_kb("MemAvailable").unwrap_or_default() as f64,
+    };
+    report.figure("memory_available_kb", machine.memory_kb, "KB");
+    if let Some(quota) = cgroup.cpu.filter(|quota| *quota < cores) {
+        machine.cores = quota;
+        report.figure("cgroup_cores", quota, "");
+        report.note(format!(
+            "The control group allows {quota} of {cores} cores: `CPUQuota=` in the systemd unit, `--cpus` for docker."
+        ));
+    }
+    if let Some(bytes) = cgroup.memory_bytes {
+        let kb = bytes as f64 / 1024.0;
+        report.figure("cgroup_memory_kb", kb, "KB");
+        if kb < machine.memory_kb {
+            machine.memory_kb = kb;
             report.note(format!(
-                "{} is {}, and {} connections need {}: {}",
-                limit.name, limit.now, plan.connections, limit.needed, limit.lift
+                "The control group allows {:.0} MB of memory: `MemoryMax=` in the systemd unit, `--memory` for docker.",
+                kb / 1024.0
             ));
         }
     }
-    report.figure("limits_in_the_way", f64::from(in_the_way), "");
-    if in_the_way == 0 {
-        report.note("No limit of the system stands in the way.");
-    }
-    Ok(report)
+    machine
 }
 
 /// Memory of a connection and messages a core, from small runs.
@@ -56,17 +76,19 @@ fn measure(
     report: &mut Report,
     target: &Target,
     plan: &Plan,
-    available_kb: u64,
+    system: &System,
+    machine: Machine,
 ) -> Result<(), LoadError> {
-    let slab_before = meminfo("Slab:");
+    let slab = || system.memory_kb("Slab");
+    let slab_before = slab();
     let idle = Idle {
         connections: plan.sample.max(10),
         rooms: 2,
         members: 100,
         seconds: 0.5,
+        transport: Transport::Websocket,
     };
-    let (found, slab_after) = idle::run_and_look(target, &idle, || meminfo("Slab:"))?;
-    let server_kb = found.value("resident_kb_second_half_unjoined");
+    let (found, slab_after) = idle::run_and_look(target, &idle, slab)?;
     // Both ends of each connection are on this machine.
     let kernel_kb = slab_after
         .zip(slab_before)
@@ -74,21 +96,14 @@ fn measure(
     if let Some(kb) = kernel_kb {
         report.figure("kernel_kb_per_connection", kb, "KB");
     }
+    let server_kb = found.value("resident_kb_second_half_unjoined");
+    let rooms_kb = found.value("resident_kb_per_room").unwrap_or_default() * 2.0;
+    let server_kb = server_kb.map(|kb| (kb + rooms_kb).max(0.0));
     if let Some(kb) = server_kb {
         report.figure("server_kb_per_connection", kb, "KB");
-        let each = (kb + kernel_kb.unwrap_or(4.0)).max(0.1);
-        let fit = available_kb as f64 * 0.8 / each;
-        report.figure("connections_that_fit", fit.floor(), "");
-        if fit < plan.connections as f64 {
-            report.note(format!(
-                "{} idle connections need {:.0} MB of memory, and 80 % of what is available is {:.0} MB.",
-                plan.connections,
-                each * plan.connections as f64 / 1024.0,
-                available_kb as f64 * 0.8 / 1024.0
-            ));
-        }
+        memory(report, plan, machine, kb, kernel_kb.unwrap_or(KERNEL_KB));
     } else {
-        report.note("Give --pid for what a connection and a message cost the server.");
+        report.note("The server's process is not to be seen from here: give --pid for what a connection and a message cost it.");
     }
     let fanout = Fanout {
         members: 100,
@@ -101,114 +116,63 @@ fn measure(
     };
     let found = fanout::run(target, &fanout)?;
     if let Some(us) = found.value("cpu_us_per_delivery").filter(|us| *us > 0.0) {
+        let a_core = (1e6 / us).floor();
         report.figure("cpu_us_per_delivery", us, "us");
-        report.figure("deliveries_per_s_and_core", (1e6 / us).floor(), "1/s");
+        report.figure("deliveries_per_s_and_core", a_core, "1/s");
+        report.note(format!(
+            "A core delivers about {} messages a second (64 bytes, rooms of 100, the receivers' half of TCP counted in); {} cores that many times, if nothing else runs on them.",
+            grouped(a_core), machine.cores
+        ));
     }
     Ok(())
 }
 
-fn limits(target: &Target, connections: u64) -> Vec<Limit> {
-    let sysctl = |name: &str, value: u64| {
-        format!("`sysctl -w {name}={value}`, and a line in /etc/sysctl.d/ to keep it")
-    };
-    let descriptors = connections + OTHER_DESCRIPTORS;
-    // A tenth of all coming back in the same instant is a bad day; more than 65,535 can't be asked for.
-    let backlog = (connections / 10).clamp(1024, 65_535);
-    let mut all = Vec::new();
-    let mut add = |name, now: Option<u64>, needed, lift| {
-        if let Some(now) = now {
-            all.push(Limit {
-                name,
-                now,
-                needed,
-                lift,
-            });
+/// How many connections the memory holds.
+fn memory(report: &mut Report, plan: &Plan, machine: Machine, server_kb: f64, kernel_kb: f64) {
+    let each = (server_kb + kernel_kb).max(0.1);
+    let usable_kb = machine.memory_kb * USABLE;
+    let fit = (usable_kb / each).floor();
+    report.figure("connections_that_fit", fit, "");
+    report.note(format!(
+        "An idle connection in two rooms takes {each:.1} KB: {server_kb:.1} in the server, {kernel_kb:.1} in the kernel. 80 % of the free memory hold {} of them.",
+        grouped(fit)
+    ));
+    if fit < plan.connections as f64 {
+        report.note(format!(
+            "Memory stands in the way: {} idle connections need {:.0} MB, and 80 % of what is free is {:.0} MB.",
+            grouped(plan.connections as f64),
+            each * plan.connections as f64 / 1024.0,
+            usable_kb / 1024.0
+        ));
+    }
+}
+
+fn limits(report: &mut Report, system: &System, connections: u64) {
+    let mut in_the_way = 0;
+    for limit in &system.limits(connections) {
+        report.figure(limit.name, limit.now as f64, "");
+        if !limit.is_in_the_way() {
+            continue;
         }
-    };
-    add(
-        "nofile",
-        descriptors_of(target.pid.first().copied()),
-        descriptors,
-        format!(
-            "`LimitNOFILE={descriptors}` in the systemd unit, `--ulimit nofile={descriptors}` for docker, or `ulimit -n {descriptors}`"
-        ),
-    );
-    for (name, path) in [("fs.nr_open", "fs/nr_open"), ("fs.file-max", "fs/file-max")] {
-        add(
-            name,
-            number(path, 0),
-            descriptors,
-            sysctl(name, descriptors),
-        );
+        in_the_way += u32::from(limit.concerns == Concerns::Server);
+        let who = match limit.concerns {
+            Concerns::Server => "",
+            Concerns::Proxy => "Only behind a proxy on the same machine: ",
+        };
+        report.note(format!(
+            "{who}{} is {}, and {} connections need {}. To lift it: {}.",
+            limit.name,
+            grouped(limit.now as f64),
+            grouped(connections as f64),
+            grouped(limit.needed as f64),
+            limit.lift
+        ));
     }
-    for (name, path) in [
-        ("net.core.somaxconn", "net/core/somaxconn"),
-        (
-            "net.ipv4.tcp_max_syn_backlog",
-            "net/ipv4/tcp_max_syn_backlog",
-        ),
-    ] {
-        add(name, number(path, 0), backlog, sysctl(name, backlog));
-    }
-    let range = "net/ipv4/ip_local_port_range";
-    let ports = number(range, 1)
-        .zip(number(range, 0))
-        .map(|(last, first)| last.saturating_sub(first) + 1);
-    add(
-        "ports",
-        ports,
-        connections,
-        format!(
-            "clients from elsewhere don't use them, but a proxy on this machine does, and this generator: `sysctl -w net.ipv4.ip_local_port_range='1024 65535'`, and {} addresses of the server for the proxy to connect to (127.0.0.1, 127.0.0.2, …)",
-            connections.div_ceil(64_000)
-        ),
-    );
-    let conntrack = "net/netfilter/nf_conntrack_max";
-    let needed = connections + connections / 4;
-    let name = "net.netfilter.nf_conntrack_max";
-    add(name, number(conntrack, 0), needed, sysctl(name, needed));
-    all
-}
-
-/// The soft limit of the server's descriptors, or of our own when there is no server.
-fn descriptors_of(pid: Option<u32>) -> Option<u64> {
-    let process = pid.map_or("self".to_owned(), |pid| pid.to_string());
-    let text = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    match line.split_ascii_whitespace().next()? {
-        "unlimited" => Some(u64::MAX),
-        digits => digits.parse().ok(),
-    }
-}
-
-/// A number of a file under /proc/sys.
-fn number(path: &str, at: usize) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/sys/{path}")).ok()?;
-    text.split_ascii_whitespace().nth(at)?.parse().ok()
-}
-
-/// A line of /proc/meminfo, in KB.
-fn meminfo(name: &str) -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_limit_says_how_it_is_lifted() {
-        let target = Target::at("http://127.0.0.1:1/");
-        let limits = limits(&target, 1_000_000_000);
-        let names: Vec<_> = limits.iter().map(|limit| limit.name).collect();
-        assert!(names.contains(&"nofile"), "{names:?}");
-        assert!(names.contains(&"ports"), "{names:?}");
-        for limit in limits {
-            assert!(limit.lift.contains(' '), "{limit:?}");
-        }
+    report.figure("limits_in_the_way", f64::from(in_the_way), "");
+    if in_the_way == 0 {
+        report.note(format!(
+            "No limit of the system stands in the way of {} connections.",
+            grouped(connections as f64)
+        ));
     }
 }

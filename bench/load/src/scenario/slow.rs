@@ -4,6 +4,7 @@ use crate::error::LoadError;
 use crate::flood::Flood;
 use crate::options::{Slow, Target};
 use crate::report::Report;
+use crate::tally::Tally;
 
 pub(super) fn run(target: &Target, slow: &Slow) -> Result<Report, LoadError> {
     let members = slow.members.max(2);
@@ -23,12 +24,14 @@ pub(super) fn run(target: &Target, slow: &Slow) -> Result<Report, LoadError> {
     flood.begin()?;
     let published = flood.publisher.published;
     flood.by_rate(slow.rate, slow.seconds)?;
-    let expected = (flood.publisher.published - published) * u64::from(members - 1);
+    let published = flood.publisher.published - published;
+    let expected = |tally: &Tally| (published - tally.refused) * u64::from(members - 1);
     flood.swarm.turn_until(
         &mut flood.tally,
-        |_, tally| tally.received >= expected,
-        |_, tally| tally.received,
+        |_, tally| tally.received >= expected(tally),
+        |_, tally| tally.received + tally.refused,
     )?;
+    let expected = expected(&flood.tally);
     let others = flood.tally.received;
     let latency = flood.tally.latency_us.clone();
 
@@ -49,6 +52,9 @@ pub(super) fn run(target: &Target, slow: &Slow) -> Result<Report, LoadError> {
     report.figure("slow_p99_ms", latency.quantile(0.99) as f64 / 1000.0, "ms");
     report.figure("others_lost", expected as f64 - others as f64, "");
     report.figure("slow_one_got", (flood.tally.received - others) as f64, "");
+    if let Some(refusal) = &flood.tally.refusal {
+        report.note(format!("The server refused broadcasts. {refusal}"));
+    }
     report.figure("closed_by_server", flood.swarm.counts.closed as f64, "");
     Ok(report)
 }

@@ -4,7 +4,7 @@ use crate::dialect::Words;
 use crate::error::LoadError;
 use crate::frame;
 use crate::histogram::Histogram;
-use crate::options::{Target, Tick};
+use crate::options::{Dialect, Target, Tick};
 use crate::probe::Probe;
 use crate::report::Report;
 use crate::stamp::value;
@@ -52,6 +52,12 @@ impl Sink for Ticks {
 }
 
 pub(super) fn run(target: &Target, tick: &Tick) -> Result<Report, LoadError> {
+    if target.dialect == Dialect::Rooms {
+        return Err(LoadError::Options(
+            "tick needs a handler `tick` on the server, and Lakh's rooms have none: see bench/README.md for the few lines of it"
+                .to_owned(),
+        ));
+    }
     let count = tick.connections.max(1);
     let hz = tick.hz.max(1);
     let probe = Probe::new(&target.pid)?;

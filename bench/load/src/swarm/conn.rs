@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::polling::Polling;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
@@ -23,6 +24,8 @@ pub(crate) enum State {
     Joining,
     /// Everything is there.
     Ready,
+    /// Has said farewell; the server is to close.
+    Leaving,
 }
 
 /// One connection.
@@ -45,6 +48,8 @@ pub(crate) struct Conn {
     pub blocked: bool,
     /// Isn't read.
     pub paused: bool,
+    /// How far its long polling is; `None` for a WebSocket.
+    pub polling: Option<Box<Polling>>,
 }
 
 impl Conn {

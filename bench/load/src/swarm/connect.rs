@@ -1,7 +1,7 @@
 //! From an address to a connection that is in its namespace and rooms: TCP, the WebSocket handshake, the engine's open
 //! packet, CONNECT, and a request with ack for each room. Each step waits for the one before, as real clients do.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::event::epoll;
@@ -10,12 +10,8 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::{Conn, Sink, State, Swarm};
 use crate::error::LoadError;
-use crate::frame;
 use crate::options::Target;
 
-/// Connections for each source address, by default. Far below the 28,000 ports that an address has: the kernel's
-/// search for a free one gets slow when most are taken.
-const CONNECTIONS_A_SOURCE: usize = 1000;
 /// Room requests written at once, so that a connection with thousands of rooms doesn't overrun the server's bounds.
 const JOINS_AT_ONCE: u32 = 64;
 
@@ -34,62 +30,6 @@ impl Pace {
             rate: target.connect_rate,
             in_flight: target.in_flight.max(1),
         }
-    }
-}
-
-/// Where the server is, and where we come from.
-#[derive(Debug)]
-pub(crate) struct Address {
-    server: SocketAddr,
-    request: Vec<u8>,
-    /// Source addresses; 0 leaves the choice to the kernel.
-    sources: u32,
-}
-
-impl Address {
-    pub(super) fn new(target: &Target, connections: usize) -> Result<Self, LoadError> {
-        let wrong = |reason: &str| LoadError::Url {
-            url: target.url.clone(),
-            reason: reason.to_owned(),
-        };
-        let rest = target.url.strip_prefix("http://");
-        let rest = rest.ok_or_else(|| wrong("it must start with http://"))?;
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let path = if path.is_empty() { "/socket.io/" } else { path };
-        let name = if host.contains(':') {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
-        let found = name.to_socket_addrs();
-        let found = found.map_err(|error| wrong(&error.to_string()))?;
-        // A name like localhost has two addresses; the other sources of 127.0.0.0/8 need the older one.
-        let mut found: Vec<_> = found.collect();
-        found.sort_by_key(SocketAddr::is_ipv6);
-        let server = *found.first().ok_or_else(|| wrong("the name is unknown"))?;
-        let sources = match server.ip() {
-            IpAddr::V4(address) if address.is_loopback() => target
-                .sources
-                .unwrap_or(1 + (connections / CONNECTIONS_A_SOURCE) as u32),
-            _ => 0,
-        };
-        let request = format!(
-            "GET {path}?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Key: bGFraCBsYWtoIGxha2ggIQ==\r\n\
-             Sec-WebSocket-Version: 13\r\n\r\n"
-        );
-        Ok(Self {
-            server,
-            request: request.into(),
-            sources,
-        })
-    }
-
-    fn source(&self, index: u32) -> Option<SocketAddr> {
-        /// 127.0.1.1, away from the addresses that servers listen on.
-        const FIRST: u32 = 0x7f00_0101;
-        let offset = index.checked_rem(self.sources)?;
-        Some(SocketAddr::new(Ipv4Addr::from(FIRST + offset).into(), 0))
     }
 }
 
@@ -160,7 +100,8 @@ impl Swarm {
         })
     }
 
-    fn open(&mut self, index: u32) {
+    /// Opens one; it's `arrived` when it has joined its rooms, if that is to be at once.
+    pub(crate) fn open(&mut self, index: u32) {
         self.in_flight += 1;
         let started_ns = self.clock.now_ns();
         let conn = &mut self.conns[index as usize];
@@ -211,10 +152,14 @@ impl Swarm {
                 return false;
             }
         }
+        if self.by_polling {
+            self.start_polling(index);
+            return true;
+        }
         conn.state = State::Upgrading;
-        let request = std::mem::take(&mut self.address.request);
+        let request = std::mem::take(&mut self.request);
         self.queue(index, |out| out.extend_from_slice(&request));
-        self.address.request = request;
+        self.request = request;
         true
     }
 
@@ -238,9 +183,7 @@ impl Swarm {
             State::Opening if text.starts_with(b"0") => {
                 self.conns[index as usize].state = State::Entering;
                 let connect = std::mem::take(&mut self.words.connect);
-                self.queue(index, |out| {
-                    frame::append_payload(out, frame::TEXT, &connect)
-                });
+                self.say(index, &connect);
                 self.words.connect = connect;
             }
             State::Entering if text.starts_with(&self.words.connected) => self.entered(index, now),
@@ -282,17 +225,13 @@ impl Swarm {
         let (first, count) = self.conns[index as usize].rooms;
         for at in from..count.min(from + JOINS_AT_ONCE) {
             let text = self.words.join(at, first + at);
-            self.queue(index, |out| {
-                frame::append_payload(out, frame::TEXT, text.as_bytes());
-            });
+            self.say(index, text.as_bytes());
         }
     }
 
     fn room_joined(&mut self, index: u32, arguments: &[u8]) {
-        const REFUSED: &[u8] = b"[{\"ok\":false";
-        if arguments.starts_with(REFUSED) {
-            let answer = String::from_utf8_lossy(arguments).into_owned();
-            return self.lost(index, &format!("joining was answered {answer}"));
+        if let Some(refusal) = self.words.refusal(arguments) {
+            return self.lost(index, &format!("joining was refused, {refusal}"));
         }
         let conn = &mut self.conns[index as usize];
         conn.joined += 1;
@@ -309,6 +248,7 @@ impl Swarm {
         self.counts.joined += 1;
         if self.join_at_once {
             self.in_flight -= 1;
+            self.arrived.push(index);
         }
     }
 
@@ -353,10 +293,11 @@ impl Swarm {
         let conn = &mut self.conns[index as usize];
         let state = std::mem::take(&mut conn.state);
         conn.fd = None;
+        conn.polling = None;
         conn.out = Vec::new();
         conn.partial = Vec::new();
         match state {
-            State::None => {}
+            State::None | State::Leaving => {}
             State::Ready => self.counts.closed += 1,
             state => {
                 if state != State::Joining || self.join_at_once {
@@ -379,6 +320,7 @@ impl Swarm {
             conn.partial = Vec::new();
         }
         self.in_flight = 0;
+        self.arrived.clear();
         self.counts = super::Counts::default();
         self.connect_us.clear();
     }

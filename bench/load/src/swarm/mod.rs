@@ -7,6 +7,7 @@
 
 mod conn;
 mod connect;
+mod polling;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
+use crate::address::Address;
 use crate::clock::{Clock, Timer};
 use crate::dialect::Words;
 use crate::error::LoadError;
@@ -22,7 +24,7 @@ use crate::frame;
 use crate::histogram::Histogram;
 use crate::options::Target;
 pub(crate) use conn::{Conn, State};
-pub(crate) use connect::{Address, Pace};
+pub(crate) use connect::Pace;
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -74,7 +76,13 @@ pub(crate) struct Swarm {
     pub conns: Vec<Conn>,
     /// Join the rooms as soon as the server has answered CONNECT.
     pub join_at_once: bool,
+    /// Those that have done so since this was last looked at.
+    pub arrived: Vec<u32>,
+    /// Connect by long polling. A client sends only in answer to what it got then, so rooms are to be joined at once.
+    pub by_polling: bool,
     address: Address,
+    /// What opens a WebSocket there.
+    request: Vec<u8>,
     patience_ns: u64,
     in_flight: usize,
     epoll: OwnedFd,
@@ -106,6 +114,9 @@ impl Swarm {
             connect_us: Histogram::default(),
             conns: (0..capacity).map(|_| Conn::default()).collect(),
             join_at_once: false,
+            arrived: Vec::new(),
+            by_polling: false,
+            request: address.upgrade(),
             address,
             patience_ns: target.patience * 1_000_000_000,
             in_flight: 0,
@@ -234,6 +245,9 @@ impl Swarm {
     /// Takes the frames out of what was read; says how much of it was whole.
     fn feed(&mut self, index: u32, bytes: &[u8], sink: &mut impl Sink) -> usize {
         let mut at = 0;
+        if self.conns[index as usize].polling.is_some() {
+            return self.feed_polling(index, bytes, sink);
+        }
         if self.conns[index as usize].state == State::Upgrading {
             match self.upgraded(index, bytes) {
                 Some(used) => at = used,
@@ -245,14 +259,7 @@ impl Swarm {
             let payload = &bytes[at + found.start..at + found.end];
             at += found.end;
             match found.opcode {
-                frame::TEXT if self.conns[index as usize].state == State::Ready => {
-                    if payload == b"2" {
-                        self.pong(index);
-                    } else {
-                        sink.message(index, payload, now);
-                    }
-                }
-                frame::TEXT => self.greeted(index, payload, sink, now),
+                frame::TEXT => self.packet(index, payload, sink, now),
                 frame::PING => self.queue(index, |out| {
                     frame::append_payload(out, frame::PONG, payload);
                 }),
@@ -266,9 +273,61 @@ impl Swarm {
         at
     }
 
+    /// One packet of Engine.IO, however it came.
+    #[inline]
+    fn packet(&mut self, index: u32, text: &[u8], sink: &mut impl Sink, now: u64) {
+        if self.conns[index as usize].state != State::Ready {
+            self.greeted(index, text, sink, now);
+        } else if text == b"2" {
+            self.pong(index);
+        } else {
+            sink.message(index, text, now);
+        }
+    }
+
     pub(super) fn pong(&mut self, index: u32) {
         self.counts.pings += 1;
-        self.queue(index, |out| frame::append_payload(out, frame::TEXT, b"3"));
+        self.say(index, b"3");
+    }
+
+    /// Queues a packet of Engine.IO.
+    pub(crate) fn say(&mut self, index: u32, text: &[u8]) {
+        match &mut self.conns[index as usize].polling {
+            Some(polling) => polling.say(text),
+            None => self.queue(index, |out| {
+                frame::append_payload(out, frame::TEXT, text);
+            }),
+        }
+    }
+
+    /// Says farewell and leaves it to the server to close; what comes of that is nobody's failure.
+    pub(crate) fn leave(&mut self, index: u32) {
+        let disconnect = std::mem::take(&mut self.words.disconnect);
+        self.say(index, &disconnect);
+        self.words.disconnect = disconnect;
+        self.queue(index, |out| {
+            // 1000, a normal closure.
+            frame::append_payload(out, frame::CLOSE, &1000u16.to_be_bytes());
+        });
+        self.conns[index as usize].state = State::Leaving;
+    }
+
+    /// Closes without a word, as networks do. Says whether it was still open.
+    pub(crate) fn drop_one(&mut self, index: u32) -> bool {
+        let conn = &mut self.conns[index as usize];
+        let was_open = conn.fd.take().is_some();
+        conn.out = Vec::new();
+        conn.partial = Vec::new();
+        match std::mem::take(&mut conn.state) {
+            State::None | State::Ready | State::Leaving => {}
+            state => {
+                self.in_flight -= 1;
+                self.counts.failed += 1;
+                let first = || format!("no answer while {state:?}");
+                self.counts.first_failure.get_or_insert_with(first);
+            }
+        }
+        was_open
     }
 
     /// Queues frames that `fill` appends; they go out with the next turn.
