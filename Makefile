@@ -92,7 +92,7 @@ conformance: ## run the official protocol suites; SUITES=DIR names a checkout of
 fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 	fuzz/run.sh $(ARGS)
 
-bench: ## measure the server beside the floor and its peers; ARGS="--quick" for a short run
+bench: ## measure beside the floor and its peers, redraw docs/performance.md; ARGS="--quick" for a short run
 	bench/run.sh $(ARGS)
 
 install-build:

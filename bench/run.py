@@ -6,6 +6,7 @@ machine that gets slower for a while is slow for everybody. What is shown is the
 the floor of the same scenario. Each run has a server of its own, fresh. With two cores and more the server has the first
 (as many as it has loops) and the generator another.
 
+A complete run is stored in bench/results/, and docs/performance.md and its charts are drawn from it.
 Peers that can't be installed are skipped, and named.
 """
 
@@ -18,154 +19,34 @@ import resource
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-BENCH = Path(__file__).resolve().parent
-ROOT = BENCH.parent
-PEERS = BENCH / "peers"
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-RELEASE = TARGET / "release"
-OXIDE = TARGET / "peers" / "release" / "lakh-bench-socketioxide"
-PORT = 3900
+import charts
+import tables
+from scenarios import SCENARIOS, derive
+from servers import BENCH, DEFAULT, PEERS, RELEASE, ROOT, SERVERS, Skip, prepare
+
+DOCS = ROOT / "docs"
 
 
-class Skip(Exception):
-    """A server that isn't to be had here, and why."""
+def say(words):
+    print(words, file=sys.stderr)
 
 
-def sh(command, cwd=ROOT, env=None):
-    """Runs a build step quietly; raises Skip with the end of what it said."""
-    done = subprocess.run(
-        command, cwd=cwd, text=True, capture_output=True, env={**os.environ, **(env or {})}
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Skip(said[-1] if said else f"{command[0]} failed")
+def cores_for(server, scenario):
+    """The server's cores and the generator's, for taskset; None where there is only one core.
 
-
-def build_own():
-    sh("cargo build --release -p lakh-load -p lakh-floor -p lakh-bench-server".split())
-
-
-def build_oxide():
-    sh(
-        "cargo build --release".split(),
-        PEERS / "socketioxide",
-        {"CARGO_TARGET_DIR": str(TARGET / "peers")},
-    )
-
-
-def build_npm(name):
-    if not shutil.which("npm"):
-        raise Skip("npm is not installed")
-    if not (PEERS / name / "node_modules").exists():
-        sh("npm ci --no-audit --no-fund --loglevel=error".split(), PEERS / name)
-
-
-def build_bun():
-    build_npm("node")
-    build_npm("bun")
-    sh([str(PEERS / "bun/node_modules/.bin/bun"), "--version"])
-
-
-class Server:
-    """How a server is built and started."""
-
-    def __init__(self, command, build=None, env=None, cores=1):
-        self.command = [str(part) for part in command]
-        self.build = build
-        self.env = env or {}
-        self.cores = cores
-
-
-SERVERS = {
-    "floor": Server([RELEASE / "lakh-floor", "send"]),
-    "floor-joined": Server([RELEASE / "lakh-floor", "joined"]),
-    "floor-uring": Server([RELEASE / "lakh-floor", "uring"]),
-    "lakh": Server([RELEASE / "lakh-bench-server"]),
-    "lakh-without-recovery": Server([RELEASE / "lakh-bench-server", "--no-recovery"]),
-    "lakh-2-loops": Server([RELEASE / "lakh-bench-server", "--loops", "2"], cores=2),
-    "socketioxide": Server([OXIDE], build_oxide),
-    "socketioxide-2-threads": Server([OXIDE], build_oxide, {"THREADS": "2"}, cores=2),
-    "node": Server(["node", PEERS / "node/server.js"], lambda: build_npm("node")),
-    "node-recovery": Server(
-        ["node", PEERS / "node/server.js"], lambda: build_npm("node"), {"RECOVERY": "1"}
-    ),
-    "bun": Server([PEERS / "bun/node_modules/.bin/bun", PEERS / "bun/server.js"], build_bun),
-}
-# uWebSockets.js is not in the npm registry, only on its makers' own server.
-ABSENT = {"uwebsockets": "not in the npm registry"}
-DEFAULT = ["floor", "floor-joined", "floor-uring", "lakh", "socketioxide", "node", "bun"]
-
-
-class Scenario:
-    """Options of the generator, and what to compare. `floor` is who stands for 1.00."""
-
-    def __init__(self, options, figures, floor="floor", env=None):
-        self.options = options.split()
-        self.figures = figures
-        self.floor = floor
-        self.env = env or {}
-
-
-CPU = ["cpu_us_per_delivery", "user_us_per_delivery", "latency_p99_ms", "lost", "out_of_order"]
-RATE = ["delivered_per_s", *CPU]
-SCENARIOS = {
-    "idle": Scenario(
-        "idle -n {n} -r 2 -s 3",
-        ["resident_kb_per_connection", "resident_kb_per_room", "cpu_us_per_connect"],
-    ),
-    "pings": Scenario(
-        "idle -n 2000 -r 0 -s {s}", ["cpu_us_per_ping"], env={"PING_MS": "1000"}
-    ),
-    "fanout-10": Scenario("fanout -m 10 -s {s}", CPU),
-    "fanout-100": Scenario("fanout -m 100 -s {s}", CPU),
-    "fanout-1000": Scenario("fanout -m 1000 -s {s}", CPU),
-    "fanout-10000": Scenario("fanout -m 10000 -s {s}", CPU),
-    "fanout-100-1k": Scenario("fanout -m 100 -b 1024 -s {s}", CPU),
-    "fanout-mixed": Scenario("fanout -m 50 -n 2000 -b 40,300,2000,64 -r 50000 -s {s}", CPU),
-    "outstanding": Scenario("fanout -m 100 --outstanding 2 -s {s}", RATE, "floor-joined"),
-    "ramp": Scenario(
-        "ramp -m 1000 -s 3 --from 100000",
-        ["most_delivered_per_s", "latency_p99_ms"],
-        "floor-joined",
-    ),
-    "burst": Scenario("burst -m 10 -k 1000 --rounds 3", RATE, "floor-joined"),
-    "overload": Scenario("fanout -m 1000 -r 5000000 -s 3", RATE, "floor-joined"),
-    "echo": Scenario(
-        "echo -s {s}", ["cpu_us_per_echo", "user_us_per_echo", "latency_p99_ms", "lost"]
-    ),
-    "tick": Scenario(
-        "tick -n 1000 -s {s}", ["cpu_us_per_delivery", "jitter_p99_ms", "skipped"]
-    ),
-    "storm": Scenario(
-        "storm -n {n}",
-        [
-            "all_back_s",
-            "failed",
-            "cpu_us_per_return",
-            "resident_kb_before",
-            "resident_kb_after",
-            "resident_kb_all_gone",
-        ],
-    ),
-    "slow": Scenario(
-        "slow -s 10 -r 80000",
-        ["before_p99_ms", "slow_p99_ms", "others_lost", "slow_one_got", "closed_by_server"],
-    ),
-}
-
-
-def cores_for(server):
-    """The server's cores and the generator's, for taskset; None where there is only one core."""
+    The generator has a core of its own, unless the scenario is about as many threads as there are cores.
+    """
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         return None, None
-    own = cores[: min(server.cores, len(cores) - 1)]
+    most = len(cores) if scenario.wide else len(cores) - 1
+    own = cores[: min(server.cores, most)]
     return ",".join(map(str, own)), str(cores[-1])
 
 
@@ -173,14 +54,26 @@ def pinned(cores, command):
     return ["taskset", "-c", cores, *command] if cores and shutil.which("taskset") else command
 
 
-def wait_for_port(process):
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def tail(file):
+    """The last line of what a process has said."""
+    file.seek(0)
+    said = file.read().decode(errors="replace").strip().splitlines()
+    return said[-1] if said else None
+
+
+def wait_for_port(process, port, said):
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said = process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise Skip(said[-1] if said else f"ended with {process.returncode}")
+            raise Skip(tail(said) or f"ended with {process.returncode}")
         try:
-            socket.create_connection(("127.0.0.1", PORT), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.05)
@@ -190,101 +83,56 @@ def wait_for_port(process):
 def run_once(name, scenario, numbers):
     """One fresh server, one run of the generator: its report."""
     server = SERVERS[name]
-    server_cores, own_cores = cores_for(server)
-    env = {**os.environ, **server.env, **scenario.env, "LISTEN": f"127.0.0.1:{PORT}"}
-    process = subprocess.Popen(
-        pinned(server_cores, server.command),
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        wait_for_port(process)
-        options = [part.format(**numbers) for part in scenario.options]
-        command = [RELEASE / "lakh-load", "--url", f"http://127.0.0.1:{PORT}/socket.io/"]
-        command += ["--pid", process.pid, "--label", name, *options]
-        done = subprocess.run(
-            pinned(own_cores, [str(part) for part in command]),
-            text=True,
-            capture_output=True,
-            timeout=300,
+    server_cores, own_cores = cores_for(server, scenario)
+    port = free_port()
+    env = {**os.environ, **server.env, **scenario.env, "LISTEN": f"127.0.0.1:{port}"}
+    # A file, not a pipe: a server that says much must not wait for somebody to read it.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            pinned(server_cores, server.command), env=env, stdout=subprocess.DEVNULL, stderr=said
         )
-        if done.returncode:
-            said = done.stderr.strip().splitlines()
-            return {"server": name, "error": said[-1] if said else "the generator failed"}
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"server": name, "error": "not done within 300 s"}
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-
-
-def prepare(names):
-    """Builds; gives back who can run, and why the others can't."""
-    skipped = dict(ABSENT)
-    build_own()
-    ready = []
-    built = {}
-    for name in names:
-        server = SERVERS[name]
         try:
-            if server.build and server.build not in built:
-                print(f"building {name}", file=sys.stderr)
-                server.build()
-                built[server.build] = True
-            ready.append(name)
-        except Skip as why:
-            skipped[name] = str(why)
-        except FileNotFoundError as why:
-            skipped[name] = f"{why.filename} is not installed"
-    return ready, skipped
+            wait_for_port(process, port, said)
+            return derive(generate(name, process, port, own_cores, scenario, numbers), server.cores)
+        except subprocess.TimeoutExpired as why:
+            return {"server": name, "error": f"not done within {why.timeout:.0f} s"}
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
 
-def medians(reports):
-    """The median of each figure over the repeats that worked."""
+def generate(name, process, port, cores, scenario, numbers):
+    options = [part.format(**numbers) for part in scenario.options]
+    command = [RELEASE / "lakh-load", "--url", f"http://127.0.0.1:{port}/socket.io/", "--quiet"]
+    command += ["--dialect", "bench", "--pid", process.pid, "--label", name, *options]
+    done = subprocess.run(
+        pinned(cores, [str(part) for part in command]),
+        text=True,
+        capture_output=True,
+        timeout=300 + numbers["churn"],
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        return {"server": name, "error": said[0] if said else "the generator failed"}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def versions():
+    """What the peers are."""
     found = {}
-    for report in reports:
-        for name, value in report.get("figures", {}).items():
-            found.setdefault(name, []).append(value)
-    return {name: statistics.median(values) for name, values in found.items()}
+    for name, packages in (("node", ["socket.io"]), ("bun", ["bun", "@socket.io/bun-engine"])):
+        wanted = json.loads((PEERS / name / "package.json").read_text())["dependencies"]
+        found.update({package: wanted[package] for package in packages})
+    for line in (PEERS / "socketioxide/Cargo.lock").read_text().split("\n\n"):
+        if 'name = "socketioxide"\n' in line:
+            found["socketioxide"] = line.split('version = "')[1].split('"')[0]
+    if shutil.which("node"):
+        node = subprocess.run(["node", "--version"], text=True, capture_output=True)
+        found["Node"] = node.stdout.strip().removeprefix("v")
+    return found
 
 
-def shown(value):
-    if value is None:
-        return "–"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def table(results, servers):
-    """Markdown: for each scenario a row a server, each figure with its ratio to the floor."""
-    lines = []
-    for name, runs in results.items():
-        scenario = SCENARIOS[name]
-        middle = {server: medians(runs.get(server, [])) for server in servers}
-        floor = middle.get(scenario.floor, {})
-        lines += [f"\n### {name}: `{' '.join(scenario.options)}`\n"]
-        lines += ["| | " + " | ".join(scenario.figures) + " |"]
-        lines += ["|---|" + "---|" * len(scenario.figures)]
-        for server in servers:
-            cells = []
-            for figure in scenario.figures:
-                value, base = middle[server].get(figure), floor.get(figure)
-                cell = shown(value)
-                if value is not None and base and value:
-                    cell += f" ({value / base:.2f})"
-                cells.append(cell)
-            errors = [r["error"] for r in runs.get(server, []) if "error" in r]
-            if errors:
-                cells[0] += f" *{errors[0]}*"
-            lines.append(f"| {server} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def machine():
+def machine(repeats):
     model = next(
         (
             line.split(":", 1)[1].strip()
@@ -302,6 +150,8 @@ def machine():
         "kernel": platform.release(),
         "load_before": os.getloadavg()[0],
         "commit": commit.stdout.strip(),
+        "versions": versions(),
+        "repeats": repeats,
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
 
@@ -312,13 +162,19 @@ def arguments():
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help=", ".join(SCENARIOS))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    parser.add_argument("--quick", action="store_true", help="one repeat, two seconds each")
-    parser.add_argument("--no-store", action="store_true", help="store no JSON")
+    parser.add_argument("--churn", type=float, default=600, help="seconds of the scenario churn")
+    parser.add_argument(
+        "--quick", action="store_true", help="one repeat, two seconds each; stores and draws nothing"
+    )
+    parser.add_argument("--no-store", action="store_true", help="store no JSON, draw nothing")
+    parser.add_argument("--docs", action="store_true", help="draw, even if it was no complete run")
+    parser.add_argument("--docs-only", metavar="FILE.json", help="draw from a stored result, measure nothing")
     chosen = parser.parse_args()
     if chosen.quick:
-        chosen.repeats, chosen.seconds = 1, 2
+        chosen.repeats, chosen.seconds, chosen.churn, chosen.no_store = 1, 2, 20, True
+    chosen.servers, chosen.scenarios = chosen.servers.split(","), chosen.scenarios.split(",")
     for value, known in ((chosen.servers, SERVERS), (chosen.scenarios, SCENARIOS)):
-        for name in value.split(","):
+        for name in value:
             if name not in known:
                 parser.error(f"{name} is none of {', '.join(known)}")
     return chosen
@@ -331,40 +187,80 @@ def raise_descriptors():
     return hard
 
 
-def main():
-    chosen = arguments()
-    descriptors = raise_descriptors()
-    numbers = {"n": min(10_000, descriptors - 500), "s": chosen.seconds}
-    about = machine()
-    servers, skipped = prepare(chosen.servers.split(","))
-    names = chosen.scenarios.split(",")
-    results = {name: {} for name in names}
+def servers_of(scenario, asked):
+    """Who is measured: those asked for, or of the scenario's own those that are one of them, with more threads or not."""
+    names = asked
+    if scenario.servers:
+        families = {name.split("-")[0] for name in asked}
+        names = [name for name in scenario.servers if name.split("-")[0] in families]
+    return [name for name in names if name not in scenario.without]
+
+
+def measure(chosen, ready, numbers):
+    """All runs, interleaved: scenario to server to reports."""
+    found = {name: {} for name in chosen.scenarios}
     for repeat in range(chosen.repeats):
-        for name in names:
-            for server in servers:
-                print(f"{repeat + 1}/{chosen.repeats} {name} {server}", file=sys.stderr)
+        for name in chosen.scenarios:
+            scenario = SCENARIOS[name]
+            if repeat and scenario.once:
+                continue
+            for server in servers_of(scenario, chosen.servers):
+                if server not in ready:
+                    continue
+                say(f"{repeat + 1}/{chosen.repeats} {name} {server}")
                 try:
-                    report = run_once(server, SCENARIOS[name], numbers)
+                    report = run_once(server, scenario, numbers)
                 except Skip as why:
                     report = {"server": server, "error": str(why)}
-                results[name].setdefault(server, []).append(report)
-    text = f"{about['cores']} cores, {about['processor']}, kernel {about['kernel']}, commit {about['commit']}; "
-    text += f"medians of {chosen.repeats}; in brackets the ratio to the floor.\n" + table(results, servers)
-    for name, why in skipped.items():
-        text += f"\nSkipped {name}: {why}."
-    print(text)
-    if not chosen.no_store:
-        store(about, results, skipped, text)
+                found[name].setdefault(server, []).append(report)
+    return found
 
 
-def store(about, results, skipped, text):
+def store(content, text):
     folder = BENCH / "results"
     folder.mkdir(exist_ok=True)
+    about = content["machine"]
     stem = f"{about['at'][:10]}-{about['commit']}"
-    content = {"machine": about, "skipped": skipped, "results": results}
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / f"{stem}.md").write_text(text)
-    print(f"stored in {folder / stem}.json and .md", file=sys.stderr)
+    say(f"stored in {folder / stem}.json and .md")
+
+
+def document(result):
+    made = charts.write_all(result, DOCS / "images")
+    tables.put_into(DOCS / "performance.md", tables.page(result, made))
+    say(f"drew {', '.join(file for file, _ in made)} and wrote docs/performance.md")
+
+
+def main():
+    chosen = arguments()
+    if chosen.docs_only:
+        document(tables.Result(json.loads(Path(chosen.docs_only).read_text())))
+        return
+    descriptors = raise_descriptors()
+    numbers = {"n": min(10_000, descriptors - 500), "s": chosen.seconds, "churn": chosen.churn}
+    about = machine(chosen.repeats)
+    wanted = list(chosen.servers)
+    for name in chosen.scenarios:
+        wanted += [s for s in servers_of(SCENARIOS[name], chosen.servers) if s not in wanted]
+    ready, skipped = prepare(wanted, say)
+    content = {
+        "machine": about,
+        "servers": [name for name in chosen.servers if name in ready],
+        "skipped": skipped,
+        "scenarios": {name: SCENARIOS[name].described() for name in chosen.scenarios},
+        "results": measure(chosen, ready, numbers),
+    }
+    result = tables.Result(content)
+    text = tables.heading(result) + "\n" + tables.summary(result)
+    text += "".join(f"\n{tables.details(result, name)}" for name in result.scenarios)
+    text += "".join(f"\nSkipped {name}: {why}." for name, why in skipped.items())
+    print(text)
+    complete = set(chosen.scenarios) == set(SCENARIOS) and set(DEFAULT) <= set(chosen.servers)
+    if not chosen.no_store:
+        store(content, text)
+    if chosen.docs or (complete and not chosen.no_store):
+        document(result)
 
 
 if __name__ == "__main__":
