@@ -93,7 +93,8 @@ class Drawing:
 
     def svg(self, height, title):
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" height="{height:.0f}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" '
+            f'width="{WIDTH}" height="{height:.0f}" '
             f'role="img" aria-label="{escape(title)}">\n<style>{STYLE}</style>\n'
             f'<rect width="100%" height="100%" rx="6" class="page"/>\n' + "\n".join(self.parts) + "\n</svg>\n"
         )

@@ -2,8 +2,8 @@
 """Runs every scenario of the load generator against Lakh, the floor and the peers, and compares.
 
 Runs are interleaved: each repeat goes through all scenarios, and within a scenario through all servers, so that a
-machine that gets slower for a while is slow for everybody. What is shown is the median of the repeats, and its ratio to
-the floor of the same scenario. Each run has a server of its own, fresh. With two cores and more the server has the first
+machine that gets slower for a while is slow for everybody. What is shown is the median of the repeats, and its ratio
+to the floor of the same scenario. Each run has a server of its own, fresh. With two cores and more the server has the first
 (as many as it has loops) and the generator another.
 
 A complete run is stored in bench/results/, and docs/performance.md and its charts are drawn from it.
@@ -168,7 +168,9 @@ def arguments():
     )
     parser.add_argument("--no-store", action="store_true", help="store no JSON, draw nothing")
     parser.add_argument("--docs", action="store_true", help="draw, even if it was no complete run")
-    parser.add_argument("--docs-only", metavar="FILE.json", help="draw from a stored result, measure nothing")
+    parser.add_argument(
+        "--docs-only", metavar="FILE.json", help="draw from a stored result, measure nothing"
+    )
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.repeats, chosen.seconds, chosen.churn, chosen.no_store = 1, 2, 20, True

@@ -4,8 +4,8 @@
 class Scenario:
     """`main` is the figure that the summary and the charts show, `floor` who stands for 1.00 (nobody: absolute).
 
-    `servers` are measured besides or instead of those asked for; `without` can't do it. `once` is for runs that are long
-    and don't wander.
+    `servers` are measured instead of those asked for, as far as they are of their kind; `without` can't do it. `once` is
+    for runs that are long and don't wander, `wide` for servers that may share the generator's core.
     """
 
     def __init__(self, title, options, figures, **more):
@@ -150,8 +150,8 @@ SCENARIOS = {
         floor="lakh",
         servers=["lakh", "lakh-2-loops", "socketioxide", "socketioxide-2-threads"],
         wide=True,
-        note="could_deliver_per_s is what the server's threads would deliver with a core each that nothing else runs on: "
-        "threads × 1,000,000 / cpu_us_per_delivery. It holds if the work spreads evenly, and was not measured.",
+        note="could_deliver_per_s is what the server's threads would deliver with a core each that nothing else runs "
+        "on: threads × 1,000,000 / cpu_us_per_delivery. It holds if the work spreads evenly, and was not measured.",
     ),
 }
 

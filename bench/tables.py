@@ -139,12 +139,13 @@ def heading(result):
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     text = (
         f"{machine['at'][:10]}, commit {machine['commit']}, {machine['cores']} cores, {machine['processor']}, "
-        f"kernel {machine['kernel']}; {versions}. Medians of {machine['repeats']} interleaved runs, ratios to the floor. "
+        f"kernel {machine['kernel']}; {versions}. "
+        f"Medians of {machine['repeats']} interleaved runs, ratios to the floor. "
     )
     if machine["cores"] < 3:
         text += (
-            "With two cores the server has one and the load generator the other; where a server has two threads, one of them "
-            "shares the generator's core, so its throughput is less than it could be. "
+            "With two cores the server has one and the load generator the other; where a server has two threads, "
+            "one of them shares the generator's core, so its throughput is less than it could be. "
         )
     return text.strip() + "\n"
 

@@ -107,6 +107,44 @@ fn a_server_with_sign_in_takes_a_token_and_says_so_without_one() {
 }
 
 #[test]
+fn clients_that_poll_hold_still_and_answer_pings() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("lakh.toml");
+    std::fs::write(&file, "[engine]\nping_interval_ms = 100\n").unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let args = ["idle", "--transport", "polling", "-n", "40", "-s", "1"];
+    let (report, _) = bench(&folder, &server, &args);
+    assert!(figure(&report, "pings") >= 40.0, "{report}");
+    assert_eq!(figure(&report, "closed_by_server"), 0.0, "{report}");
+    assert!(figure(&report, "cpu_us_per_connect") > 0.0, "{report}");
+}
+
+#[test]
+fn clients_that_come_and_go_hear_themselves_and_are_let_go() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    let args = ["churn", "--for", "1s", "--rate", "100", "--stay", "200ms"];
+    let (report, _) = bench(&folder, &server, &args);
+    assert!(figure(&report, "sent") > 50.0, "{report}");
+    for name in [
+        "failed",
+        "lost",
+        "refused",
+        "closed_by_server",
+        "not_let_go",
+    ] {
+        assert_eq!(figure(&report, name), 0.0, "{name}: {report}");
+    }
+    let samples = report["samples"].as_array().unwrap();
+    assert!(samples.len() > 5, "{report}");
+    assert!(
+        samples
+            .iter()
+            .all(|s| s["resident_kb"].as_f64() > Some(0.0))
+    );
+}
+
+#[test]
 fn nobody_there_is_a_failure_with_the_way_out() {
     let folder = TempDir::new().unwrap();
     // Port 1 is nobody's.
