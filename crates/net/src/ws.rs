@@ -301,6 +301,7 @@ fn poll(
             lp.hold(cx);
             return Poll::Pending;
         }
+        lp.relieve();
         let mut scratch = lp.scratch.borrow_mut();
         let mut buffer = ReadBuf::new(&mut scratch);
         let read = Pin::new(&mut *conn.io.borrow_mut()).poll_read(cx, &mut buffer);

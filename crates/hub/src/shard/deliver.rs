@@ -1,5 +1,6 @@
 //! Fan-out: a broadcast to the members on this shard.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use lakh_broker::{Position, Room};
@@ -25,6 +26,7 @@ struct Push<'a> {
     bound: usize,
     policy: SlowReader,
     stats: &'a ShardStats,
+    pressed: &'a Cell<bool>,
 }
 
 impl Push<'_> {
@@ -40,6 +42,9 @@ impl Push<'_> {
         }
         session.outbox.push(Item::Packet(packet.clone()), pool);
         self.stats.packets_out.add(1);
+        if session.outbox.bytes() > self.bound / 4 && is_writable(session) {
+            self.pressed.set(true);
+        }
         true
     }
 }
@@ -60,6 +65,7 @@ impl Shard {
             bound: settings.hub_limits.outbox_bytes,
             policy: settings.slow_reader,
             stats: self.stats(),
+            pressed: &self.pressed,
         }
     }
 

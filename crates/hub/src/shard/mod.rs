@@ -74,6 +74,8 @@ pub struct Shard {
     index: usize,
     state: RefCell<State>,
     draining: Cell<bool>,
+    /// An outbox fills up that could be written out.
+    pressed: Cell<bool>,
     /// Empty, kept for its memory.
     commands: Cell<VecDeque<Command>>,
 }
@@ -203,6 +205,7 @@ impl Shard {
                 generation: 0,
             }),
             draining: Cell::new(false),
+            pressed: Cell::new(false),
             commands: Cell::default(),
         });
         drop(CURRENT.replace(Some(Rc::clone(&shard))));

@@ -22,6 +22,13 @@ impl Shard {
         idle
     }
 
+    /// Whether outboxes should be written out before anything more is read: publishers are faster than a turn of the
+    /// loop, and those who read well would pass for slow readers.
+    #[must_use]
+    pub fn is_pressed(&self) -> bool {
+        self.pressed.get()
+    }
+
     /// Moves the sessions that turned dirty first, `most` of them, into `into`. The caller looks after the outbox of
     /// each. `true`: there are more.
     pub fn take_dirty(&self, into: &mut Vec<SessionKey>, most: usize) -> bool {
@@ -36,6 +43,9 @@ impl Shard {
             }
         }
         into.extend(dirty.drain(..count));
+        if dirty.is_empty() {
+            self.pressed.set(false);
+        }
         !dirty.is_empty()
     }
 

@@ -66,6 +66,13 @@ impl EventLoop {
         while self.flush_dirty() {}
     }
 
+    /// Writes out before anything more is read, if outboxes fill up within the turn.
+    pub(crate) fn relieve(&self) {
+        if self.shard.is_pressed() {
+            self.flush_all();
+        }
+    }
+
     /// Writes out the sessions that turned dirty first. `true`: there are more.
     fn flush_dirty(&self) -> bool {
         let mut turn = self.turn.borrow_mut();

@@ -50,6 +50,7 @@ impl EventLoop {
             return Err(PostRefused::Mismatch);
         }
         self.count_in(body.len());
+        self.relieve();
         self.shard
             .payload(key, body, is_binary)
             .map_err(|error| PostRefused::Bad(error.to_string()))

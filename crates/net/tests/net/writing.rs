@@ -3,7 +3,7 @@
 use lakh_net::Options;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{BOUND, Conn, TestServer, WS, loops, start};
+use crate::support::{BOUND, Conn, TestServer, WS, frame, loops, start};
 
 /// With the ring, then without; and whether the server says the same of itself.
 fn both(test: impl Fn(&TestServer)) {
@@ -114,6 +114,54 @@ fn a_member_that_is_gone_harms_nobody() {
         }
         for _ in 0..5 {
             assert!(server.next_gone().starts_with("transport"));
+        }
+    });
+}
+
+/// More is published within one turn of the loop than an outbox holds. Who reads is no slow reader for that.
+#[test]
+fn publishers_that_are_faster_than_a_turn_cost_no_reader_its_connection() {
+    let mut settings = loops(1);
+    settings.hub_limits.outbox_bytes = 1 << 20;
+    let server = start(settings, Options::default());
+    let ns = server.hub.of("/");
+    let all = ns.clone();
+    ns.on("join", async |socket: lakh_hub::Socket, (): ()| {
+        socket.join("room");
+    });
+    ns.on("say", async move |_: lakh_hub::Socket, text: String| {
+        all.to("room").emit("said", &text).unwrap();
+    });
+    let (began, begins) = std::sync::mpsc::channel();
+    let (go_on, waits) = std::sync::mpsc::channel();
+    let waits = std::sync::Mutex::new(waits);
+    ns.on("block", async move |_: lakh_hub::Socket, (): ()| {
+        began.send(()).unwrap();
+        waits.lock().unwrap().recv_timeout(BOUND).unwrap();
+    });
+    let mut members = crowd(&server, 2);
+    for member in &mut members {
+        member.send(r#"42["join"]"#);
+        member.ask(r#"["echo","in"]"#);
+    }
+    let mut publishers = crowd(&server, 30);
+    members[0].send(r#"42["block"]"#);
+    begins.recv_timeout(BOUND).unwrap();
+    let said = frame(
+        0x81,
+        format!(r#"42["say","{}"]"#, "x".repeat(950)).as_bytes(),
+    );
+    for publisher in &mut publishers {
+        publisher.write(&said.repeat(50));
+    }
+    go_on.send(()).unwrap();
+    std::thread::scope(|scope| {
+        for member in &mut members {
+            scope.spawn(move || {
+                for _ in 0..30 * 50 {
+                    assert!(member.text().starts_with(r#"42["said","x"#));
+                }
+            });
         }
     });
 }
