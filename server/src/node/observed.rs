@@ -105,6 +105,7 @@ impl Node {
             started_at_ms: self.started_at_ms,
             uptime_ms: ms(self.started.elapsed()),
             loops: lags.len() as u64,
+            io_uring_loops: sockets.io_uring_loops as u64,
             loop_lag_ms: ms(slowest.unwrap_or_default()),
             open_streams: sockets.connections as u64,
             connections_websocket: hub.websocket,

@@ -99,6 +99,7 @@ fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
         allow_eio3: engine.allow_eio3,
         compression: engine.compression,
         cors: cors(settings)?,
+        io_uring: settings.server.io_uring,
         // Browsers ask nobody before they open a WebSocket to another origin.
         check_origin: true,
         cookie: sticky_cookie(settings)?,

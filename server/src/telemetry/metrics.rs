@@ -69,6 +69,11 @@ fn gauges(out: &mut Text, snapshot: &Snapshot) {
     out.gauge("lakh_event_loops", "Event loops.");
     out.value("lakh_event_loops", &[], snapshot.loops);
     out.gauge(
+        "lakh_event_loops_io_uring",
+        "Event loops that write through io_uring.",
+    );
+    out.value("lakh_event_loops_io_uring", &[], snapshot.io_uring_loops);
+    out.gauge(
         "lakh_event_loop_lag_seconds",
         "How long the slowest event loop took to get to something new, at this reading.",
     );

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub uptime_ms: u64,
     /// Event loops.
     pub loops: u64,
+    /// Those of them that write through io_uring.
+    pub io_uring_loops: u64,
     /// How long the slowest event loop took to get to something new, just now.
     pub loop_lag_ms: u64,
     /// Open network connections, those of HTTP requests among them.

@@ -32,6 +32,9 @@ section! {
         modules: Vec<Module> = MODULES.to_vec();
         /// Event loops, each a thread of its own. Unset: one for each core.
         loops: Option<u32> = None;
+        /// Hand the messages of a loop's turn to io_uring together, where the kernel allows it (containers often forbid
+        /// it). Elsewhere, and when off, each message takes a system call.
+        io_uring: bool = true;
         /// Name of this node among others: 1 to 32 of `A-Z a-z 0-9 _ -`. Its first three characters stand in every session
         /// id, so they must differ from node to node. Unset: one is made at each start.
         node: Option<String> = None;
