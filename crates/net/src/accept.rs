@@ -189,16 +189,36 @@ async fn accept_with<T: std::os::fd::AsRawFd>(
     }
 }
 
+/// One system call takes a connection and makes it non-blocking; the standard library's accept needs two.
+#[cfg(target_os = "linux")]
+fn accept_tcp(socket: &TcpListener) -> io::Result<Accepted> {
+    let (stream, peer) = rustix::net::acceptfrom_with(socket, READY)?;
+    // A TCP listener has no peers but those with an address.
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    let peer = peer.ok_or_else(|| lost(io::ErrorKind::AddrNotAvailable.into()))?;
+    // Nagle's delay is off already: Linux hands the listener's option down.
+    Ok(Accepted::Tcp(stream.into(), peer))
+}
+
+#[cfg(target_os = "linux")]
+fn accept_unix(socket: &UnixListener) -> io::Result<Accepted> {
+    let stream = rustix::net::accept_with(socket, READY)?;
+    Ok(Accepted::Unix(stream.into()))
+}
+
+#[cfg(target_os = "linux")]
+const READY: rustix::net::SocketFlags =
+    rustix::net::SocketFlags::NONBLOCK.union(rustix::net::SocketFlags::CLOEXEC);
+
+#[cfg(not(target_os = "linux"))]
 fn accept_tcp(socket: &TcpListener) -> io::Result<Accepted> {
     let (stream, peer) = socket.accept()?;
     stream.set_nonblocking(true).map_err(lost)?;
-    // Linux hands the listener's option down, which saves a call for each connection.
-    if !cfg!(target_os = "linux") {
-        stream.set_nodelay(true).map_err(lost)?;
-    }
+    stream.set_nodelay(true).map_err(lost)?;
     Ok(Accepted::Tcp(stream, peer))
 }
 
+#[cfg(not(target_os = "linux"))]
 fn accept_unix(socket: &UnixListener) -> io::Result<Accepted> {
     let (stream, _) = socket.accept()?;
     stream.set_nonblocking(true).map_err(lost)?;

@@ -1,6 +1,7 @@
 //! The server: event loops, the acceptor, and their end.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -94,7 +95,7 @@ impl Server {
                 (Arc::clone(&shared), (index == 0).then(|| listening.clone()));
             let thread = std::thread::Builder::new().name(format!("loop-{index}"));
             threads
-                .push(thread.spawn(move || run_loop(&runtime, shared, index, inbox, listening))?);
+                .push(thread.spawn(move || run_loop(&runtime, &shared, index, inbox, listening))?);
         }
         drop(listening);
         let bound = bound
@@ -146,12 +147,13 @@ type Listening = std::sync::mpsc::Sender<Result<Option<SocketAddr>, StartError>>
 
 fn run_loop(
     runtime: &runtime::Runtime,
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     index: usize,
     inbox: mpsc::Receiver<Message>,
     listening: Option<Listening>,
 ) {
     let local = LocalSet::new();
+    let shared = Arc::clone(shared);
     let serve = async move {
         let lp = EventLoop::new(Arc::clone(&shared), index);
         if let Some(listening) = listening {
@@ -161,7 +163,7 @@ fn run_loop(
                 Err(error) => return drop(listening.send(Err(error.into()))),
             };
             drop(listening.send(Ok(listener.local_addr())));
-            tokio::task::spawn_local(accept(shared, listener));
+            tokio::task::spawn_local(accept(Rc::clone(&lp), listener));
         }
         lp.run(inbox).await;
     };
@@ -177,7 +179,8 @@ fn run_loop(
 }
 
 /// Takes connections and deals them out to the loops.
-async fn accept(shared: Arc<Shared>, listener: Listener) {
+async fn accept(lp: Rc<EventLoop>, listener: Listener) {
+    let shared = Arc::clone(&lp.shared);
     let loads = LoopLoads::new(shared.inboxes.len());
     let mut errors = AcceptErrors::default();
     loop {
@@ -185,7 +188,7 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
         let mut turns = 1;
         loop {
             match accepted {
-                Ok(connection) => deal(&shared, &loads, connection).await,
+                Ok(connection) => deal(&lp, &loads, connection).await,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => match errors.decide(&error, shared.hub.clock_ms()) {
                     AcceptAction::Next => {}
@@ -213,7 +216,8 @@ async fn accept(shared: Arc<Shared>, listener: Listener) {
     }
 }
 
-async fn deal(shared: &Shared, loads: &Arc<LoopLoads>, connection: Accepted) {
+async fn deal(lp: &Rc<EventLoop>, loads: &Arc<LoopLoads>, connection: Accepted) {
+    let shared = &lp.shared;
     shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
     let permit = match shared.cap.try_open() {
         Ok(permit) => permit,
@@ -223,10 +227,14 @@ async fn deal(shared: &Shared, loads: &Arc<LoopLoads>, connection: Accepted) {
         }
     };
     let place = loads.assign();
-    let inbox = &shared.inboxes[place.index()];
+    let index = place.index();
+    let guard = Guard::new(permit, place);
+    if index == lp.index {
+        return crate::greet::start(lp, connection, guard);
+    }
     // Fails only when that loop has ended, and then the server is ending.
-    let _ = inbox
-        .send(Message::Accepted(connection, Guard::new(permit, place)))
+    let _ = shared.inboxes[index]
+        .send(Message::Accepted(connection, guard))
         .await;
 }
 
