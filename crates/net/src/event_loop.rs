@@ -179,7 +179,7 @@ impl EventLoop {
         let conn = WsConn::new(stream, key, Side::Probe, attach.deflate, attach.preamble);
         self.with_link(key, |link| link.probe = Some(Rc::clone(&conn)));
         self.send_own(&conn, &[]);
-        self.serve(conn, attach.early);
+        tokio::task::spawn_local(Rc::clone(self).serve(conn, attach.early));
     }
 
     /// Notes what the client of a new long-polling session can read.
@@ -187,16 +187,20 @@ impl EventLoop {
         self.with_link(key, |link| link.text_only = text_only);
     }
 
-    /// Serves a new WebSocket session.
-    pub(crate) fn serve_main(self: &Rc<Self>, key: SessionKey, conn: Rc<WsConn>, early: Vec<u8>) {
-        self.with_link(key, |link| link.main = Some(Rc::clone(&conn)));
-        self.serve(conn, early);
+    /// Notes the WebSocket of a new session.
+    pub(crate) fn set_main(&self, conn: &Rc<WsConn>) {
+        self.with_link(conn.key(), |link| link.main = Some(Rc::clone(conn)));
     }
 
-    fn serve(self: &Rc<Self>, conn: Rc<WsConn>, early: Vec<u8>) {
+    /// What a WebSocket's task does.
+    pub(crate) fn serve(
+        self: Rc<Self>,
+        conn: Rc<WsConn>,
+        early: Vec<u8>,
+    ) -> impl Future<Output = ()> {
         let max = self.shared.hub.settings().limits.max_payload_bytes;
         let decoder = ws::Decoder::new(max, conn.is_deflating());
-        tokio::task::spawn_local(crate::ws::serve(Rc::clone(self), conn, decoder, early));
+        crate::ws::serve(self, conn, decoder, early)
     }
 
     fn with_link<R>(&self, key: SessionKey, work: impl FnOnce(&mut Link) -> R) -> R {

@@ -3,40 +3,41 @@
 //!
 //! Every wait has a deadline, so a connection that says nothing costs a task for some seconds and no more.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::request::Parts;
 use http::{HeaderValue, Request, header};
 use lakh_hub::Id;
-use lakh_hub::shard::App;
-use lakh_wire::engine::handshake::Query;
-use lakh_wire::engine::{HandshakeError, Side, Transport};
+use lakh_hub::shard::{App, SessionKey};
+use lakh_wire::engine::{HandshakeError, Side, Transport, Version};
 use lakh_wire::ws;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
 use crate::accept::Accepted;
 use crate::admission::Reject;
 use crate::event_loop::EventLoop;
-use crate::forwarded::{Client, Peer, resolve_client};
+use crate::forwarded::{Peer, resolve_client};
 use crate::head::{Head, HeadReader, ParsedHead, header_slots};
 use crate::proxy::{ProxyHeader, parse_proxy_header};
 use crate::response::{After, write_head_error, write_response, write_switching_protocols};
-use crate::shared::{Attach, Handed, Message};
-use crate::stream::{Detached, Guard, Stream};
+use crate::stream::{Guard, Stream};
+use crate::takeover::{ask_to_probe, attach};
 use crate::ws::WsConn;
 
 /// Starts serving an accepted connection.
 pub(crate) fn start(lp: &Rc<EventLoop>, accepted: Accepted, guard: Guard) {
     match Stream::new(accepted, guard) {
         Ok(stream) => {
-            tokio::task::spawn_local(greet(Rc::clone(lp), stream));
+            let greeting = Box::pin(read_first_request(Rc::clone(lp), stream));
+            tokio::task::spawn_local(Life::Greeting { greeting });
         }
         Err(error) => {
             tracing::warn!(%error, "a connection could not be registered with its event loop")
@@ -44,13 +45,39 @@ pub(crate) fn start(lp: &Rc<EventLoop>, accepted: Accepted, guard: Guard) {
     }
 }
 
-/// Boxed where it's large, so that the task that outlives the greeting doesn't carry its size.
-async fn greet(lp: Rc<EventLoop>, stream: Stream) {
-    let greeted: Pin<Box<dyn Future<Output = io::Result<()>>>> =
-        Box::pin(read_first_request(Rc::clone(&lp), stream));
-    // Resets and time-outs before the first request are everyday's noise.
-    if let Err(error) = greeted.await {
-        tracing::trace!(%error, "a connection ended before its first request");
+pin_project! {
+    /// All that a connection's one task does. What comes first is boxed, so that a WebSocket doesn't carry its size along;
+    /// as an `async` block this would hold the later future twice.
+    #[project = LifeNow]
+    enum Life<G, S> {
+        Greeting { greeting: Pin<Box<G>> },
+        Serving { #[pin] serving: S },
+    }
+}
+
+impl<G, S> Future for Life<G, S>
+where
+    G: Future<Output = io::Result<Option<S>>>,
+    S: Future<Output = ()>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let greeted = match self.as_mut().project() {
+                LifeNow::Greeting { greeting } => ready!(greeting.as_mut().poll(cx)),
+                LifeNow::Serving { serving } => return serving.poll(cx),
+            };
+            match greeted {
+                Ok(Some(serving)) => self.set(Self::Serving { serving }),
+                Ok(None) => return Poll::Ready(()),
+                Err(error) => {
+                    // Resets and time-outs before the first request are everyday's noise.
+                    tracing::trace!(%error, "a connection ended before its first request");
+                    return Poll::Ready(());
+                }
+            }
+        }
     }
 }
 
@@ -61,52 +88,72 @@ async fn within<T>(limit_ms: u64, work: impl Future<Output = io::Result<T>>) -> 
     }
 }
 
-async fn read_first_request(lp: Rc<EventLoop>, mut stream: Stream) -> io::Result<()> {
+async fn read_first_request(
+    lp: Rc<EventLoop>,
+    mut stream: Stream,
+) -> io::Result<Option<impl Future<Output = ()>>> {
     let timeouts = lp.shared.options.timeouts;
     let mut buffer = Vec::new();
     if lp.shared.options.proxy_protocol {
-        let peer = within(
-            timeouts.proxy_header_ms,
-            read_proxy_header(&lp, &mut stream, &mut buffer),
-        )
-        .await?;
+        let reading = Box::pin(read_proxy_header(&lp, &mut stream, &mut buffer));
+        let peer = within(timeouts.proxy_header_ms, reading).await?;
         stream.peer = peer.or(stream.peer);
     }
     if let Some(tls) = &lp.shared.options.tls {
-        stream = within(
-            timeouts.tls_ms,
-            stream.accept_tls(&tls.acceptor(), std::mem::take(&mut buffer)),
-        )
-        .await?;
+        let acceptor = tls.acceptor();
+        let accepting = Box::pin(stream.accept_tls(&acceptor, std::mem::take(&mut buffer)));
+        stream = within(timeouts.tls_ms, accepting).await?;
     }
     let mut reader = HeadReader::default();
-    let step = within(timeouts.head_ms, async {
-        loop {
-            if let Some(step) = look(&lp, &stream, &mut reader, &buffer) {
-                return Ok(step);
-            }
-            if read_more(&mut stream, &mut buffer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    })
-    .await?;
+    let looking = poll_fn(|cx| poll_step(&lp, &mut stream, &mut reader, &mut buffer, cx));
+    let step = within(timeouts.head_ms, looking).await?;
     match step {
-        Step::Http => {
-            crate::http::serve(lp, stream, Bytes::from(buffer)).await;
-            Ok(())
-        }
-        Step::Refuse(answer) => refuse(&mut stream, &answer).await,
         Step::Open(opening) => {
-            let early = buffer.split_off(opening.head_len);
-            drop(buffer);
-            open(&lp, stream, *opening, early).await
+            let conn = open(&lp, stream, opening);
+            return Ok(Some(lp.serve(conn, buffer)));
         }
-        Step::Probe(probing) => {
-            let early = buffer.split_off(probing.head_len);
-            drop(buffer);
-            probe(&lp, stream, *probing, early).await
+        // Boxed: these are larger than all the rest, and seldom.
+        Step::Http => Box::pin(crate::http::serve(lp, stream, buffer.into())).await,
+        Step::Refuse(answer) => Box::pin(refuse(&mut stream, &answer)).await?,
+        Step::Ask(asking) => {
+            let asked = Box::pin(ask(&lp, stream, *asking)).await?;
+            return Ok(asked.map(|conn| lp.serve(conn, buffer)));
         }
+        Step::Probe(probing) => Box::pin(probe(&lp, stream, *probing, buffer)).await?,
+    }
+    Ok(None)
+}
+
+/// Reads until it's known what to do. A head that comes in one piece, as nearly all do, is taken from where the loop
+/// reads to, without a buffer of its own. At the end `buffer` holds what the step leaves over.
+fn poll_step(
+    lp: &EventLoop,
+    stream: &mut Stream,
+    reader: &mut HeadReader,
+    buffer: &mut Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Step>> {
+    loop {
+        if !buffer.is_empty()
+            && let Some((step, used)) = look(lp, stream, reader, buffer)
+        {
+            buffer.drain(..used);
+            return Poll::Ready(Ok(step));
+        }
+        let mut scratch = lp.scratch.borrow_mut();
+        let mut read = ReadBuf::new(&mut scratch);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut read))?;
+        let bytes = read.filled();
+        if bytes.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if buffer.is_empty()
+            && let Some((step, used)) = look(lp, stream, reader, bytes)
+        {
+            buffer.extend_from_slice(&bytes[used..]);
+            return Poll::Ready(Ok(step));
+        }
+        buffer.extend_from_slice(bytes);
     }
 }
 
@@ -151,48 +198,74 @@ async fn read_proxy_header(
 enum Step {
     Http,
     Refuse(BytesMut),
-    Open(Box<Opening>),
+    /// A session was opened.
+    Open(Opening),
+    /// The server's own rule is to be asked first.
+    Ask(Box<Asking>),
     Probe(Box<Probing>),
 }
 
-/// A WebSocket that opens a session.
+/// A WebSocket whose session is open.
 struct Opening {
-    head_len: usize,
+    key: SessionKey,
+    preamble: BytesMut,
+    deflate: bool,
+}
+
+/// A WebSocket that wants to open a session.
+struct Asking {
     app: App,
-    query: Query,
+    version: Version,
     handshake: lakh_hub::Handshake,
-    client: Client,
-    parts: Option<Parts>,
-    origin: Option<HeaderValue>,
-    accept: String,
-    deflate: Option<&'static str>,
+    agreed: Agreed,
 }
 
 /// A WebSocket that wants to take over a session.
 struct Probing {
-    head_len: usize,
     sid: Id,
-    parts: Option<Parts>,
+    agreed: Agreed,
+}
+
+/// What the answer to a handshake is made of.
+struct Agreed {
+    parts: Option<Box<Parts>>,
     origin: Option<HeaderValue>,
     accept: String,
     deflate: Option<&'static str>,
 }
 
-/// `None`: the head isn't complete.
-fn look(lp: &EventLoop, stream: &Stream, reader: &mut HeadReader, buffer: &[u8]) -> Option<Step> {
-    if buffer.is_empty() {
-        return None;
+impl Agreed {
+    /// The 101, for the session that it opens if it opens one.
+    fn preamble(&self, lp: &EventLoop, opened: Option<&Id>) -> BytesMut {
+        let headers = lp
+            .shared
+            .headers(self.parts.as_deref(), self.origin.as_ref(), opened);
+        let mut preamble = BytesMut::new();
+        write_switching_protocols(&mut preamble, &self.accept, None, self.deflate, &headers);
+        preamble
     }
+
+    fn refusal(&self, lp: &EventLoop, reject: Reject) -> BytesMut {
+        refusal(lp, reject, self.parts.as_deref(), self.origin.as_ref())
+    }
+}
+
+/// The step, and how many bytes it has used up. `None`: the head isn't complete.
+fn look(
+    lp: &EventLoop,
+    stream: &mut Stream,
+    reader: &mut HeadReader,
+    bytes: &[u8],
+) -> Option<(Step, usize)> {
     let mut slots = header_slots();
-    let (head, head_len) = match reader.parse(buffer, &mut slots, lp.shared.options.max_head_bytes)
-    {
+    let (head, len) = match reader.parse(bytes, &mut slots, lp.shared.options.max_head_bytes) {
         ParsedHead::Partial => return None,
         ParsedHead::Complete { head, len } => (head, len),
         ParsedHead::Invalid(error) => {
             lp.shared.counters.refused("bad_request");
             let mut answer = BytesMut::new();
             write_head_error(&mut answer, error);
-            return Some(Step::Refuse(answer));
+            return Some((Step::Refuse(answer), bytes.len()));
         }
     };
     let Some(app) = lp
@@ -200,20 +273,19 @@ fn look(lp: &EventLoop, stream: &Stream, reader: &mut HeadReader, buffer: &[u8])
         .app(head.path())
         .filter(|_| head.wants_websocket())
     else {
-        return Some(Step::Http);
+        return Some((Step::Http, 0));
     };
-    Some(match upgrade(lp, stream, app, &head, head_len) {
-        Ok(step) => step,
-        Err(answer) => Step::Refuse(answer),
+    Some(match upgrade(lp, stream, app, &head) {
+        Ok(step) => (step, len),
+        Err(answer) => (Step::Refuse(answer), len),
     })
 }
 
 fn upgrade(
     lp: &EventLoop,
-    stream: &Stream,
+    stream: &mut Stream,
     app: App,
     head: &Head<'_>,
-    head_len: usize,
 ) -> Result<Step, BytesMut> {
     let shared = &lp.shared;
     let upgrade = head.websocket_upgrade().map_err(|error| {
@@ -226,9 +298,13 @@ fn upgrade(
     let origin = upgrade
         .origin
         .and_then(|origin| HeaderValue::from_str(origin).ok());
-    let parts = shared.has_hooks().then(|| parts_of(head)).flatten();
-    let reject = |reject: Reject| refusal(lp, reject, parts.as_ref(), origin.as_ref());
-    shared.may_pass(parts.as_ref()).map_err(reject)?;
+    let parts = shared
+        .has_hooks()
+        .then(|| parts_of(head))
+        .flatten()
+        .map(Box::new);
+    let reject = |reject: Reject| refusal(lp, reject, parts.as_deref(), origin.as_ref());
+    shared.may_pass(parts.as_deref()).map_err(reject)?;
     let (query, transport) = shared.query(text).map_err(|error| reject(error.into()))?;
     if transport != Transport::WebSocket {
         return Err(reject(HandshakeError::BadRequest.into()));
@@ -238,14 +314,13 @@ fn upgrade(
         .map_err(|error| reject(error.into()))?;
     if let Some(sid) = &query.sid {
         let sid = Id::parse(sid).ok_or_else(|| reject(HandshakeError::UnknownSid.into()))?;
-        return Ok(Step::Probe(Box::new(Probing {
-            head_len,
-            sid,
+        let agreed = Agreed {
             parts,
             origin,
             accept,
             deflate,
-        })));
+        };
+        return Ok(Step::Probe(Box::new(Probing { sid, agreed })));
     }
     let peer = Peer {
         address: stream.peer,
@@ -257,19 +332,38 @@ fn upgrade(
         &shared.options.trusted,
         head,
     );
-    let handshake = shared.handshake(client, text, head);
-    let opening = Opening {
-        head_len,
+    let version = shared
+        .admit(&query, client, stream.guard.as_mut())
+        .map_err(reject)?;
+    let asking = Asking {
         app,
-        query,
-        handshake,
-        client,
-        parts,
-        origin,
-        accept,
-        deflate,
+        version,
+        handshake: shared.handshake(client, text, head),
+        agreed: Agreed {
+            parts,
+            origin,
+            accept,
+            deflate,
+        },
     };
-    Ok(Step::Open(Box::new(opening)))
+    if shared.options.hooks.allow_request.is_some() {
+        return Ok(Step::Ask(Box::new(asking)));
+    }
+    Ok(Step::Open(asking.open(lp)))
+}
+
+impl Asking {
+    /// Opens the session on this loop.
+    fn open(self, lp: &EventLoop) -> Opening {
+        let opened = lp
+            .shard
+            .open(self.app, self.version, Transport::WebSocket, self.handshake);
+        Opening {
+            key: opened.key,
+            preamble: self.agreed.preamble(lp, Some(&opened.id)),
+            deflate: self.agreed.deflate.is_some(),
+        }
+    }
 }
 
 /// The request as the hooks see it.
@@ -322,50 +416,32 @@ pub(crate) async fn refuse(stream: &mut Stream, answer: &[u8]) -> io::Result<()>
     Ok(())
 }
 
-/// Opens a session on this loop.
-async fn open(
+/// The transport of a session that was just opened.
+fn open(lp: &EventLoop, stream: Stream, opening: Opening) -> Rc<WsConn> {
+    let conn = WsConn::new(
+        stream,
+        opening.key,
+        Side::Main,
+        opening.deflate,
+        opening.preamble.into(),
+    );
+    lp.set_main(&conn);
+    conn
+}
+
+/// Asks the server's own rule about a new session.
+async fn ask(
     lp: &Rc<EventLoop>,
     mut stream: Stream,
-    opening: Opening,
-    early: Vec<u8>,
-) -> io::Result<()> {
-    let shared = &lp.shared;
-    let mut admitted = shared.admit(&opening.query, opening.client, stream.guard.as_mut());
-    if admitted.is_ok()
-        && let Err(reject) = shared.allowed(opening.parts.as_ref()).await
-    {
-        admitted = Err(reject);
+    asking: Asking,
+) -> io::Result<Option<Rc<WsConn>>> {
+    if let Err(reject) = lp.shared.allowed(asking.agreed.parts.as_deref()).await {
+        let answer = asking.agreed.refusal(lp, reject);
+        refuse(&mut stream, &answer).await?;
+        return Ok(None);
     }
-    let version = match admitted {
-        Ok(version) => version,
-        Err(reject) => {
-            let answer = refusal(lp, reject, opening.parts.as_ref(), opening.origin.as_ref());
-            return refuse(&mut stream, &answer).await;
-        }
-    };
-    let opened = lp.shard.open(
-        opening.app,
-        version,
-        Transport::WebSocket,
-        opening.handshake,
-    );
-    let headers = shared.headers(
-        opening.parts.as_ref(),
-        opening.origin.as_ref(),
-        Some(&opened.id),
-    );
-    let mut preamble = BytesMut::new();
-    write_switching_protocols(
-        &mut preamble,
-        &opening.accept,
-        None,
-        opening.deflate,
-        &headers,
-    );
-    let deflate = opening.deflate.is_some();
-    let conn = WsConn::new(stream, opened.key, Side::Main, deflate, preamble.into());
-    lp.serve_main(opened.key, conn, early);
-    Ok(())
+    let opening = asking.open(lp);
+    Ok(Some(open(lp, stream, opening)))
 }
 
 /// Gives the connection to the loop that owns the session.
@@ -375,107 +451,19 @@ async fn probe(
     probing: Probing,
     early: Vec<u8>,
 ) -> io::Result<()> {
-    let asked = ask_to_probe(lp, probing.sid).await;
-    let probes = match asked {
+    let Probing { sid, agreed } = probing;
+    let probes = match ask_to_probe(lp, sid).await {
         Ok(probes) => probes,
         Err(error) => {
-            let answer = refusal(
-                lp,
-                error.into(),
-                probing.parts.as_ref(),
-                probing.origin.as_ref(),
-            );
+            let answer = agreed.refusal(lp, error.into());
             return refuse(&mut stream, &answer).await;
         }
     };
-    let headers = lp
-        .shared
-        .headers(probing.parts.as_ref(), probing.origin.as_ref(), None);
-    let mut preamble = BytesMut::new();
-    write_switching_protocols(
-        &mut preamble,
-        &probing.accept,
-        None,
-        probing.deflate,
-        &headers,
-    );
+    let mut preamble = agreed.preamble(lp, None);
     if !probes {
         preamble.extend_from_slice(&ws::close_frame(1000, ""));
         return refuse(&mut stream, &preamble).await;
     }
-    attach(
-        lp,
-        stream,
-        probing.sid,
-        early,
-        preamble.into(),
-        probing.deflate.is_some(),
-    )
-    .await
-}
-
-/// Asks the owner of a session whether a WebSocket may take it over. `false`: the session has a WebSocket already, or
-/// one is on its way; as in Node, the newcomer is let in and closed again.
-pub(crate) async fn ask_to_probe(lp: &Rc<EventLoop>, sid: Id) -> Result<bool, HandshakeError> {
-    if sid.shard() >= lp.shared.inboxes.len() {
-        return Err(HandshakeError::UnknownSid);
-    }
-    let (reply, answer) = oneshot::channel();
-    lp.send(sid.shard(), Message::Probe { sid, reply }).await;
-    match answer.await.unwrap_or(Err(HandshakeError::UnknownSid)) {
-        Ok(()) => Ok(true),
-        Err(HandshakeError::UnknownSid) => Err(HandshakeError::UnknownSid),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Hands a WebSocket to the loop that owns its session.
-pub(crate) async fn attach(
-    lp: &Rc<EventLoop>,
-    stream: Stream,
-    sid: Id,
-    early: Vec<u8>,
-    preamble: Vec<u8>,
-    deflate: bool,
-) -> io::Result<()> {
-    let owner = sid.shard();
-    let stream = if owner == lp.index {
-        Handed::Here(stream)
-    } else {
-        hand_over(stream)?
-    };
-    lp.send(
-        owner,
-        Message::Attach(Box::new(Attach {
-            sid,
-            stream,
-            early,
-            preamble,
-            deflate,
-        })),
-    )
-    .await;
-    Ok(())
-}
-
-fn hand_over(stream: Stream) -> io::Result<Handed> {
-    match stream.detach()? {
-        Ok(detached) => Ok(Handed::Detached(detached)),
-        Err(mut tls) => {
-            // The TLS library can't be moved to another loop's epoll: this loop goes on with it, and the owner gets
-            // the other end of a pair. Only upgrades over TLS with several loops come here.
-            let (here, there) = tokio::net::UnixStream::pair()?;
-            let peer = tls.peer;
-            tokio::task::spawn_local(async move {
-                let mut here = here;
-                // Ends when either side does.
-                let _ = tokio::io::copy_bidirectional(&mut tls, &mut here).await;
-            });
-            Ok(Handed::Detached(Detached {
-                accepted: Accepted::Unix(there.into_std()?),
-                peer,
-                guard: None,
-            }))
-        }
-    }
+    let deflate = agreed.deflate.is_some();
+    attach(lp, stream, sid, early, preamble.into(), deflate).await
 }

@@ -17,6 +17,7 @@ mod ring;
 mod server;
 mod shared;
 mod stream;
+mod takeover;
 mod ws;
 
 pub use ::http::request::Parts;

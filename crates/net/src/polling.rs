@@ -371,7 +371,7 @@ impl EngineRequest<'_> {
         let (lp, guard) = (Rc::clone(self.lp), Rc::clone(self.guard));
         if let Some(sid) = &self.query.sid {
             let sid = self.parse(sid)?;
-            let probing = crate::greet::ask_to_probe(self.lp, sid).await?;
+            let probing = crate::takeover::ask_to_probe(self.lp, sid).await?;
             tokio::task::spawn_local(async move {
                 let Some((mut stream, early)) = upgraded(upgrade, &guard).await else {
                     return;
@@ -383,7 +383,7 @@ impl EngineRequest<'_> {
                     );
                 }
                 // The session notices by itself if its probe never comes.
-                let _ = crate::greet::attach(&lp, stream, sid, early, Vec::new(), deflate).await;
+                let _ = crate::takeover::attach(&lp, stream, sid, early, Vec::new(), deflate).await;
             });
             return Ok(None);
         }
@@ -408,8 +408,9 @@ impl EngineRequest<'_> {
                 Some((stream, early)) => {
                     let conn =
                         WsConn::new(stream, opened.key, engine::Side::Main, deflate, Vec::new());
-                    lp.serve_main(opened.key, Rc::clone(&conn), early);
+                    lp.set_main(&conn);
                     lp.send_own(&conn, &[]);
+                    tokio::task::spawn_local(lp.serve(conn, early));
                 }
                 None => lp
                     .shard
