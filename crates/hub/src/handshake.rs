@@ -1,6 +1,7 @@
 //! What is known of a connection from its first request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The first request of a connection, as far as it's kept.
 #[derive(Debug, Clone)]
@@ -11,8 +12,8 @@ pub struct Handshake {
     pub secure: bool,
     /// Milliseconds since 1970.
     pub time_ms: u64,
-    /// The query string as it came, without `?`.
-    pub query: Box<str>,
+    /// The query string as it came, without `?`. Connections of a shard that say the same in turn, as most do, share it.
+    pub query: Arc<str>,
     /// The headers that the settings asked to keep, names in lower case.
     pub headers: Box<[(Box<str>, Box<str>)]>,
 }

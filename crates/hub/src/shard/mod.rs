@@ -82,6 +82,8 @@ pub struct Shard {
 
 pub(crate) struct State {
     ids: IdMaker,
+    /// The query of the latest session.
+    query: Arc<str>,
     sessions: Slab<SessionEntry>,
     by_session: HashTable<u32>,
     sockets: Slab<SocketEntry>,
@@ -190,6 +192,7 @@ impl Shard {
             index,
             state: RefCell::new(State {
                 ids: IdMaker::new(hub.node_tag(), index),
+                query: Arc::default(),
                 sessions: Slab::new(),
                 by_session: HashTable::new(),
                 sockets: Slab::new(),

@@ -53,13 +53,18 @@ impl Shard {
         app: App,
         version: Version,
         transport: Transport,
-        handshake: Handshake,
+        mut handshake: Handshake,
     ) -> Opened {
         let now = self.now();
         let settings = self.hub.settings();
         let mut state = self.state.borrow_mut();
         let id = state.ids.make();
         let generation = state.next_generation();
+        if *state.query == *handshake.query {
+            handshake.query = Arc::clone(&state.query);
+        } else {
+            state.query = Arc::clone(&handshake.query);
+        }
         let connect_by = if app == App::SocketIo {
             now + settings.connect_timeout
         } else {
