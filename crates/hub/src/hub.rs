@@ -474,11 +474,13 @@ impl Hub {
         })
     }
 
-    /// Drops log entries past their age. To be called every few seconds.
+    /// Drops log entries and session records past their age. To be called every few seconds.
     pub fn trim_logs(&self) {
         for namespace in self.namespaces() {
             if let Some(recovery) = namespace.inner.recovery.get() {
-                recovery.channel.trim(self.now().0);
+                let now = self.now().0;
+                recovery.channel.trim(now);
+                recovery.sessions.trim(now, recovery.window_ms);
             }
         }
     }

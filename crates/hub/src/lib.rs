@@ -16,6 +16,7 @@ mod handler;
 mod handshake;
 mod hub;
 mod ids;
+mod kept;
 mod mailbox;
 mod namespace;
 mod operator;

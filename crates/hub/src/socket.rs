@@ -1,6 +1,6 @@
 //! A socket: one client in one namespace.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use lakh_broker::Room;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,6 +19,7 @@ use crate::handler::{Handler, IntoHandler};
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::ids::Id;
+use crate::kept::{Extensions, Kept, OwnHandlers, Said};
 use crate::mailbox::{Command, Full};
 use crate::namespace::{CloseHook, Joining, Namespace, NamespaceInner, Recovery};
 use crate::operator::{EmitError, Operator, broadcasting};
@@ -27,35 +27,30 @@ use crate::outgoing::{Flags, Outgoing, Targets};
 use crate::payload::Payload;
 use crate::shard::{Shard, SocketKey};
 
-/// Values of a socket by their type. Shared with the session record, so that a recovered socket has them again.
-pub(crate) type Extensions = Arc<Mutex<Option<Box<FxHashMap<TypeId, Arc<dyn Any + Send + Sync>>>>>>;
-
-/// Handlers that one socket has for itself.
-#[derive(Default)]
-pub(crate) struct OwnHandlers {
-    pub on: FxHashMap<Box<str>, (Handler, bool)>,
-    pub disconnecting: Vec<CloseHook>,
-    pub disconnect: Vec<CloseHook>,
-}
-
 pub(crate) struct SocketInner {
     pub hub: Hub,
     pub namespace: Arc<NamespaceInner>,
-    pub shard: usize,
-    pub key: SocketKey,
-    pub id: Id,
-    /// Clients of protocol version 3 know their id as `/namespace#session`.
-    pub alias: Option<Box<str>>,
     pub handshake: Arc<Handshake>,
-    pub auth: Option<Box<str>>,
+    pub said: Option<Box<Said>>,
+    pub kept: Mutex<Option<Box<Kept>>>,
+    pub key: SocketKey,
+    pub shard: u32,
+    pub id: Id,
     pub recovered: bool,
     pub connected: AtomicBool,
     /// It has left, or did not get in.
     pub gone: AtomicBool,
-    pub data: Mutex<Option<Box<Value>>>,
-    pub extensions: Extensions,
-    pub own: Mutex<Option<Box<OwnHandlers>>>,
 }
+
+impl SocketInner {
+    pub(crate) fn shard(&self) -> usize {
+        self.shard as usize
+    }
+}
+
+/// There is one for each client: a field more is a field times all of them. With the counts of its `Arc` it fits into the
+/// gaps that glibc leaves between the aligned allocations of the runtime.
+const _: () = assert!(size_of::<SocketInner>() + 16 <= 104);
 
 /// One client in one namespace. Cheap to clone; handlers run on its own event loop, where its methods act at once; from
 /// other threads they are sent to that loop, in order.
@@ -80,10 +75,8 @@ impl Socket {
     /// The id that clients and rooms know this socket by. It's not the session's id, which is a secret.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.0
-            .alias
-            .as_deref()
-            .unwrap_or_else(|| self.0.id.as_str())
+        let alias = self.0.said.as_ref().and_then(|said| said.alias.as_deref());
+        alias.unwrap_or_else(|| self.0.id.as_str())
     }
 
     /// The namespace.
@@ -105,7 +98,10 @@ impl Socket {
     /// had (the client comes back). For its handlers: `None` on any other thread than its loop, and when it's over.
     #[must_use]
     pub fn conn(&self) -> Option<EngineSocket> {
-        self.0.hub.current_shard(self.0.shard)?.conn_of(self.0.key)
+        self.0
+            .hub
+            .current_shard(self.0.shard())?
+            .conn_of(self.0.key)
     }
 
     /// The `auth` that the client gave at CONNECT.
@@ -113,13 +109,13 @@ impl Socket {
     /// # Errors
     /// If it isn't of this type; no auth reads as null.
     pub fn auth<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.0.auth.as_deref().unwrap_or("null"))
+        serde_json::from_str(self.auth_text().unwrap_or("null"))
     }
 
     /// The `auth` as the JSON text that came.
     #[must_use]
     pub fn auth_text(&self) -> Option<&str> {
-        self.0.auth.as_deref()
+        self.0.said.as_ref()?.auth.as_deref()
     }
 
     /// Whether this socket took up the session of an earlier connection, rooms and data included.
@@ -142,32 +138,45 @@ impl Socket {
 
     /// Keeps a value with this socket, one of each type. A recovered socket has it again.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
-        let mut extensions = self.0.extensions.lock();
-        let old = extensions
-            .get_or_insert_default()
-            .insert(TypeId::of::<T>(), Arc::new(value));
+        let extensions = self.extensions();
+        let old = extensions.lock().insert(TypeId::of::<T>(), Arc::new(value));
         // Users' values are dropped outside the lock: they may do anything then.
-        drop(extensions);
         drop(old);
     }
 
     /// The value of this type that was kept.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let extensions = self.0.extensions.lock();
-        let value = extensions.as_ref()?.get(&TypeId::of::<T>())?;
-        Arc::clone(value).downcast().ok()
+        let extensions = self.0.kept.lock().as_ref()?.extensions.clone()?;
+        let value = extensions.lock().get(&TypeId::of::<T>()).cloned();
+        value?.downcast().ok()
+    }
+
+    pub(crate) fn extensions(&self) -> Extensions {
+        let mut kept = self.0.kept.lock();
+        let kept = kept.get_or_insert_default();
+        Arc::clone(kept.extensions.get_or_insert_default())
     }
 
     /// Sets the JSON data that `fetch_sockets` shows to other parts of the server.
     pub fn set_data(&self, data: Value) {
-        *self.0.data.lock() = Some(Box::new(data));
+        self.0.kept.lock().get_or_insert_default().data = Some(data);
     }
 
     /// The JSON data; null if none was set.
     #[must_use]
     pub fn data(&self) -> Value {
-        self.0.data.lock().as_deref().cloned().unwrap_or_default()
+        let kept = self.0.kept.lock();
+        let data = kept.as_ref().and_then(|kept| kept.data.clone());
+        data.unwrap_or_default()
+    }
+
+    /// What the record of its session keeps for it. `shared`: values kept from now on are to be in the record, too.
+    pub(crate) fn kept_for_record(&self, shared: bool) -> Option<Box<Kept>> {
+        if shared {
+            drop(self.extensions());
+        }
+        self.0.kept.lock().clone()
     }
 
     /// Handles an event of this socket alone, before the namespace's handler of that name. The namespace's own `on` is
@@ -193,19 +202,20 @@ impl Socket {
     /// Changes the socket's own handlers, unless it's gone: they often hold the socket itself, and nothing would break
     /// that circle any more. What comes back is to be dropped outside the lock: users' values may do anything then.
     fn change_own<R>(&self, change: impl FnOnce(&mut OwnHandlers) -> R) -> Option<R> {
-        let mut own = self.0.own.lock();
+        let mut kept = self.0.kept.lock();
         if self.0.gone.load(Ordering::Acquire) {
-            drop(own);
+            drop(kept);
             return None;
         }
+        let own = &mut kept.get_or_insert_default().own;
         Some(change(own.get_or_insert_default()))
     }
 
     /// The socket's own handlers, taken for good.
     pub(crate) fn take_own(&self) -> Option<Box<OwnHandlers>> {
-        let mut own = self.0.own.lock();
+        let mut kept = self.0.kept.lock();
         self.0.gone.store(true, Ordering::Release);
-        own.take()
+        kept.as_mut()?.own.take()
     }
 
     /// Runs when this socket is about to go; its rooms are still there.
@@ -221,8 +231,8 @@ impl Socket {
     }
 
     pub(crate) fn own_handler(&self, event: &str) -> Option<Handler> {
-        let mut own = self.0.own.lock();
-        let own = own.as_mut()?;
+        let mut kept = self.0.kept.lock();
+        let own = kept.as_mut()?.own.as_mut()?;
         let (handler, once) = own.on.get(event)?.clone();
         if once {
             own.on.remove(event);
@@ -234,7 +244,7 @@ impl Socket {
     /// it's in as many rooms as it may. From another thread the answer is always yes, and a refusal is logged.
     pub fn join(&self, room: impl Into<Room>) -> bool {
         let room = room.into();
-        if let Some(shard) = self.0.hub.current_shard(self.0.shard) {
+        if let Some(shard) = self.0.hub.current_shard(self.0.shard()) {
             return shard.join(self.0.key, &room);
         }
         let joining = Joining::new(&self.0.namespace);
@@ -257,7 +267,7 @@ impl Socket {
     pub fn is_in(&self, room: &str) -> bool {
         self.0
             .hub
-            .current_shard(self.0.shard)
+            .current_shard(self.0.shard())
             .is_some_and(|shard| shard.is_member(self.0.key, room))
     }
 
@@ -332,7 +342,7 @@ impl Socket {
         let Self(inner) = self;
         // What isn't logged needs neither a room nor a broadcast: a world's ticks go this way.
         if flags.volatile
-            && let Some(shard) = inner.hub.current_shard(inner.shard)
+            && let Some(shard) = inner.hub.current_shard(inner.shard())
         {
             let send = |at| shard.emit_to(self, &payload, None, Some(at), flags);
             if inner.hub.pass_now(&shard, recovery, send) {
@@ -345,7 +355,7 @@ impl Socket {
         };
         let namespace = Arc::clone(&inner.namespace);
         let mut outgoing = Outgoing::new(namespace, payload, targets, flags);
-        outgoing.only = Some((inner.shard, inner.key));
+        outgoing.only = Some((inner.shard(), inner.key));
         inner.hub.publish(outgoing)
     }
 
@@ -409,7 +419,7 @@ impl Socket {
     ) -> Result<(), Full> {
         /// What a boxed closure weighs besides its payload.
         const OVERHEAD: usize = 128;
-        match self.0.hub.current_shard(self.0.shard) {
+        match self.0.hub.current_shard(self.0.shard()) {
             Some(shard) => work(&shard, self),
             None => {
                 let socket = self.clone();
@@ -417,7 +427,7 @@ impl Socket {
                     Box::new(move |shard| work(shard, &socket)),
                     bytes + OVERHEAD,
                 );
-                self.0.hub.send(self.0.shard, command)?;
+                self.0.hub.send(self.0.shard(), command)?;
             }
         }
         Ok(())

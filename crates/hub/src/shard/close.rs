@@ -143,7 +143,10 @@ impl Shard {
             reason,
             namespace.disconnecting.iter().chain(&own.disconnecting),
         );
-        self.remember(&socket, reason);
+        // The shard's own and the one here: others may keep values with the socket even now.
+        let shared = Arc::strong_count(&socket.0) > 2
+            || !(namespace.disconnect.is_empty() && own.disconnect.is_empty());
+        self.remember(&socket, reason, shared);
         self.leave_all(&socket);
         let removed = self.state.borrow_mut().expel(key);
         self.stats().sockets.sub(1);
@@ -174,7 +177,7 @@ impl Shard {
     }
 
     /// Keeps what a recoverable client may come back for.
-    fn remember(&self, socket: &Socket, reason: CloseReason) {
+    fn remember(&self, socket: &Socket, reason: CloseReason, shared: bool) {
         let Some(recovery) = socket.0.namespace.recovery.get() else {
             return;
         };
@@ -187,11 +190,12 @@ impl Shard {
         }
         let own = socket.id();
         let rooms = state.rooms_of(socket.0.key);
+        // Saving drops what is too old, and users' values may do anything then.
+        drop(state);
         let saved = Saved {
             id: socket.0.id,
             rooms: rooms.into_iter().filter(|room| **room != *own).collect(),
-            data: socket.0.data.lock().as_deref().cloned(),
-            extensions: socket.0.extensions.clone(),
+            kept: socket.kept_for_record(shared),
             start,
         };
         let of = (self.index, socket.0.key);

@@ -15,6 +15,7 @@ use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
 use crate::caught::caught_while;
 use crate::handshake::decode;
 use crate::ids::Id;
+use crate::kept::Said;
 use crate::namespace::{ConnectError, Namespace, Recovery};
 use crate::outbox::Item;
 use crate::outgoing::{self, Outgoing};
@@ -186,11 +187,7 @@ impl Shard {
             .channel
             .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
             .ok()?;
-        Some(Restored {
-            pid,
-            from,
-            saved: *saved,
-        })
+        Some(Restored { pid, from, saved })
     }
 
     async fn evict(&self, shard: usize, key: SocketKey) {
@@ -228,6 +225,8 @@ impl Shard {
             None => state.ids.make(),
         };
         let alias = (old && !in_main).then(|| format!("{}#{session_id}", namespace.name()).into());
+        let said = (alias.is_some() || auth.is_some()).then(|| Box::new(Said { alias, auth }));
+        let kept = restored.and_then(|restored| restored.saved.kept.clone());
         let pid = namespace
             .inner
             .recovery
@@ -242,24 +241,16 @@ impl Shard {
         let socket = Socket(Arc::new(SocketInner {
             hub: self.hub.clone(),
             namespace: Arc::clone(&namespace.inner),
-            shard: self.index,
-            key: SocketKey { slot, generation },
-            id,
-            alias,
             handshake,
-            auth,
+            said,
+            kept: Mutex::new(kept),
+            key: SocketKey { slot, generation },
+            // Below MAX_SHARDS.
+            shard: self.index as u32,
+            id,
             recovered: restored.is_some(),
             connected: AtomicBool::new(false),
             gone: AtomicBool::new(false),
-            data: Mutex::new(
-                restored
-                    .and_then(|restored| restored.saved.data.clone())
-                    .map(Box::new),
-            ),
-            extensions: restored
-                .map(|restored| Arc::clone(&restored.saved.extensions))
-                .unwrap_or_default(),
-            own: Mutex::default(),
         }));
         state.sockets.insert(SocketEntry {
             generation,
