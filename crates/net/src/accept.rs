@@ -87,6 +87,17 @@ pub enum Accepted {
     Unix(UnixStream),
 }
 
+impl Accepted {
+    /// The other end of a TCP connection.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(_, peer) => Some(*peer),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 /// A listening socket, registered with the runtime that it was made in.
 ///
 /// Gives standard streams, not tokio's: those would be registered with this loop's epoll, only to be taken out

@@ -34,9 +34,10 @@ use crate::ws::WsConn;
 
 /// Starts serving an accepted connection.
 pub(crate) fn start(lp: &Rc<EventLoop>, accepted: Accepted, guard: Guard) {
+    let peer = accepted.peer();
     match Stream::new(accepted, guard) {
         Ok(stream) => {
-            let greeting = Box::pin(read_first_request(Rc::clone(lp), stream));
+            let greeting = Box::pin(read_first_request(Rc::clone(lp), stream, peer));
             tokio::task::spawn_local(Life::Greeting { greeting });
         }
         Err(error) => {
@@ -91,13 +92,14 @@ async fn within<T>(limit_ms: u64, work: impl Future<Output = io::Result<T>>) -> 
 async fn read_first_request(
     lp: Rc<EventLoop>,
     mut stream: Stream,
+    mut peer: Option<SocketAddr>,
 ) -> io::Result<Option<impl Future<Output = ()>>> {
     let timeouts = lp.shared.options.timeouts;
     let mut buffer = Vec::new();
     if lp.shared.options.proxy_protocol {
-        let reading = Box::pin(read_proxy_header(&lp, &mut stream, &mut buffer));
-        let peer = within(timeouts.proxy_header_ms, reading).await?;
-        stream.peer = peer.or(stream.peer);
+        let reading = Box::pin(read_proxy_header(&lp, &mut stream, peer, &mut buffer));
+        let proxied = within(timeouts.proxy_header_ms, reading).await?;
+        peer = proxied.or(peer);
     }
     if let Some(tls) = &lp.shared.options.tls {
         let acceptor = tls.acceptor();
@@ -105,7 +107,7 @@ async fn read_first_request(
         stream = within(timeouts.tls_ms, accepting).await?;
     }
     let mut reader = HeadReader::default();
-    let looking = poll_fn(|cx| poll_step(&lp, &mut stream, &mut reader, &mut buffer, cx));
+    let looking = poll_fn(|cx| poll_step(&lp, &mut stream, peer, &mut reader, &mut buffer, cx));
     let step = within(timeouts.head_ms, looking).await?;
     match step {
         Step::Open(opening) => {
@@ -113,7 +115,7 @@ async fn read_first_request(
             return Ok(Some(lp.serve(conn, buffer)));
         }
         // Boxed: these are larger than all the rest, and seldom.
-        Step::Http => Box::pin(crate::http::serve(lp, stream, buffer.into())).await,
+        Step::Http => Box::pin(crate::http::serve(lp, stream, peer, buffer.into())).await,
         Step::Refuse(answer) => Box::pin(refuse(&mut stream, &answer)).await?,
         Step::Ask(asking) => {
             let asked = Box::pin(ask(&lp, stream, *asking)).await?;
@@ -129,13 +131,14 @@ async fn read_first_request(
 fn poll_step(
     lp: &EventLoop,
     stream: &mut Stream,
+    peer: Option<SocketAddr>,
     reader: &mut HeadReader,
     buffer: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Step>> {
     loop {
         if !buffer.is_empty()
-            && let Some((step, used)) = look(lp, stream, reader, buffer)
+            && let Some((step, used)) = look(lp, stream, peer, reader, buffer)
         {
             buffer.drain(..used);
             return Poll::Ready(Ok(step));
@@ -148,7 +151,7 @@ fn poll_step(
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         if buffer.is_empty()
-            && let Some((step, used)) = look(lp, stream, reader, bytes)
+            && let Some((step, used)) = look(lp, stream, peer, reader, bytes)
         {
             buffer.extend_from_slice(&bytes[used..]);
             return Poll::Ready(Ok(step));
@@ -167,14 +170,18 @@ async fn read_more(stream: &mut Stream, buffer: &mut Vec<u8>) -> io::Result<usiz
 async fn read_proxy_header(
     lp: &EventLoop,
     stream: &mut Stream,
+    peer: Option<SocketAddr>,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Option<SocketAddr>> {
-    let trusted = match stream.peer {
+    let trusted = match peer {
         Some(peer) => lp.shared.options.trusted.contains(peer.ip()),
         None => lp.shared.options.trusted.contains_unix(),
     };
     if !trusted {
-        tracing::warn!(peer = ?stream.peer, "a connection that isn't from a trusted proxy was closed");
+        tracing::warn!(
+            ?peer,
+            "a connection that isn't from a trusted proxy was closed"
+        );
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     loop {
@@ -254,6 +261,7 @@ impl Agreed {
 fn look(
     lp: &EventLoop,
     stream: &mut Stream,
+    peer: Option<SocketAddr>,
     reader: &mut HeadReader,
     bytes: &[u8],
 ) -> Option<(Step, usize)> {
@@ -275,7 +283,7 @@ fn look(
     else {
         return Some((Step::Http, 0));
     };
-    Some(match upgrade(lp, stream, app, &head) {
+    Some(match upgrade(lp, stream, peer, app, &head) {
         Ok(step) => (step, len),
         Err(answer) => (Step::Refuse(answer), len),
     })
@@ -284,6 +292,7 @@ fn look(
 fn upgrade(
     lp: &EventLoop,
     stream: &mut Stream,
+    peer: Option<SocketAddr>,
     app: App,
     head: &Head<'_>,
 ) -> Result<Step, BytesMut> {
@@ -323,7 +332,7 @@ fn upgrade(
         return Ok(Step::Probe(Box::new(Probing { sid, agreed })));
     }
     let peer = Peer {
-        address: stream.peer,
+        address: peer,
         secure: stream.is_tls(),
     };
     let client = resolve_client(

@@ -30,9 +30,14 @@ pub(crate) type HttpIo = TokioIo<Rewind<Stream>>;
 pub(crate) type SharedGuard = Rc<RefCell<Option<Guard>>>;
 
 /// Serves a connection whose first bytes were read already.
-pub(crate) async fn serve(lp: Rc<EventLoop>, mut stream: Stream, early: Bytes) {
+pub(crate) async fn serve(
+    lp: Rc<EventLoop>,
+    mut stream: Stream,
+    address: Option<SocketAddr>,
+    early: Bytes,
+) {
     let peer = Peer {
-        address: stream.peer,
+        address,
         secure: stream.is_tls(),
     };
     let guard: SharedGuard = Rc::new(RefCell::new(stream.guard.take()));

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -16,19 +17,21 @@ use parking_lot::Mutex;
 /// What counts as one address: an IPv4 address, or the /64 of an IPv6 address.
 ///
 /// Eight bytes, since every connection keeps one. IPv4 lives under `ffff:ffff::/32`, which is multicast and so
-/// can't be the source of a connection; IPv4-mapped IPv6 counts as IPv4.
+/// can't be the source of a connection; IPv4-mapped IPv6 counts as IPv4. Kept inverted, so that the one that is missing,
+/// all ones, is multicast too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AddressKey(u64);
+pub struct AddressKey(NonZeroU64);
 
 const IPV4_PREFIX: u64 = 0xffff_ffff_0000_0000;
 
 impl From<IpAddr> for AddressKey {
     fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(IPV4_PREFIX | u64::from(v4.to_bits())),
+        let bits = match address.to_canonical() {
+            IpAddr::V4(v4) => IPV4_PREFIX | u64::from(v4.to_bits()),
             // The cast keeps the upper half, which is the /64.
-            IpAddr::V6(v6) => Self((v6.to_bits() >> 64) as u64),
-        }
+            IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
+        };
+        Self(NonZeroU64::new(!bits).unwrap_or(NonZeroU64::MAX))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The connections that a loop serves: TCP, TLS over TCP, or a Unix socket.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -35,8 +34,6 @@ impl Guard {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub transport: Transport,
-    /// The other end: of the TCP connection, or what the PROXY header said.
-    pub peer: Option<SocketAddr>,
     /// `None` where another connection stands for this one in the counts.
     pub guard: Option<Guard>,
 }
@@ -53,18 +50,13 @@ pub(crate) enum Transport {
 #[derive(Debug)]
 pub(crate) struct Detached {
     pub accepted: Accepted,
-    pub peer: Option<SocketAddr>,
     pub guard: Option<Guard>,
 }
 
 impl Detached {
     /// Registers the connection with the loop of the calling thread.
     pub(crate) fn attach(self) -> io::Result<Stream> {
-        let stream = Stream::new(self.accepted, self.guard)?;
-        Ok(Stream {
-            peer: self.peer,
-            ..stream
-        })
+        Stream::new(self.accepted, self.guard)
     }
 }
 
@@ -73,14 +65,12 @@ impl Stream {
     pub(crate) fn new(accepted: Accepted, guard: impl Into<Option<Guard>>) -> io::Result<Self> {
         let guard = guard.into();
         Ok(match accepted {
-            Accepted::Tcp(stream, peer) => Self {
+            Accepted::Tcp(stream, _) => Self {
                 transport: Transport::Tcp(TcpStream::from_std(stream)?),
-                peer: Some(peer),
                 guard,
             },
             Accepted::Unix(stream) => Self {
                 transport: Transport::Unix(UnixStream::from_std(stream)?),
-                peer: None,
                 guard,
             },
         })
@@ -92,11 +82,7 @@ impl Stream {
         acceptor: &TlsAcceptor,
         early: Vec<u8>,
     ) -> io::Result<Self> {
-        let Self {
-            transport,
-            peer,
-            guard,
-        } = self;
+        let Self { transport, guard } = self;
         let Transport::Tcp(stream) = transport else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
@@ -106,7 +92,6 @@ impl Stream {
         let stream = acceptor.accept(Rewind::new(early.into(), stream)).await?;
         Ok(Self {
             transport: Transport::Tls(Box::new(stream)),
-            peer,
             guard,
         })
     }
@@ -126,30 +111,21 @@ impl Stream {
     /// Takes the connection off the calling thread's loop, to be registered with another. `None` for TLS, whose
     /// library keeps its socket.
     pub(crate) fn detach(self) -> io::Result<Result<Detached, Self>> {
-        let Self {
-            transport,
-            peer,
-            guard,
-        } = self;
+        let Self { transport, guard } = self;
         let accepted = match transport {
             Transport::Tcp(stream) => {
-                let at = peer.map_or_else(|| stream.peer_addr(), Ok)?;
+                let at = stream.peer_addr()?;
                 Accepted::Tcp(stream.into_std()?, at)
             }
             Transport::Unix(stream) => Accepted::Unix(stream.into_std()?),
             tls @ Transport::Tls(_) => {
                 return Ok(Err(Self {
                     transport: tls,
-                    peer,
                     guard,
                 }));
             }
         };
-        Ok(Ok(Detached {
-            accepted,
-            peer,
-            guard,
-        }))
+        Ok(Ok(Detached { accepted, guard }))
     }
 
     /// Writes without waiting. `WouldBlock` asks for [`Stream::poll_writable`].

@@ -63,7 +63,6 @@ fn hand_over(stream: Stream) -> io::Result<Handed> {
             // The TLS library can't be moved to another loop's epoll: this loop goes on with it, and the owner gets
             // the other end of a pair. Only upgrades over TLS with several loops come here.
             let (here, there) = tokio::net::UnixStream::pair()?;
-            let peer = tls.peer;
             tokio::task::spawn_local(async move {
                 let mut here = here;
                 // Ends when either side does.
@@ -71,7 +70,6 @@ fn hand_over(stream: Stream) -> io::Result<Handed> {
             });
             Ok(Handed::Detached(Detached {
                 accepted: Accepted::Unix(there.into_std()?),
-                peer,
                 guard: None,
             }))
         }
