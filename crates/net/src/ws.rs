@@ -275,8 +275,11 @@ pub(crate) async fn serve(
     }
     drop(early);
     poll_fn(|cx| poll(&lp, &conn, &mut decoder, cx)).await;
-    // Boxed: the farewell's buffer would make every idle connection's task a kilobyte larger.
-    Box::pin(linger(&conn, &lp)).await;
+    // After a storm there are thousands whose other end is gone.
+    if conn.phase.get() != Phase::Broken {
+        // Boxed: the farewell's buffer would make every idle connection's task a kilobyte larger.
+        Box::pin(linger(&conn, &lp)).await;
+    }
 }
 
 /// One turn: reads what is there, and writes what the kernel refused before. Ready when the connection is to end.
