@@ -49,10 +49,31 @@ fn ring_of(shared: &Shared, index: usize) -> Option<Ring> {
 #[derive(Default)]
 struct Link {
     main: Option<Rc<WsConn>>,
+    /// Boxed: most sessions begin with a WebSocket.
+    polling: Option<Box<Polling>>,
+}
+
+/// What a session has that began with long polling.
+#[derive(Default)]
+struct Polling {
     probe: Option<Rc<WsConn>>,
     poll: Option<oneshot::Sender<PollAnswer>>,
     /// Said at the handshake: polls are answered with text only.
     text_only: bool,
+}
+
+impl Link {
+    fn polling(&mut self) -> &mut Polling {
+        self.polling.get_or_insert_default()
+    }
+
+    fn take_probe(&mut self) -> Option<Rc<WsConn>> {
+        self.polling.as_mut()?.probe.take()
+    }
+
+    fn take_poll(&mut self) -> Option<oneshot::Sender<PollAnswer>> {
+        self.polling.as_mut()?.poll.take()
+    }
 }
 
 /// One event loop.
@@ -177,14 +198,14 @@ impl EventLoop {
             return;
         };
         let conn = WsConn::new(stream, key, Side::Probe, attach.deflate, attach.preamble);
-        self.with_link(key, |link| link.probe = Some(Rc::clone(&conn)));
+        self.with_link(key, |link| link.polling().probe = Some(Rc::clone(&conn)));
         self.send_own(&conn, &[]);
         tokio::task::spawn_local(Rc::clone(self).serve(conn, attach.early));
     }
 
     /// Notes what the client of a new long-polling session can read.
     pub(crate) fn set_text_only(&self, key: SessionKey, text_only: bool) {
-        self.with_link(key, |link| link.text_only = text_only);
+        self.with_link(key, |link| link.polling().text_only = text_only);
     }
 
     /// Notes the WebSocket of a new session.

@@ -123,7 +123,11 @@ impl EventLoop {
             return;
         };
         self.obey(key, signals);
-        let (main, polls) = self.with_link(key, |link| (link.main.clone(), link.poll.is_some()));
+        let (main, polls) = self.with_link(key, |link| {
+            let polling = link.polling.as_ref();
+            let polls = polling.is_some_and(|polling| polling.poll.is_some());
+            (link.main.clone(), polls)
+        });
         match main {
             Some(conn) if signals.closed.is_some() => {
                 self.shard
@@ -148,17 +152,17 @@ impl EventLoop {
 
     fn obey(&self, key: SessionKey, signals: Signals) {
         if signals.pong_probe
-            && let Some(probe) = self.with_link(key, |link| link.probe.clone())
+            && let Some(probe) = self.with_link(key, |link| link.polling().probe.clone())
         {
             self.send_own(&probe, control_frame(Control::PongProbe, Version::V4));
         }
         if signals.upgraded {
             let poller = self.with_link(key, |link| {
-                link.main = link.probe.take();
+                link.main = link.take_probe();
                 if let Some(main) = &link.main {
                     main.promote();
                 }
-                link.poll.take()
+                link.take_poll()
             });
             if let Some(reply) = poller {
                 let noop = Control::Noop.as_text(Version::V4).into();
@@ -167,7 +171,7 @@ impl EventLoop {
             }
         }
         if (signals.close_probe || signals.closed.is_some())
-            && let Some(probe) = self.with_link(key, |link| link.probe.take())
+            && let Some(probe) = self.with_link(key, super::Link::take_probe)
         {
             probe.close(1000, "");
         }

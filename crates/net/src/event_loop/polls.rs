@@ -36,7 +36,7 @@ impl EventLoop {
             // The earlier poll is answered by the close that this leads to.
             return drop(reply.send(PollAnswer::Refused(HandshakeError::BadRequest)));
         }
-        self.with_link(key, |link| link.poll = Some(reply));
+        self.with_link(key, |link| link.polling().poll = Some(reply));
     }
 
     pub(super) fn post(&self, sid: Id, body: &[u8], is_binary: bool) -> Result<(), PostRefused> {
@@ -93,7 +93,7 @@ impl EventLoop {
     /// A close packet stands alone, as in Node: the JavaScript client handles it at once and what came with it later, so
     /// it would miss the last events, and take being thrown out for a broken connection.
     fn poll_body(&self, key: SessionKey, signals: Signals) -> Option<(Vec<u8>, ContentType)> {
-        let supports_binary = self.with_link(key, |link| !link.text_only);
+        let supports_binary = self.with_link(key, |link| !link.polling().text_only);
         let body = self.shard.with_outbox(key, |outbox, version| {
             let mut writer = Writer::new(version, supports_binary);
             let is_close = |item: &Item| matches!(item, Item::Control(Control::Close));
@@ -127,7 +127,7 @@ impl EventLoop {
         let Some((body, content_type)) = self.poll_body(key, signals) else {
             return;
         };
-        let poller = self.with_link(key, |link| link.poll.take());
+        let poller = self.with_link(key, super::Link::take_poll);
         self.count_out(body.len());
         if signals.closed.is_some() && self.has_more(key) {
             self.keep_last_words(key, signals);
