@@ -12,6 +12,7 @@ const TICK_MS: u64 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Wheel<T> {
+    /// Made with the first entry: they are 100 KB.
     slots: Vec<Vec<(u64, T)>>,
     /// Slots before this tick hold nothing that is due. The slot of the tick itself may hold later milliseconds.
     tick: u64,
@@ -23,7 +24,7 @@ pub(crate) struct Wheel<T> {
 impl<T> Wheel<T> {
     pub(crate) fn new(now: Millis) -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            slots: Vec::new(),
             tick: now.0 / TICK_MS,
             len: 0,
             next: None,
@@ -32,6 +33,9 @@ impl<T> Wheel<T> {
 
     /// Never fires before `at`.
     pub(crate) fn insert(&mut self, at: Millis, token: T) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS, Vec::new);
+        }
         let at = at.0.max(self.tick * TICK_MS);
         self.slots[slot(at / TICK_MS)].push((at, token));
         if self.len == 0 || self.next.is_some_and(|next| at < next) {

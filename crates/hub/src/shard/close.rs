@@ -182,7 +182,8 @@ impl Shard {
             return;
         };
         let mut state = self.state.borrow_mut();
-        let Some((pid, start)) = state.socket(socket.0.key).and_then(|entry| entry.pid) else {
+        let entry = state.socket(socket.0.key);
+        let Some((pid, start)) = entry.and_then(|entry| Some((entry.pid?, entry.start))) else {
             return;
         };
         if !reason.is_recoverable() {

@@ -227,15 +227,16 @@ impl Shard {
         let alias = (old && !in_main).then(|| format!("{}#{session_id}", namespace.name()).into());
         let said = (alias.is_some() || auth.is_some()).then(|| Box::new(Said { alias, auth }));
         let kept = restored.and_then(|restored| restored.saved.kept.clone());
-        let pid = namespace
-            .inner
-            .recovery
-            .get()
-            .filter(|_| !old)
-            .map(|recovery| match restored {
-                Some(restored) => (restored.pid, restored.saved.start),
-                None => (state.ids.make(), recovery.channel.position()),
-            });
+        let recovery = namespace.inner.recovery.get().filter(|_| !old);
+        let pid = recovery.map(|_| match restored {
+            Some(restored) => restored.pid,
+            None => state.ids.make(),
+        });
+        let start = match (restored, recovery) {
+            (Some(restored), _) => restored.saved.start,
+            (None, Some(recovery)) => recovery.channel.position(),
+            (None, None) => Position { epoch: 0, seq: 0 },
+        };
         let generation = state.next_generation();
         let slot = u32::try_from(state.sockets.vacant_key()).unwrap_or(u32::MAX);
         let socket = Socket(Arc::new(SocketInner {
@@ -264,6 +265,7 @@ impl Shard {
             after: if restored.is_some() { u64::MAX } else { 0 },
             in_own_room: false,
             pid,
+            start,
             acks: None,
             inbox: None,
         });
@@ -329,7 +331,7 @@ impl Shard {
             .borrow_mut()
             .socket(key)
             .and_then(|entry| entry.pid);
-        let (Some(recovery), Some((pid, _))) = (socket.0.namespace.recovery.get(), pid) else {
+        let (Some(recovery), Some(pid)) = (socket.0.namespace.recovery.get(), pid) else {
             return;
         };
         // Another newcomer may have restored it on its loop in the same moment: there can be only one.
@@ -389,7 +391,7 @@ impl Shard {
             .is_some_and(|entry| entry.engine.version() == Version::V3);
         let data = match pid {
             _ if old => None,
-            Some((pid, _)) => Some(format!(r#"{{"sid":"{}","pid":"{pid}"}}"#, socket.id())),
+            Some(pid) => Some(format!(r#"{{"sid":"{}","pid":"{pid}"}}"#, socket.id())),
             None => Some(format!(r#"{{"sid":"{}"}}"#, socket.id())),
         };
         let parser = state.parser(key);
@@ -444,11 +446,11 @@ impl State {
         let recovery = socket.0.namespace.recovery.get();
         let entry = self.socket(socket.0.key);
         if let (Some(recovery), Some(entry)) = (recovery, entry)
-            && let Some((_, start)) = &mut entry.pid
+            && entry.pid.is_some()
             && !socket.recovered()
             && entry.rooms.is_empty()
         {
-            *start = recovery.channel.position();
+            entry.start = recovery.channel.position();
         }
     }
 

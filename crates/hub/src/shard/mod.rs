@@ -92,7 +92,9 @@ pub(crate) struct State {
     /// Sessions whose outbox wants the transport's attention.
     dirty: Vec<SessionKey>,
     flusher: Option<Waker>,
-    wheel: Wheel<Timer>,
+    /// When sessions want to be looked at. Apart from the other timers: every session has an entry, of 16 bytes then.
+    heartbeats: Wheel<SessionKey>,
+    timers: Wheel<Timer>,
     timer_waker: Option<Waker>,
     /// The deadline that whoever drives the timers knows of.
     armed: Millis,
@@ -140,7 +142,9 @@ pub(crate) struct SocketEntry {
     after: u64,
     in_own_room: bool,
     /// Set when the socket can be recovered.
-    pid: Option<(Id, lakh_broker::Position)>,
+    pid: Option<Id>,
+    /// Where its session began, if it can be recovered.
+    start: lakh_broker::Position,
     acks: Option<Box<FxHashMap<u64, Waiting>>>,
     /// Events that wait for a middleware to be done with an earlier one. Boxed: 8 bytes in each socket, not 32.
     #[allow(clippy::box_collection)]
@@ -169,7 +173,6 @@ pub(crate) struct RoomEntry {
 }
 
 pub(crate) enum Timer {
-    Session(SessionKey),
     Ack(SocketKey, u64),
     Collect(Arc<Collector>),
     /// Sockets that were asked by one broadcast.
@@ -200,7 +203,8 @@ impl Shard {
                 spaces: FxHashMap::default(),
                 dirty: Vec::new(),
                 flusher: None,
-                wheel: Wheel::new(now),
+                heartbeats: Wheel::new(now),
+                timers: Wheel::new(now),
                 timer_waker: None,
                 armed: NEVER,
                 pool: Vec::new(),
@@ -296,7 +300,9 @@ impl Shard {
     /// When `advance` wants to be called next; the waker is woken when that becomes earlier.
     pub fn next_deadline(&self, waker: &Waker) -> Option<Millis> {
         let mut state = self.state.borrow_mut();
-        let next = state.wheel.next_deadline();
+        let heartbeat = state.heartbeats.next_deadline();
+        let next = heartbeat.into_iter().chain(state.timers.next_deadline());
+        let next = next.min();
         state.armed = next.unwrap_or(NEVER);
         state.timer_waker = Some(waker.clone());
         next
@@ -305,11 +311,17 @@ impl Shard {
     /// Does what is due.
     pub fn advance(&self) {
         let now = self.now();
-        let mut due = Vec::new();
-        self.state.borrow_mut().wheel.advance(now, &mut due);
-        for timer in due {
+        let (mut sessions, mut timers) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.state.borrow_mut();
+            state.heartbeats.advance(now, &mut sessions);
+            state.timers.advance(now, &mut timers);
+        }
+        for key in sessions {
+            self.session_timer(key, now);
+        }
+        for timer in timers {
             match timer {
-                Timer::Session(key) => self.session_timer(key, now),
                 Timer::Ack(key, id) => self.ack_timed_out(key, id),
                 Timer::Collect(collector) => collector.time_is_up(),
                 Timer::Asked(id, asked) => self.forget_asked(id, &asked),
@@ -347,7 +359,17 @@ impl State {
     }
 
     fn arm(&mut self, at: Millis, timer: Timer) {
-        self.wheel.insert(at, timer);
+        self.timers.insert(at, timer);
+        self.hurry(at);
+    }
+
+    fn arm_session(&mut self, at: Millis, key: SessionKey) {
+        self.heartbeats.insert(at, key);
+        self.hurry(at);
+    }
+
+    /// Wakes who drives the timers, if they know of none as early.
+    fn hurry(&mut self, at: Millis) {
         if at < self.armed {
             self.armed = at;
             if let Some(waker) = self.timer_waker.take() {

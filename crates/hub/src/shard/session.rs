@@ -11,7 +11,7 @@ use lakh_wire::{CloseReason, Encoded, Millis, socketio};
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use super::{NEVER, SessionEntry, SessionKey, Shard, SocketKey, State, Timer, hash};
+use super::{NEVER, SessionEntry, SessionKey, Shard, SocketKey, State, hash};
 use crate::caught::caught;
 use crate::handshake::Handshake;
 use crate::ids::Id;
@@ -473,7 +473,7 @@ impl State {
             .min(entry.connect_by);
         if at < entry.timer_at {
             entry.timer_at = at;
-            self.arm(at, Timer::Session(key));
+            self.arm_session(at, key);
         }
     }
 }

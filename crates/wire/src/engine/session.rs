@@ -124,15 +124,22 @@ const NEVER: Millis = Millis(u64::MAX);
 /// go on. Node's figure.
 const POLL_CHECK: Millis = Millis(100);
 
+/// A WebSocket on its way to take over.
+#[derive(Clone, Debug)]
+struct Upgrade {
+    /// When it must be done.
+    until: Millis,
+    /// When to answer a poll because of it; `NEVER` before the probe's ping.
+    poll_check: Millis,
+}
+
 /// One Engine.IO session. See the module's page for the rules of use.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The next ping, or the time-out of the last one (v4); the end of the client's silence (v3).
     heartbeat: Millis,
-    /// When the upgrade must be done; `NEVER` if none is under way.
-    upgrade: Millis,
-    /// When to answer a poll because of an upgrade; `NEVER` before the probe's ping.
-    poll_check: Millis,
+    /// The upgrade under way. Boxed: a session has one for some milliseconds of its life, if at all.
+    upgrade: Option<Box<Upgrade>>,
     /// Actions to take: bits of `pending`.
     pending: u8,
     /// Counts once the session is closed.
@@ -154,8 +161,7 @@ impl Session {
     ) -> Session {
         let mut session = Session {
             heartbeat: NEVER,
-            upgrade: NEVER,
-            poll_check: NEVER,
+            upgrade: None,
             pending: 0,
             reason: CloseReason::TransportClose,
             version,
@@ -188,7 +194,7 @@ impl Session {
     /// Whether a probe is there and has not taken over.
     #[must_use]
     pub fn is_upgrading(&self) -> bool {
-        self.upgrade != NEVER
+        self.upgrade.is_some()
     }
 
     /// Takes a packet that came on `side`, and returns the message in it, if it has one to deliver.
@@ -263,7 +269,10 @@ impl Session {
         if self.transport == Transport::WebSocket || self.is_upgrading() || !cfg.allow_upgrades {
             return Err(HandshakeError::BadRequest);
         }
-        self.upgrade = now + cfg.upgrade_timeout;
+        self.upgrade = Some(Box::new(Upgrade {
+            until: now + cfg.upgrade_timeout,
+            poll_check: NEVER,
+        }));
         Ok(())
     }
 
@@ -279,12 +288,12 @@ impl Session {
         if !self.open {
             return;
         }
-        if self.upgrade <= now {
+        if self.upgrade.as_ref().is_some_and(|it| it.until <= now) {
             self.drop_probe();
         }
-        if self.poll_check <= now {
+        if let Some(upgrade) = self.upgrade.as_mut().filter(|it| it.poll_check <= now) {
             self.pending |= pending::ANSWER_POLL;
-            self.poll_check = now + POLL_CHECK;
+            upgrade.poll_check = now + POLL_CHECK;
         }
         if self.heartbeat > now {
             return;
@@ -301,8 +310,9 @@ impl Session {
     /// When to call [`Session::timer`] next; `None` once the session is closed.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        self.open
-            .then(|| self.heartbeat.min(self.upgrade).min(self.poll_check))
+        let upgrade = self.upgrade.as_ref();
+        let sooner = upgrade.map_or(NEVER, |it| it.until.min(it.poll_check));
+        self.open.then(|| self.heartbeat.min(sooner))
     }
 
     /// What to do next; call until it returns `None`, after each call that changes the session.
@@ -340,13 +350,13 @@ impl Session {
 
     fn probe_packet(&mut self, packet: &Packet<'_>, now: Millis, cfg: &SessionConfig) {
         // The probe was given up; what it sends before it is closed means nothing.
-        if !self.is_upgrading() {
+        let Some(upgrade) = &mut self.upgrade else {
             return;
-        }
+        };
         match packet {
             Packet::Ping("probe") => {
                 self.pending |= pending::PONG_PROBE;
-                self.poll_check = now + POLL_CHECK;
+                upgrade.poll_check = now + POLL_CHECK;
             }
             Packet::Upgrade => {
                 self.forget_probe();
@@ -372,8 +382,7 @@ impl Session {
 
     fn forget_probe(&mut self) {
         self.pending &= !(pending::PONG_PROBE | pending::ANSWER_POLL);
-        self.upgrade = NEVER;
-        self.poll_check = NEVER;
+        self.upgrade = None;
     }
 
     fn end(&mut self, reason: CloseReason, say_close: bool) {
