@@ -210,6 +210,10 @@ impl WsConn {
             let mut own = self.own.borrow_mut();
             let mut rest = Vec::new();
             let mut skip = outbox.written();
+            // As in `flush`: the answer to the handshake must not follow what it announces.
+            if skip == 0 {
+                rest.append(&mut own);
+            }
             while let Some(open) = open_frame(outbox) {
                 rest.extend_from_slice(&open[skip..]);
                 skip = 0;

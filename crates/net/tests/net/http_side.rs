@@ -236,3 +236,23 @@ fn an_engine_without_socket_io_is_served_at_its_own_path() {
     assert_eq!(ws.receive().unwrap(), (0x82, vec![1, 2, 3]));
     assert_eq!(server.hub.stats().sockets, 0);
 }
+
+#[test]
+fn a_session_that_is_closed_as_it_opens_still_gets_its_handshake_answered_first() {
+    let options = Options {
+        engine_path: Some("/engine.io/".to_owned()),
+        ..Options::default()
+    };
+    let server = start(loops(2), options);
+    server
+        .hub
+        .set_engine_io(lakh_hub::EngineHandlers::default().on_open(|socket| {
+            socket.send_text("not now");
+            socket.close();
+        }));
+    let mut ws = server.connect();
+    ws.upgrade("/engine.io/?EIO=4&transport=websocket").unwrap();
+    assert!(ws.text().starts_with('0'));
+    assert_eq!(ws.text(), "4not now");
+    assert_eq!(ws.receive().unwrap().0, 0x88);
+}
