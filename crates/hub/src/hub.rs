@@ -202,11 +202,8 @@ impl Hub {
     /// The namespace that a client asks for. Its socket count is already raised, so that an empty child isn't removed
     /// before the client is in; [`Hub::left`] takes it back.
     pub(crate) async fn enter(&self, name: &str, auth: Option<&str>) -> Option<Namespace> {
-        if let Some(inner) = self.enter_existing(name) {
-            return Some(Namespace {
-                hub: self.clone(),
-                inner,
-            });
+        if let Some(namespace) = self.enter_existing(name) {
+            return Some(namespace);
         }
         let parents = self.0.registry.read().parents.clone();
         for parent in parents {
@@ -218,11 +215,15 @@ impl Hub {
         None
     }
 
-    fn enter_existing(&self, name: &str) -> Option<Arc<NamespaceInner>> {
+    /// As [`Hub::enter`], if the namespace is there already.
+    pub(crate) fn enter_existing(&self, name: &str) -> Option<Namespace> {
         let registry = self.0.registry.read();
         let inner = registry.namespaces.get(name)?;
         inner.sockets.fetch_add(1, Ordering::Relaxed);
-        Some(Arc::clone(inner))
+        Some(Namespace {
+            hub: self.clone(),
+            inner: Arc::clone(inner),
+        })
     }
 
     fn enter_child(&self, parent: &Arc<ParentInner>, name: &str) -> Option<Namespace> {

@@ -16,8 +16,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use lakh_hub::shard::{SessionKey, Shard};
-use lakh_hub::{CloseReason, Id};
+use lakh_hub::{CloseReason, Id, Item};
 use lakh_wire::engine::{End, HandshakeError, Side, Transport, Version};
 use lakh_wire::ws;
 use tokio::sync::{mpsc, oneshot};
@@ -211,6 +212,18 @@ impl EventLoop {
     /// Notes the WebSocket of a new session.
     pub(crate) fn set_main(&self, conn: &Rc<WsConn>) {
         self.with_link(conn.key(), |link| link.main = Some(Rc::clone(conn)));
+    }
+
+    /// Moves the session's first packet behind the answer to its handshake: one write less to be put together.
+    pub(crate) fn take_open_packet(&self, key: SessionKey, answer: &mut BytesMut) {
+        let open = self.shard.with_outbox(key, |outbox, _| {
+            let is_open = matches!(outbox.iter().next(), Some(Item::Open(_)));
+            is_open.then(|| outbox.pop()).flatten()
+        });
+        if let Some(Some(Item::Open(text))) = open {
+            self.count_out(text.len());
+            answer.extend_from_slice(&ws::text_frame(&text));
+        }
     }
 
     /// What a WebSocket's task does.

@@ -367,9 +367,11 @@ impl Asking {
         let opened = lp
             .shard
             .open(self.app, self.version, Transport::WebSocket, self.handshake);
+        let mut preamble = self.agreed.preamble(lp, Some(&opened.id));
+        lp.take_open_packet(opened.key, &mut preamble);
         Opening {
             key: opened.key,
-            preamble: self.agreed.preamble(lp, Some(&opened.id)),
+            preamble,
             deflate: self.agreed.deflate.is_some(),
         }
     }

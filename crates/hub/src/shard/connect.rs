@@ -1,40 +1,24 @@
-//! CONNECT: entering a namespace, and taking up an earlier session.
+//! CONNECT: entering a namespace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lakh_broker::{Position, Room};
+use lakh_broker::Position;
 use lakh_wire::CloseReason;
 use lakh_wire::engine::Version;
 use lakh_wire::socketio::{Kind, Parser};
 use parking_lot::Mutex;
-use serde::Deserialize;
 use smallvec::SmallVec;
 
+use super::restore::Restored;
 use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
 use crate::caught::caught_while;
 use crate::handshake::decode;
-use crate::ids::Id;
 use crate::kept::Said;
-use crate::namespace::{ConnectError, Namespace, Recovery};
+use crate::namespace::{ConnectError, Namespace};
 use crate::outbox::Item;
-use crate::outgoing::{self, Outgoing};
-use crate::recovery::{Found, Saved};
+use crate::outgoing;
 use crate::socket::{Socket, SocketInner};
-
-/// What a client that was here before says at CONNECT, among its own auth data.
-#[derive(Deserialize)]
-struct ComingBack {
-    pid: String,
-    offset: Option<String>,
-}
-
-/// A session that can be taken up, with what its client missed.
-struct Restored {
-    pid: Id,
-    from: Position,
-    saved: Saved,
-}
 
 impl Shard {
     /// Enters a namespace in the background of the connection. Without asynchronous checks it's done on return.
@@ -62,9 +46,21 @@ impl Shard {
         if let Some(refusal) = refusal {
             return self.refuse(key, &name, &refusal);
         }
+        let entered = self.hub.enter_existing(&name);
+        if let Some(namespace) = &entered
+            && namespace.inner.handlers.load().connect_checks.is_empty()
+            && !Self::comes_back(namespace, auth.as_deref())
+        {
+            // There is nothing to wait for, as for most.
+            self.connect_at_once(key, namespace, auth);
+            return self.entered(key);
+        }
         let (hub, index) = (self.hub.clone(), self.index);
         let work = async move {
-            let namespace = hub.enter(&name, auth.as_deref()).await;
+            let namespace = match entered {
+                Some(namespace) => Some(namespace),
+                None => hub.enter(&name, auth.as_deref()).await,
+            };
             let Some(shard) = hub.current_shard(index) else {
                 return;
             };
@@ -87,6 +83,17 @@ impl Shard {
     fn entered(&self, key: SessionKey) {
         if let Some(entry) = self.state.borrow_mut().session(key) {
             entry.entering = entry.entering.saturating_sub(1);
+        }
+    }
+
+    fn connect_at_once(&self, key: SessionKey, namespace: &Namespace, auth: Option<Box<str>>) {
+        if self.is_in(key, namespace) {
+            self.hub.left(&namespace.inner);
+            return self.close(key, CloseReason::ForcedClose);
+        }
+        match self.make_socket(key, namespace, auth, None) {
+            Some(socket) => self.let_in(key, &socket, None),
+            None => self.hub.left(&namespace.inner),
         }
     }
 
@@ -123,8 +130,14 @@ impl Shard {
             self.discard(&socket);
             return self.refuse(key, namespace.name(), &refusal);
         }
-        if !self.establish(key, &socket, restored) {
-            return self.discard(&socket);
+        self.let_in(key, &socket, restored);
+    }
+
+    /// Nothing stands against it any more.
+    fn let_in(&self, key: SessionKey, socket: &Socket, restored: Option<Restored>) {
+        let handlers = socket.0.namespace.handlers.load_full();
+        if !self.establish(key, socket, restored) {
+            return self.discard(socket);
         }
         for hook in &handlers.connect {
             // One of them may have thrown it out.
@@ -145,64 +158,6 @@ impl Shard {
                 &namespace.inner,
             )
         })
-    }
-
-    /// The session that the client asks for, if it can be given back without a gap. Nothing is consumed: if this
-    /// connection breaks now, the next one finds the same.
-    async fn find_session_to_restore(
-        &self,
-        recovery: &Recovery,
-        auth: Option<&str>,
-    ) -> Option<Restored> {
-        let asked: ComingBack = serde_json::from_str(auth?).ok()?;
-        let restored = self.look_up(recovery, &asked).await;
-        let count = if restored.is_some() {
-            &self.stats().recovered
-        } else {
-            &self.stats().not_recovered
-        };
-        count.add(1);
-        restored
-    }
-
-    async fn look_up(&self, recovery: &Recovery, asked: &ComingBack) -> Option<Restored> {
-        let pid = Id::parse(&asked.pid)?;
-        let now = self.now().0;
-        let mut found = recovery.sessions.find(pid, now, recovery.window_ms);
-        if let Found::Live { shard, key } = found {
-            // The old connection is half open: its client knows better.
-            self.evict(shard, key).await;
-            found = recovery.sessions.find(pid, now, recovery.window_ms);
-        }
-        let Found::Saved(saved) = found else {
-            return None;
-        };
-        let from = match &asked.offset {
-            Some(offset) => Position::parse(offset)?,
-            // It has seen no event yet.
-            None => saved.start,
-        };
-        let own = Room::from(saved.id.as_str());
-        recovery
-            .channel
-            .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
-            .ok()?;
-        Some(Restored { pid, from, saved })
-    }
-
-    async fn evict(&self, shard: usize, key: SocketKey) {
-        if shard == self.index {
-            return self.close_session_of(key);
-        }
-        let (done, wait) = tokio::sync::oneshot::channel();
-        let sent = self.hub.run_on(shard, move |shard| {
-            shard.close_session_of(key);
-            // Whoever waited may be gone.
-            let _ = done.send(());
-        });
-        if sent.is_ok() {
-            let _ = wait.await;
-        }
     }
 
     /// Makes the socket, not yet connected.
@@ -323,66 +278,6 @@ impl Shard {
         true
     }
 
-    /// Makes this socket the one that its session belongs to.
-    fn take_session(&self, socket: &Socket) {
-        let key = socket.0.key;
-        let pid = self
-            .state
-            .borrow_mut()
-            .socket(key)
-            .and_then(|entry| entry.pid);
-        let (Some(recovery), Some(pid)) = (socket.0.namespace.recovery.get(), pid) else {
-            return;
-        };
-        // Another newcomer may have restored it on its loop in the same moment: there can be only one.
-        if let Some((shard, other)) = recovery.sessions.live(pid, self.index, key) {
-            let close = move |shard: &Self| shard.close_session_of(other);
-            self.hub.run_surely_on(shard, close);
-        }
-    }
-
-    /// Puts a restored socket back into its rooms and sends what it missed, before CONNECT as Node does.
-    ///
-    /// First the rooms, then the log: from the moment a socket is in its rooms this shard gets their broadcasts, and
-    /// what is in the log already is passed over by its number. The other way round what is published between the
-    /// two would be lost without a trace.
-    ///
-    /// `false`: it can't be done without a gap any more, and the connection is closed.
-    fn replay(&self, key: SessionKey, socket: &Socket, restored: &Restored) -> bool {
-        let Some(recovery) = socket.0.namespace.recovery.get() else {
-            return false;
-        };
-        for room in &restored.saved.rooms {
-            self.join(socket.0.key, room);
-        }
-        let own = Room::from(socket.id());
-        let rooms = &restored.saved.rooms;
-        let read = recovery.channel.read(
-            restored.from,
-            rooms.iter().chain([&own]).map(|room| &**room),
-        );
-        let Ok((missed, complete)) = read else {
-            // Trimmed in the moment since it was looked up: closing is the way to say that there is a gap.
-            recovery
-                .sessions
-                .forget(restored.pid, self.index, socket.0.key);
-            self.close(key, CloseReason::ForcedClose);
-            return false;
-        };
-        let mut state = self.state.borrow_mut();
-        let Some(entry) = state.socket(socket.0.key) else {
-            return false;
-        };
-        entry.after = complete.seq;
-        let parser = state.parser(key);
-        for (_, outgoing) in missed {
-            if !Outgoing::excludes(&outgoing, &socket.0.id, rooms) {
-                state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
-            }
-        }
-        true
-    }
-
     fn send_connect(&self, key: SessionKey, socket: &Socket) {
         let mut state = self.state.borrow_mut();
         let pid = state.socket(socket.0.key).and_then(|entry| entry.pid);
@@ -391,8 +286,12 @@ impl Shard {
             .is_some_and(|entry| entry.engine.version() == Version::V3);
         let data = match pid {
             _ if old => None,
-            Some(pid) => Some(format!(r#"{{"sid":"{}","pid":"{pid}"}}"#, socket.id())),
-            None => Some(format!(r#"{{"sid":"{}"}}"#, socket.id())),
+            // Ids need no escapes.
+            Some(pid) => {
+                let (sid, pid) = (socket.id(), pid.as_str());
+                Some([r#"{"sid":""#, sid, r#"","pid":""#, pid, r#""}"#].concat())
+            }
+            None => Some([r#"{"sid":""#, socket.id(), r#""}"#].concat()),
         };
         let parser = state.parser(key);
         let packet = outgoing::control(

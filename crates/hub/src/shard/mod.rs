@@ -12,6 +12,7 @@ mod connect;
 mod deliver;
 mod inbound;
 mod members;
+mod restore;
 mod session;
 mod write_out;
 
@@ -82,6 +83,8 @@ pub struct Shard {
 
 pub(crate) struct State {
     ids: IdMaker,
+    /// What follows the session's id in the engine's first packet, by what it depends on.
+    openings: [Option<Box<str>>; 4],
     /// The query of the latest session.
     query: Arc<str>,
     sessions: Slab<SessionEntry>,
@@ -195,6 +198,7 @@ impl Shard {
             index,
             state: RefCell::new(State {
                 ids: IdMaker::new(hub.node_tag(), index),
+                openings: Default::default(),
                 query: Arc::default(),
                 sessions: Slab::new(),
                 by_session: HashTable::new(),

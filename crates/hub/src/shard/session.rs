@@ -16,6 +16,7 @@ use crate::caught::caught;
 use crate::handshake::Handshake;
 use crate::ids::Id;
 use crate::outbox::{Item, Outbox};
+use crate::settings::Settings;
 
 /// What stands on top of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,18 +97,8 @@ impl Shard {
         by_session.insert_unique(hash(id.bytes()), slot, |slot| {
             hash(sessions[*slot as usize].id.bytes())
         });
-        let upgrades: &[&str] = match transport {
-            Transport::Polling if settings.engine.allow_upgrades => &["websocket"],
-            _ => &[],
-        };
-        let open = engine::handshake::open_packet(
-            id.as_str(),
-            upgrades,
-            settings.engine.ping_interval.0,
-            settings.engine.ping_timeout.0,
-            (version == Version::V4).then_some(settings.limits.max_payload_bytes),
-        );
-        state.push(key, Item::Open(open.into()));
+        let open = state.open_packet(&id, version, transport, settings);
+        state.push(key, Item::Open(open));
         state.schedule(key);
         drop(state);
         self.stats().sessions.add(1);
@@ -415,6 +406,31 @@ struct Outcome {
 }
 
 impl State {
+    /// The engine's first packet. All but the id is written once for each kind of session.
+    fn open_packet(
+        &mut self,
+        id: &Id,
+        version: Version,
+        transport: Transport,
+        settings: &Settings,
+    ) -> Box<str> {
+        const START: &str = r#"0{"sid":""#;
+        let upgrades = transport == Transport::Polling && settings.engine.allow_upgrades;
+        let newer = version == Version::V4;
+        let kind = usize::from(upgrades) * 2 + usize::from(newer);
+        let rest = self.openings[kind].get_or_insert_with(|| {
+            let packet = engine::handshake::open_packet(
+                "",
+                if upgrades { &["websocket"] } else { &[] },
+                settings.engine.ping_interval.0,
+                settings.engine.ping_timeout.0,
+                newer.then_some(settings.limits.max_payload_bytes),
+            );
+            packet[START.len()..].into()
+        });
+        [START, id.as_str(), rest].concat().into()
+    }
+
     /// Queues something for the transport.
     pub(super) fn push(&mut self, key: SessionKey, item: Item) {
         let State { sessions, pool, .. } = self;

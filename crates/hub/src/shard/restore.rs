@@ -1,0 +1,153 @@
+//! Taking up an earlier session.
+
+use lakh_broker::{Position, Room};
+use lakh_wire::CloseReason;
+use serde::Deserialize;
+
+use super::{SessionKey, Shard, SocketKey};
+use crate::ids::Id;
+use crate::namespace::{Namespace, Recovery};
+use crate::outbox::Item;
+use crate::outgoing::Outgoing;
+use crate::recovery::{Found, Saved};
+use crate::socket::Socket;
+
+/// What a client that was here before says at CONNECT, among its own auth data.
+#[derive(Deserialize)]
+pub(super) struct ComingBack {
+    pid: String,
+    offset: Option<String>,
+}
+
+/// A session that can be taken up, with what its client missed.
+pub(super) struct Restored {
+    pub pid: Id,
+    pub from: Position,
+    pub saved: Saved,
+}
+
+impl Shard {
+    /// Whether a client asks for an earlier session.
+    pub(super) fn comes_back(namespace: &Namespace, auth: Option<&str>) -> bool {
+        namespace.inner.recovery.get().is_some()
+            && auth.is_some_and(|auth| serde_json::from_str::<ComingBack>(auth).is_ok())
+    }
+
+    /// The session that the client asks for, if it can be given back without a gap. Nothing is consumed: if this
+    /// connection breaks now, the next one finds the same.
+    pub(super) async fn find_session_to_restore(
+        &self,
+        recovery: &Recovery,
+        auth: Option<&str>,
+    ) -> Option<Restored> {
+        let asked: ComingBack = serde_json::from_str(auth?).ok()?;
+        let restored = self.look_up(recovery, &asked).await;
+        let count = if restored.is_some() {
+            &self.stats().recovered
+        } else {
+            &self.stats().not_recovered
+        };
+        count.add(1);
+        restored
+    }
+
+    async fn look_up(&self, recovery: &Recovery, asked: &ComingBack) -> Option<Restored> {
+        let pid = Id::parse(&asked.pid)?;
+        let now = self.now().0;
+        let mut found = recovery.sessions.find(pid, now, recovery.window_ms);
+        if let Found::Live { shard, key } = found {
+            // The old connection is half open: its client knows better.
+            self.evict(shard, key).await;
+            found = recovery.sessions.find(pid, now, recovery.window_ms);
+        }
+        let Found::Saved(saved) = found else {
+            return None;
+        };
+        let from = match &asked.offset {
+            Some(offset) => Position::parse(offset)?,
+            // It has seen no event yet.
+            None => saved.start,
+        };
+        let own = Room::from(saved.id.as_str());
+        recovery
+            .channel
+            .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
+            .ok()?;
+        Some(Restored { pid, from, saved })
+    }
+
+    async fn evict(&self, shard: usize, key: SocketKey) {
+        if shard == self.index {
+            return self.close_session_of(key);
+        }
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let sent = self.hub.run_on(shard, move |shard| {
+            shard.close_session_of(key);
+            // Whoever waited may be gone.
+            let _ = done.send(());
+        });
+        if sent.is_ok() {
+            let _ = wait.await;
+        }
+    }
+
+    /// Makes this socket the one that its session belongs to.
+    pub(super) fn take_session(&self, socket: &Socket) {
+        let key = socket.0.key;
+        let pid = self
+            .state
+            .borrow_mut()
+            .socket(key)
+            .and_then(|entry| entry.pid);
+        let (Some(recovery), Some(pid)) = (socket.0.namespace.recovery.get(), pid) else {
+            return;
+        };
+        // Another newcomer may have restored it on its loop in the same moment: there can be only one.
+        if let Some((shard, other)) = recovery.sessions.live(pid, self.index, key) {
+            let close = move |shard: &Self| shard.close_session_of(other);
+            self.hub.run_surely_on(shard, close);
+        }
+    }
+
+    /// Puts a restored socket back into its rooms and sends what it missed, before CONNECT as Node does.
+    ///
+    /// First the rooms, then the log: from the moment a socket is in its rooms this shard gets their broadcasts, and
+    /// what is in the log already is passed over by its number. The other way round what is published between the
+    /// two would be lost without a trace.
+    ///
+    /// `false`: it can't be done without a gap any more, and the connection is closed.
+    pub(super) fn replay(&self, key: SessionKey, socket: &Socket, restored: &Restored) -> bool {
+        let Some(recovery) = socket.0.namespace.recovery.get() else {
+            return false;
+        };
+        for room in &restored.saved.rooms {
+            self.join(socket.0.key, room);
+        }
+        let own = Room::from(socket.id());
+        let rooms = &restored.saved.rooms;
+        let read = recovery.channel.read(
+            restored.from,
+            rooms.iter().chain([&own]).map(|room| &**room),
+        );
+        let Ok((missed, complete)) = read else {
+            // Trimmed in the moment since it was looked up: closing is the way to say that there is a gap.
+            recovery
+                .sessions
+                .forget(restored.pid, self.index, socket.0.key);
+            self.close(key, CloseReason::ForcedClose);
+            return false;
+        };
+        let mut state = self.state.borrow_mut();
+        let Some(entry) = state.socket(socket.0.key) else {
+            return false;
+        };
+        entry.after = complete.seq;
+        let parser = state.parser(key);
+        for (_, outgoing) in missed {
+            if !Outgoing::excludes(&outgoing, &socket.0.id, rooms) {
+                state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
+            }
+        }
+        true
+    }
+}
