@@ -131,7 +131,11 @@ impl Stream {
     /// Writes without waiting. `WouldBlock` asks for [`Stream::poll_writable`].
     pub(crate) fn try_write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.transport {
-            Transport::Tcp(stream) => stream.try_write_vectored(slices),
+            // One slice is what most handshakes are answered with, and send(2) is a little cheaper than writev(2).
+            Transport::Tcp(stream) => match slices {
+                [one] => stream.try_write(one),
+                _ => stream.try_write_vectored(slices),
+            },
             Transport::Unix(stream) => stream.try_write_vectored(slices),
             Transport::Tls(stream) => {
                 let mut cx = Context::from_waker(Waker::noop());
