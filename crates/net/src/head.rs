@@ -261,9 +261,7 @@ impl<'a> Head<'a> {
     /// Whether a field that is a list (`Connection`, `Upgrade`) has this token, in any of its lines and any case.
     #[must_use]
     pub fn list_has(&self, name: &str, token: &str) -> bool {
-        self.header_values(name)
-            .flat_map(|line| line.split(|byte| *byte == b','))
-            .any(|entry| entry.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+        self.header_values(name).any(|line| line_has(line, token))
     }
 
     /// The `Host` field, checked: exactly one in HTTP/1.1, at most one in HTTP/1.0 (RFC 9112 section 3.2).
@@ -271,17 +269,24 @@ impl<'a> Head<'a> {
     /// # Errors
     /// 400 when it is missing, doubled or holds what no host can.
     pub fn host(&self) -> Result<Option<&'a str>, HeadError> {
-        let Some(host) = self.single("host", "More than one Host header")? else {
+        self.checked_host(self.single("host", "More than one Host header")?)
+    }
+
+    /// The value of the only `Host` field, checked.
+    pub(crate) fn checked_host(
+        &self,
+        host: Option<&'a [u8]>,
+    ) -> Result<Option<&'a str>, HeadError> {
+        let Some(host) = host else {
             return if self.minor_version == 0 {
                 Ok(None)
             } else {
                 Err(HeadError::bad_request("Missing Host header"))
             };
         };
-        let plain = |byte: &u8| byte.is_ascii_graphic() && !b"/\\@?#\"<>".contains(byte);
         std::str::from_utf8(host)
             .ok()
-            .filter(|text| text.as_bytes().iter().all(plain))
+            .filter(|text| text.bytes().all(|byte| HOST_BYTES[usize::from(byte)]))
             .map(Some)
             .ok_or(HeadError::bad_request("Malformed Host header"))
     }
@@ -296,6 +301,29 @@ impl<'a> Head<'a> {
         }
     }
 }
+
+/// Whether one line of a list has this token, in any case.
+pub(crate) fn line_has(line: &[u8], token: &str) -> bool {
+    // Most lines hold the token and nothing else.
+    line.eq_ignore_ascii_case(token.as_bytes())
+        || line
+            .split(|byte| *byte == b',')
+            .any(|entry| entry.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// What a host may be made of.
+const HOST_BYTES: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        // The index is below 256.
+        let is = byte as u8;
+        plain[byte] = is.is_ascii_graphic()
+            && !matches!(is, b'/' | b'\\' | b'@' | b'?' | b'#' | b'"' | b'<' | b'>');
+        byte += 1;
+    }
+    plain
+};
 
 impl HeaderSource for Head<'_> {
     fn values<'s>(&'s self, name: &'s str) -> impl DoubleEndedIterator<Item = &'s [u8]> {

@@ -5,8 +5,9 @@
 //! the usual reason is a proxy that was set up by half.
 
 use http::{Method, StatusCode};
+use httparse::Header;
 
-use crate::head::{Head, HeadError};
+use crate::head::{Head, HeadError, line_has};
 
 /// A request that may be answered with 101.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,32 +49,89 @@ impl<'a> Head<'a> {
                 "A WebSocket needs HTTP/1.1; set proxy_http_version 1.1 in a proxy like nginx",
             ));
         }
-        if !self.wants_websocket() {
+        let fields = Fields::of(self.headers);
+        if !fields.upgrade {
             return Err(HeadError::bad_request(
                 "Missing Upgrade: websocket; a proxy must pass this header on",
             ));
         }
-        if !self.list_has("connection", "upgrade") {
+        if !fields.connection {
             return Err(HeadError::bad_request(
                 "Missing Connection: Upgrade; a proxy must pass this header on",
             ));
         }
-        let host = self.host()?.unwrap_or_default();
-        self.check_version()?;
-        let key = self.key()?;
-        self.check_bodiless()?;
+        let host = self.checked_host(fields.host.single("More than one Host header")?)?;
+        fields.check_version()?;
+        let key = fields.key()?;
+        fields.check_bodiless()?;
         Ok(WebSocketUpgrade {
             key,
-            host,
-            origin: self.origin()?,
+            host: host.unwrap_or_default(),
+            origin: fields.origin()?,
         })
+    }
+}
+
+/// The fields of a handshake, found in one pass: a head is looked through once, not once for each.
+#[derive(Default)]
+struct Fields<'a> {
+    upgrade: bool,
+    connection: bool,
+    has_encoding: bool,
+    host: Single<'a>,
+    version: Single<'a>,
+    key: Single<'a>,
+    length: Single<'a>,
+    origin: Single<'a>,
+}
+
+/// A field that may be there once: its value, and whether there was another one.
+#[derive(Clone, Copy, Default)]
+struct Single<'a> {
+    value: Option<&'a [u8]>,
+    twice: bool,
+}
+
+impl<'a> Single<'a> {
+    fn see(&mut self, value: &'a [u8]) {
+        self.twice = self.value.is_some();
+        self.value = self.value.or(Some(value));
+    }
+
+    fn single(self, twice: &'static str) -> Result<Option<&'a [u8]>, HeadError> {
+        if self.twice {
+            return Err(HeadError::bad_request(twice));
+        }
+        Ok(self.value)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn of(headers: &'a [Header<'a>]) -> Self {
+        let mut fields = Self::default();
+        for Header { name, value } in headers {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            // By length first: then hardly any name is compared with more than one.
+            match name.len() {
+                4 if is("host") => fields.host.see(value),
+                6 if is("origin") => fields.origin.see(value),
+                7 if is("upgrade") => fields.upgrade |= line_has(value, "websocket"),
+                10 if is("connection") => fields.connection |= line_has(value, "upgrade"),
+                14 if is("content-length") => fields.length.see(value),
+                17 if is("sec-websocket-key") => fields.key.see(value),
+                17 if is("transfer-encoding") => fields.has_encoding = true,
+                21 if is("sec-websocket-version") => fields.version.see(value),
+                _ => {}
+            }
+        }
+        fields
     }
 
     fn check_version(&self) -> Result<(), HeadError> {
-        match self.single(
-            "sec-websocket-version",
-            "More than one Sec-WebSocket-Version header",
-        )? {
+        match self
+            .version
+            .single("More than one Sec-WebSocket-Version header")?
+        {
             Some(VERSION) => Ok(()),
             Some(_) => Err(HeadError::new(
                 StatusCode::UPGRADE_REQUIRED,
@@ -87,10 +145,8 @@ impl<'a> Head<'a> {
 
     fn key(&self) -> Result<&'a str, HeadError> {
         let key = self
-            .single(
-                "sec-websocket-key",
-                "More than one Sec-WebSocket-Key header",
-            )?
+            .key
+            .single("More than one Sec-WebSocket-Key header")?
             .ok_or(HeadError::bad_request("Missing Sec-WebSocket-Key header"))?;
         std::str::from_utf8(key)
             .ok()
@@ -103,19 +159,19 @@ impl<'a> Head<'a> {
     /// An upgrade with a body is a trap: what we would read as frames, a proxy may take for a body, or the next
     /// request.
     fn check_bodiless(&self) -> Result<(), HeadError> {
-        if self.header("transfer-encoding").is_some() {
+        if self.has_encoding {
             return Err(HeadError::bad_request(
                 "A WebSocket upgrade has no Transfer-Encoding",
             ));
         }
-        match self.single("content-length", "More than one Content-Length header")? {
+        match self.length.single("More than one Content-Length header")? {
             None | Some(b"0") => Ok(()),
             Some(_) => Err(HeadError::bad_request("A WebSocket upgrade has no body")),
         }
     }
 
     fn origin(&self) -> Result<Option<&'a str>, HeadError> {
-        let Some(origin) = self.single("origin", "More than one Origin header")? else {
+        let Some(origin) = self.origin.single("More than one Origin header")? else {
             return Ok(None);
         };
         std::str::from_utf8(origin)
