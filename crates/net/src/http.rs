@@ -1,8 +1,9 @@
 //! Everything that isn't a WebSocket from the start: long polling, the page, the API, metrics; over HTTP/1.1 with
 //! keep-alive. The library reads requests and writes answers; what is not on the engine's path goes to the router.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
@@ -21,13 +22,19 @@ use tower::ServiceExt;
 use crate::drain::LifePhase;
 use crate::event_loop::EventLoop;
 use crate::forwarded::{Peer, resolve_client};
-use crate::rewind::Rewind;
+use crate::rewind::{Rewind, SharedStream};
 use crate::stream::{Guard, Stream};
 
 /// A connection as the HTTP library holds it.
-pub(crate) type HttpIo = TokioIo<Rewind<Stream>>;
-/// The connection's place in the counts, kept beside it: requests tell whose it is, and an upgrade takes it along.
-pub(crate) type SharedGuard = Rc<RefCell<Option<Guard>>>;
+pub(crate) type HttpIo = TokioIo<SharedStream>;
+
+/// What the requests of a connection see of it.
+pub(crate) struct Held {
+    /// The connection's place in the counts: requests tell whose it is, and an upgrade takes it along.
+    pub guard: RefCell<Option<Guard>>,
+    /// A long poll waits, and its session wants to know when the client goes away.
+    pub polled: Cell<bool>,
+}
 
 /// Serves a connection whose first bytes were read already.
 pub(crate) async fn serve(
@@ -40,30 +47,44 @@ pub(crate) async fn serve(
         address,
         secure: stream.is_tls(),
     };
-    let guard: SharedGuard = Rc::new(RefCell::new(stream.guard.take()));
+    let held = Rc::new(Held {
+        guard: RefCell::new(stream.guard.take()),
+        polled: Cell::new(false),
+    });
+    let stream = SharedStream::new(Rewind::new(early, stream));
     let options = &lp.shared.options;
     let service = {
-        let lp = Rc::clone(&lp);
-        service_fn(move |request| answer(Rc::clone(&lp), Rc::clone(&guard), peer, request))
+        let (lp, held) = (Rc::clone(&lp), Rc::clone(&held));
+        service_fn(move |request| answer(Rc::clone(&lp), Rc::clone(&held), peer, request))
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // Between requests, too: the library starts this clock when it begins to wait for a head.
         .header_read_timeout(Duration::from_millis(options.timeouts.keep_alive_idle_ms))
         .max_buf_size(options.max_head_bytes.max(8192))
-        .serve_connection(TokioIo::new(Rewind::new(early, stream)), service)
+        // Else it would read on while a poll waits, to see whether the client is still there, and hold 16 KiB for that.
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream.clone()), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let lifecycle = lp.shared.lifecycle.clone();
-    let ended = tokio::select! {
+    let mut drains = pin!(lifecycle.reached(LifePhase::Draining));
+    let mut draining = false;
+    let ended = poll_fn(|cx| {
         // The connection goes first: its first request is there, and is answered while the server drains, too.
-        biased;
-        ended = connection.as_mut() => ended,
-        () = lifecycle.reached(LifePhase::Draining) => {
+        let mut ended = connection.as_mut().poll(cx);
+        if ended.is_pending() && !draining && drains.as_mut().poll(cx).is_ready() {
+            draining = true;
             connection.as_mut().graceful_shutdown();
-            connection.await
+            ended = connection.as_mut().poll(cx);
         }
-    };
+        if ended.is_pending() && held.polled.get() {
+            // Dropped with the connection, the request tells its session.
+            return stream.poll_gone(cx, &mut lp.scratch.borrow_mut()).map(Ok);
+        }
+        ended
+    })
+    .await;
     if let Err(error) = ended {
         tracing::trace!(%error, "an HTTP connection ended badly");
     }
@@ -71,7 +92,7 @@ pub(crate) async fn serve(
 
 async fn answer(
     lp: Rc<EventLoop>,
-    guard: SharedGuard,
+    held: Rc<Held>,
     peer: Peer,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -83,7 +104,7 @@ async fn answer(
         request.headers(),
     );
     if let Some(app) = lp.shared.app(request.uri().path()) {
-        return Ok(crate::polling::answer(&lp, app, client, &guard, request).await);
+        return Ok(crate::polling::answer(&lp, app, client, &held, request).await);
     }
     let Some(router) = lp.shared.router.clone() else {
         return Ok(plain(StatusCode::NOT_FOUND, "Not found"));

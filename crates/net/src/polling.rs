@@ -22,7 +22,7 @@ use crate::admission::Reject;
 use crate::event_loop::EventLoop;
 use crate::forwarded::Client;
 use crate::head::Head;
-use crate::http::{HttpIo, SharedGuard, plain};
+use crate::http::{Held, HttpIo, plain};
 use crate::shared::Message;
 use crate::slow::BodyProgress;
 use crate::stream::Stream;
@@ -55,7 +55,7 @@ struct EngineRequest<'a> {
     lp: &'a Rc<EventLoop>,
     app: App,
     client: Client,
-    guard: &'a SharedGuard,
+    held: &'a Rc<Held>,
     parts: Parts,
     query: Query,
 }
@@ -65,7 +65,7 @@ pub(crate) async fn answer(
     lp: &Rc<EventLoop>,
     app: App,
     client: Client,
-    guard: &SharedGuard,
+    held: &Rc<Held>,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
     if let (&Method::OPTIONS, Some(cors)) = (request.method(), &lp.shared.options.cors) {
@@ -90,7 +90,7 @@ pub(crate) async fn answer(
         lp,
         app,
         client,
-        guard,
+        held,
         parts,
         query,
     };
@@ -146,7 +146,7 @@ impl EngineRequest<'_> {
     async fn open(&self) -> Result<Response<Body>, Reject> {
         let shared = &self.lp.shared;
         let version = {
-            let mut guard = self.guard.borrow_mut();
+            let mut guard = self.held.guard.borrow_mut();
             shared.admit(&self.query, self.client, guard.as_mut())?
         };
         shared.allowed(Some(&self.parts)).await?;
@@ -166,11 +166,7 @@ impl EngineRequest<'_> {
         self.lp
             .send(sid.shard(), Message::Poll { sid, reply })
             .await;
-        let mut waiting = Waiting {
-            lp: self.lp,
-            sid,
-            answered: false,
-        };
+        let mut waiting = Waiting::new(self.lp, self.held, sid);
         let answer = answer.await;
         waiting.answered = true;
         match answer {
@@ -368,12 +364,12 @@ impl EngineRequest<'_> {
         upgrade: hyper::upgrade::OnUpgrade,
         deflate: bool,
     ) -> Result<Option<Id>, Reject> {
-        let (lp, guard) = (Rc::clone(self.lp), Rc::clone(self.guard));
+        let (lp, held) = (Rc::clone(self.lp), Rc::clone(self.held));
         if let Some(sid) = &self.query.sid {
             let sid = self.parse(sid)?;
             let probing = crate::takeover::ask_to_probe(self.lp, sid).await?;
             tokio::task::spawn_local(async move {
-                let Some((mut stream, early)) = upgraded(upgrade, &guard).await else {
+                let Some((mut stream, early)) = upgraded(upgrade, &held).await else {
                     return;
                 };
                 if !probing {
@@ -388,7 +384,7 @@ impl EngineRequest<'_> {
             return Ok(None);
         }
         let version = {
-            let mut guard = self.guard.borrow_mut();
+            let mut guard = self.held.guard.borrow_mut();
             self.lp
                 .shared
                 .admit(&self.query, self.client, guard.as_mut())?
@@ -404,7 +400,7 @@ impl EngineRequest<'_> {
             .shard
             .open(self.app, version, Transport::WebSocket, handshake);
         tokio::task::spawn_local(async move {
-            match upgraded(upgrade, &guard).await {
+            match upgraded(upgrade, &held).await {
                 Some((stream, early)) => {
                     let conn =
                         WsConn::new(stream, opened.key, engine::Side::Main, deflate, Vec::new());
@@ -422,30 +418,38 @@ impl EngineRequest<'_> {
 }
 
 /// The connection itself, once the 101 is written, and what came behind the request.
-async fn upgraded(
-    upgrade: hyper::upgrade::OnUpgrade,
-    guard: &SharedGuard,
-) -> Option<(Stream, Vec<u8>)> {
+async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, held: &Held) -> Option<(Stream, Vec<u8>)> {
     let parts = upgrade.await.ok()?.downcast::<HttpIo>().ok()?;
-    let (replayed, mut stream) = parts.io.into_inner().into_parts();
-    stream.guard = guard.borrow_mut().take();
-    let early = replayed
-        .iter()
-        .chain(parts.read_buf.iter())
-        .copied()
-        .collect();
+    let (ahead, mut stream) = parts.io.into_inner().take()?.into_parts();
+    stream.guard = held.guard.borrow_mut().take();
+    // What the library has read came before what it has not.
+    let early = [&parts.read_buf[..], &ahead[..]].concat();
     Some((stream, early))
 }
 
 /// Tells the session's loop when the client of a poll goes away.
 struct Waiting<'a> {
     lp: &'a Rc<EventLoop>,
+    held: &'a Held,
     sid: Id,
     answered: bool,
 }
 
+impl<'a> Waiting<'a> {
+    fn new(lp: &'a Rc<EventLoop>, held: &'a Held, sid: Id) -> Self {
+        held.polled.set(true);
+        Self {
+            lp,
+            held,
+            sid,
+            answered: false,
+        }
+    }
+}
+
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        self.held.polled.set(false);
         if !self.answered {
             let (lp, sid) = (Rc::clone(self.lp), self.sid);
             tokio::task::spawn_local(

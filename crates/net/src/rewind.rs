@@ -6,10 +6,17 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stream::Stream;
+
+/// Bytes of a next request that are taken in while a poll waits.
+const MOST_AHEAD: usize = 4096;
 
 /// `io` with `prefix` in front of what it reads.
 #[derive(Debug)]
@@ -32,6 +39,90 @@ impl<T> Rewind<T> {
     /// The connection below. Reading from it leaves out the prefix.
     pub fn get_ref(&self) -> &T {
         &self.io
+    }
+}
+
+/// A connection that the HTTP library reads and writes, and its task watches.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedStream(Arc<Mutex<Option<Rewind<Stream>>>>);
+
+impl SharedStream {
+    pub(crate) fn new(stream: Rewind<Stream>) -> Self {
+        // Never contended; the library asks for types that could go to another thread.
+        Self(Arc::new(Mutex::new(Some(stream))))
+    }
+
+    /// Takes the connection for good.
+    pub(crate) fn take(&self) -> Option<Rewind<Stream>> {
+        self.0.lock().take()
+    }
+
+    /// Ready when the other end has closed. Reads at most one buffer ahead, which the library gets when it reads.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        let mut stream = self.0.lock();
+        let Some(stream) = stream.as_mut().filter(|stream| stream.prefix.is_empty()) else {
+            return Poll::Pending;
+        };
+        let most = scratch.len().min(MOST_AHEAD);
+        let mut ahead = ReadBuf::new(&mut scratch[..most]);
+        match Pin::new(&mut stream.io).poll_read(cx, &mut ahead) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if !ahead.filled().is_empty() => {
+                stream.prefix = Bytes::copy_from_slice(ahead.filled());
+                Poll::Pending
+            }
+            Poll::Ready(_) => Poll::Ready(()),
+        }
+    }
+
+    fn with<R>(
+        &self,
+        work: impl FnOnce(Pin<&mut Rewind<Stream>>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        match self.0.lock().as_mut() {
+            Some(stream) => work(Pin::new(stream)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncRead for SharedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for SharedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|stream| stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|stream| stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|stream| stream.poll_shutdown(cx))
     }
 }
 
@@ -89,7 +180,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Rewind<T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // A panic is how a test fails.
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;

@@ -1,5 +1,7 @@
 //! Long polling: limits, misuse, old clients, and last words.
 
+use std::io::Write as _;
+
 use lakh_net::Options;
 
 use crate::support::{POLL, loops, poll_path, start, ws_path};
@@ -322,4 +324,46 @@ fn a_post_waits_while_too_many_handlers_run() {
     gate.add_permits(8);
     assert_eq!(held.response().unwrap().text(), "ok");
     assert_eq!(server.hub.stats().events_in, 8 + 50);
+}
+
+#[test]
+fn a_session_ends_when_the_client_of_its_poll_goes_away_at_once_or_later() {
+    let server = start(loops(2), Options::default());
+    for at_once in [true, false] {
+        for _ in 0..10 {
+            let mut conn = server.connect();
+            let sid = conn.open();
+            conn.post(&poll_path(&sid), b"40");
+            conn.poll_for(&sid, |packet| packet.starts_with("40{"));
+            let mut tcp = server.tcp();
+            let path = poll_path(&sid);
+            write!(tcp, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            if !at_once {
+                // Answered by the loop that owns the session, behind the poll: so that waits by now.
+                conn.post(&path, br#"42["nothing"]"#);
+            }
+            drop(tcp);
+            assert!(server.next_gone().starts_with("transport"));
+        }
+    }
+    assert_eq!(server.hub.stats().sessions, 0);
+}
+
+/// The next request may come while a poll waits; it has its turn.
+#[test]
+fn what_comes_behind_a_waiting_poll_on_the_same_connection_is_not_lost() {
+    let server = start(loops(1), Options::default());
+    let (mut conn, mut other) = (server.connect(), server.connect());
+    let sid = conn.open();
+    conn.post(&poll_path(&sid), b"40");
+    conn.poll_for(&sid, |packet| packet.starts_with("40{"));
+    let path = poll_path(&sid);
+    let request =
+        |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    conn.write(request("GET", &path).as_bytes());
+    conn.write(request("GET", "/nowhere").as_bytes());
+    other.post(&path, br#"42["echo","x"]"#);
+    other.post(&path, br#"421["echo","x"]"#);
+    assert_eq!(conn.response().unwrap().text(), r#"431["x"]"#);
+    assert_eq!(conn.response().unwrap().status, 404);
 }
