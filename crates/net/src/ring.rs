@@ -44,7 +44,7 @@ impl Ring {
             let bytes = send.bytes(joined);
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             let request = opcode::Send::new(types::Fd(fd), bytes.as_ptr(), length)
-                .flags(SEND_FLAGS)
+                .flags(SEND_FLAGS.bits().cast_signed())
                 .build()
                 .user_data(index as u64);
             // SAFETY: the bytes lie in a packet that the `Send` owns or in `joined`, and the descriptor is kept open by

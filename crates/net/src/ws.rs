@@ -16,8 +16,8 @@ use lakh_hub::shard::SessionKey;
 use lakh_hub::{Item, Outbox};
 use lakh_wire::engine::{End, Side, Version};
 use lakh_wire::{Encoded, control_frame, ws};
+use rustix::net::SendFlags;
 use smallvec::SmallVec;
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::event_loop::EventLoop;
@@ -31,7 +31,7 @@ const READS_A_TURN: usize = 8;
 const MOST_PONGS: usize = 4096;
 
 /// No signal when the other end is gone, no waiting for room.
-pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+pub(crate) const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,13 +129,13 @@ impl WsConn {
     }
 
     /// Sends without waiting. Straight to the kernel: whether it has room, it says itself, and what the runtime keeps
-    /// about each socket stays out of the processor's cache.
+    /// about each socket stays out of the processor's cache. The C library would make a point of cancellation of it.
     pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let io = self.io.borrow();
         let Some(stream) = io.tcp() else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
+        Ok(rustix::net::send(stream, bytes, SEND_FLAGS)?)
     }
 
     /// The frames of a packet in the form that was negotiated.
