@@ -116,6 +116,7 @@ fn own(packet: Option<Packet<'_>>) -> Option<Packet<'static>> {
         kind: packet.kind,
         nsp: packet.nsp.into_owned().into(),
         id: packet.id,
+        event: packet.event.map(|name| name.into_owned().into()),
         data: match packet.data {
             Data::None => Data::None,
             Data::Json { text, attachments } => Data::Json {

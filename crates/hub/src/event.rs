@@ -55,10 +55,14 @@ pub struct EventRef<'a> {
 }
 
 impl<'a> EventRef<'a> {
-    /// `None` if the arguments are no event's.
-    pub(crate) fn new(args: &'a Incoming<'a>, ack: Option<u64>) -> Option<Self> {
+    /// `None` if the arguments are no event's. `name` is theirs, if it's known already.
+    pub(crate) fn new(
+        name: Option<Cow<'a, str>>,
+        args: &'a Incoming<'a>,
+        ack: Option<u64>,
+    ) -> Option<Self> {
         Some(Self {
-            name: event_name(args.text())?,
+            name: name.or_else(|| event_name(args.text()))?,
             args,
             ack,
         })

@@ -31,7 +31,7 @@ impl Shard {
                     return;
                 };
                 self.stats().events_in.add(1);
-                if let Some(event) = EventRef::new(&args, packet.id) {
+                if let Some(event) = EventRef::new(packet.event, &args, packet.id) {
                     self.event(&socket, &event);
                 }
             }
@@ -148,7 +148,7 @@ impl Shard {
     fn handle_owned(&self, socket: &Socket, event: &Event) {
         let handlers = socket.0.namespace.handlers.load();
         let args = Incoming::from(&event.payload);
-        if let Some(event) = EventRef::new(&args, event.ack) {
+        if let Some(event) = EventRef::new(Some((&*event.name).into()), &args, event.ack) {
             self.handle(&handlers, socket, &event);
         }
     }

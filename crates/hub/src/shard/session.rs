@@ -185,13 +185,12 @@ impl Shard {
         let Ok(packet) = packet else {
             return self.parse_error(key, side);
         };
-        let now = self.now();
-        let message = self
-            .with_engine(key, |engine, cfg| engine.packet(side, packet, now, cfg))
-            .flatten();
-        if let Some(message) = message {
-            self.message(key, message);
+        // Nearly all packets are messages, which are no business of the engine's timers.
+        if let Packet::Message(message) = packet {
+            return self.message(key, side, message);
         }
+        let now = self.now();
+        self.with_engine(key, |engine, cfg| engine.packet(side, packet, now, cfg));
     }
 
     /// What came is no packet of the protocol.
@@ -350,11 +349,19 @@ impl Shard {
         Some(result)
     }
 
-    fn message(&self, key: SessionKey, message: Message<'_>) {
+    fn message(&self, key: SessionKey, side: Side, message: Message<'_>) {
         let mut state = self.state.borrow_mut();
         let Some(entry) = state.session(key).filter(|entry| !entry.over) else {
             return;
         };
+        if !entry.engine.takes_messages(side) {
+            // On a probe it's out of place, and the engine deals with it.
+            drop(state);
+            let now = self.now();
+            let packet = Packet::Message(message);
+            self.with_engine(key, |engine, cfg| engine.packet(side, packet, now, cfg));
+            return;
+        }
         if entry.app == App::EngineIo {
             let socket = self.engine_socket(key, entry);
             drop(state);

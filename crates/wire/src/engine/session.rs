@@ -232,6 +232,13 @@ impl Session {
         None
     }
 
+    /// Whether a message on `side` is for the application. Messages change nothing else, so they need not go through
+    /// [`Session::packet`].
+    #[must_use]
+    pub fn takes_messages(&self, side: Side) -> bool {
+        self.open && !self.is_probe(side)
+    }
+
     /// Bytes came on `side` that are no packet.
     pub fn parse_error(&mut self, side: Side) {
         if !self.open {

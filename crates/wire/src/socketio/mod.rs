@@ -83,6 +83,8 @@ pub struct Packet<'a> {
     pub nsp: Cow<'a, str>,
     /// The id of an event that wants an acknowledgement, or of the acknowledgement.
     pub id: Option<u64>,
+    /// The name of an event, where checking the payload came by it; else [`event_name`] finds it.
+    pub event: Option<Cow<'a, str>>,
     /// The payload.
     pub data: Data<'a>,
 }

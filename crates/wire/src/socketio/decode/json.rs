@@ -15,6 +15,8 @@ pub(super) struct Head<'a> {
     pub(super) attachments: usize,
     pub(super) nsp: &'a str,
     pub(super) id: Option<u64>,
+    /// The name of an event, unless it's a number.
+    event: Option<Cow<'a, str>>,
     pub(super) payload: Option<&'a str>,
 }
 
@@ -24,6 +26,7 @@ impl<'a> Head<'a> {
             kind: self.kind,
             nsp: Cow::Borrowed(self.nsp),
             id: self.id,
+            event: self.event,
             data: self.payload.map_or(Data::None, |text| Data::Json {
                 text: Cow::Borrowed(text),
                 attachments: Vec::new(),
@@ -51,7 +54,7 @@ pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Head<'a>, Deco
     let (nsp, rest) = namespace(rest);
     let (id, rest) = ack_id(rest)?;
     let payload = (!rest.is_empty()).then_some(rest);
-    check_payload(kind, payload, limits)?;
+    let event = check_payload(kind, payload, limits)?;
     if attachments > 0 {
         check_placeholders(rest, attachments, limits)?;
     }
@@ -60,6 +63,7 @@ pub(super) fn parse<'a>(text: &'a str, limits: &Limits) -> Result<Head<'a>, Deco
         attachments,
         nsp,
         id,
+        event,
         payload,
     })
 }
@@ -99,10 +103,15 @@ fn ack_id(text: &str) -> Result<(Option<u64>, &str), DecodeError> {
     Ok((Some(id), rest))
 }
 
-fn check_payload(kind: Kind, payload: Option<&str>, limits: &Limits) -> Result<(), DecodeError> {
+/// Gives the name, if it's an event.
+fn check_payload<'a>(
+    kind: Kind,
+    payload: Option<&'a str>,
+    limits: &Limits,
+) -> Result<Option<Cow<'a, str>>, DecodeError> {
     let Some(text) = payload else {
         return match kind {
-            Kind::Connect | Kind::Disconnect => Ok(()),
+            Kind::Connect | Kind::Disconnect => Ok(None),
             _ => Err(DecodeError::BadPayload),
         };
     };
@@ -119,15 +128,17 @@ fn check_payload(kind: Kind, payload: Option<&str>, limits: &Limits) -> Result<(
     if !fits {
         return Err(DecodeError::BadPayload);
     }
-    if kind == Kind::Event {
-        check_name(&mut scanner)?;
-    }
-    Ok(finish(&mut scanner)?)
+    let name = match kind {
+        Kind::Event => check_name(&mut scanner)?,
+        _ => None,
+    };
+    finish(&mut scanner)?;
+    Ok(name)
 }
 
-fn check_name(scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
+fn check_name<'a>(scanner: &mut Scanner<'a>) -> Result<Option<Cow<'a, str>>, DecodeError> {
     let name = match scanner.next()? {
-        Some(Token::Number) => return Ok(()),
+        Some(Token::Number) => return Ok(None),
         Some(Token::Str { escaped: false }) => Cow::Borrowed(scanner.span()),
         Some(Token::Str { escaped: true }) => unescape(scanner.span()),
         _ => return Err(DecodeError::BadPayload),
@@ -135,7 +146,7 @@ fn check_name(scanner: &mut Scanner<'_>) -> Result<(), DecodeError> {
     if is_reserved_event(&name) {
         return Err(DecodeError::ReservedEvent);
     }
-    Ok(())
+    Ok(Some(name))
 }
 
 fn check_placeholders(text: &str, attachments: usize, limits: &Limits) -> Result<(), DecodeError> {

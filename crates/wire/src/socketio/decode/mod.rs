@@ -172,6 +172,7 @@ impl Waiting {
             kind: self.kind,
             nsp: Cow::Owned(self.nsp),
             id: self.id,
+            event: None,
             data: Data::Json {
                 text: Cow::Owned(self.text),
                 attachments: self.attachments,

@@ -36,6 +36,7 @@ pub(super) fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Packet<'a>, 
     }
     let kind = kind.ok_or(DecodeError::UnknownType)?;
     Ok(Packet {
+        event: None,
         kind,
         nsp: Cow::Borrowed(nsp.ok_or(DecodeError::BadNamespace)?),
         id,
