@@ -233,12 +233,16 @@ fn count_events(site: &Site, sockets: &mut [TcpStream], counted: &mut Figures) {
     });
     let say = client_frame(&format!(r#"42["say","{TEXT}"]"#));
     let message = format!(r#"42["m","{TEXT}"]"#).len() + 2;
-    let a_broadcast = allocations(site, BROADCASTS, || {
-        sockets[0].write_all(&say).unwrap();
-        sockets
-            .iter_mut()
-            .for_each(|socket| read_bytes(socket, message));
+    // The least of some: how many sessions share a turn of the loop is up to the clock, and so is when a list grows.
+    let a_broadcast = (0..BROADCASTS).map(|_| {
+        allocations(site, 1, || {
+            sockets[0].write_all(&say).unwrap();
+            sockets
+                .iter_mut()
+                .for_each(|socket| read_bytes(socket, message));
+        })
     });
+    let a_broadcast = a_broadcast.fold(f64::INFINITY, f64::min);
     counted.insert("echo with ack, allocations".to_owned(), an_echo);
     counted.insert(
         format!("broadcast to {WEBSOCKETS}, allocations"),
