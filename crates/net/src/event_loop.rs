@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::drain::{DrainSchedule, LifePhase};
 use crate::farewell::Farewells;
+use crate::give_back::{self, GiveBack};
 use crate::polling::PollAnswer;
 use crate::ring::Ring;
 use crate::shared::{Attach, Handed, LoopCounters, Message, Shared};
@@ -331,6 +332,7 @@ impl EventLoop {
     /// Housekeeping; what is for all loops, the first does.
     async fn housekeeping(self: Rc<Self>) {
         const EVERY: Duration = Duration::from_secs(5);
+        let mut give_back = GiveBack::default();
         loop {
             tokio::time::sleep(EVERY).await;
             let now = self.shard.clock_now().0;
@@ -338,6 +340,10 @@ impl EventLoop {
             if self.index == 0 {
                 self.shared.hub.trim_logs();
                 self.shared.rate.sweep(now);
+                let sessions = self.shared.hub.stats().sessions;
+                if give_back.is_due(sessions, now) {
+                    give_back::give_back();
+                }
             }
         }
     }

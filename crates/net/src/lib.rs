@@ -9,6 +9,7 @@ mod batch;
 mod clock;
 mod event_loop;
 mod farewell;
+mod give_back;
 mod greet;
 mod http;
 mod options;
