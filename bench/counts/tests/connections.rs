@@ -233,20 +233,19 @@ fn count_events(site: &Site, sockets: &mut [TcpStream], counted: &mut Figures) {
     });
     let say = client_frame(&format!(r#"42["say","{TEXT}"]"#));
     let message = format!(r#"42["m","{TEXT}"]"#).len() + 2;
-    // The least of some: how many sessions share a turn of the loop is up to the clock, and so is when a list grows.
-    let a_broadcast = (0..BROADCASTS).map(|_| {
-        allocations(site, 1, || {
-            sockets[0].write_all(&say).unwrap();
-            sockets
-                .iter_mut()
-                .for_each(|socket| read_bytes(socket, message));
-        })
+    let a_broadcast = allocations(site, BROADCASTS, || {
+        sockets[0].write_all(&say).unwrap();
+        sockets
+            .iter_mut()
+            .for_each(|socket| read_bytes(socket, message));
     });
-    let a_broadcast = a_broadcast.fold(f64::INFINITY, f64::min);
+    // By the message, to two digits: whether a broadcast itself makes six or seven is up to the clock, which decides
+    // how many sessions share a turn of the loop.
+    let a_message = (a_broadcast / WEBSOCKETS as f64 * 100.0).round() / 100.0;
     counted.insert("echo with ack, allocations".to_owned(), an_echo);
     counted.insert(
-        format!("broadcast to {WEBSOCKETS}, allocations"),
-        a_broadcast,
+        format!("a message of a broadcast to {WEBSOCKETS}, allocations"),
+        a_message,
     );
 }
 

@@ -15,3 +15,7 @@ pub use log::{Entry, LogLimits, LogStats, ReadError};
 
 /// A room's name, shared by all who hold it.
 pub type Room = std::sync::Arc<str>;
+
+/// Hashes names that strangers choose. Seeded at random: nobody can foresee which names fall into one place of a table,
+/// and make it slow with them.
+pub type NameHasher = foldhash::fast::RandomState;

@@ -4,13 +4,12 @@
 //! So a client that comes back costs what it missed and not what the whole namespace said meanwhile. The log is bounded
 //! by bytes and by age; a reader whose start was cut off is told so instead of being given a gap.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::Room;
+use crate::{NameHasher, Room};
 
 /// How much a log keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +77,7 @@ pub(crate) struct Log<T> {
     limits: LogLimits,
     entries: VecDeque<Entry<T>>,
     /// Numbers by room. Broadcasts to nobody in particular (all sockets) are in `everyone`.
-    by_room: FxHashMap<Room, VecDeque<u64>>,
+    by_room: HashMap<Room, VecDeque<u64>, NameHasher>,
     everyone: VecDeque<u64>,
     bytes: usize,
     last: u64,
@@ -89,7 +88,7 @@ impl<T> Log<T> {
         Self {
             limits,
             entries: VecDeque::new(),
-            by_room: FxHashMap::default(),
+            by_room: HashMap::default(),
             everyone: VecDeque::new(),
             bytes: 0,
             last: 0,

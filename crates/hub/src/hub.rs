@@ -1,13 +1,13 @@
 //! The hub: namespaces by name, the shards' mailboxes, and the way of a broadcast.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use lakh_broker::Position;
+use lakh_broker::{NameHasher, Position};
 use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
 
 use crate::ack::Collector;
 use crate::caught::caught_while;
@@ -41,7 +41,7 @@ pub(crate) struct HubInner {
 
 #[derive(Default)]
 struct Registry {
-    namespaces: FxHashMap<Box<str>, Arc<NamespaceInner>>,
+    namespaces: HashMap<Box<str>, Arc<NamespaceInner>, NameHasher>,
     parents: Vec<Arc<ParentInner>>,
     dynamic: usize,
 }

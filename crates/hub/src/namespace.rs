@@ -1,10 +1,11 @@
 //! Namespaces: who handles what, and the rights to enter.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use lakh_broker::{Channel, LogLimits, Room};
+use lakh_broker::{Channel, LogLimits, NameHasher, Room};
 use lakh_wire::CloseReason;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -103,7 +104,7 @@ pub(crate) struct NamespaceInner {
     pub sockets: AtomicUsize,
     pub rooms: AtomicUsize,
     /// Which shards have members of a room, as bits. Kept only when there is more than one shard.
-    pub shards_of: RwLock<FxHashMap<Room, u64>>,
+    pub shards_of: RwLock<HashMap<Room, u64, NameHasher>>,
     /// Joins on their way to other loops. `shards_of` can't be trusted meanwhile.
     pub joining: AtomicUsize,
     pub recovery: std::sync::OnceLock<Recovery>,

@@ -3,6 +3,7 @@
 //! A room holds its members in a list, and each member knows its place in it: joining and leaving cost the same
 //! however large the room is, and 16 bytes a membership. A socket's own room takes no entry; its id is looked up.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -407,20 +408,23 @@ impl State {
 impl Space {
     pub(super) fn find(&self, name: &str) -> Option<u32> {
         self.by_room
-            .find(hash(name), |room| *self.rooms[*room as usize].name == *name)
+            .find(self.hasher.hash_one(name), |room| {
+                *self.rooms[*room as usize].name == *name
+            })
             .copied()
     }
 
     fn add(&mut self, name: Room) -> u32 {
-        let hashed = hash(&*name);
+        let hashed = self.hasher.hash_one(&*name);
         let room = u32::try_from(self.rooms.insert(RoomEntry {
             name,
             members: Vec::new(),
         }))
         .unwrap_or(u32::MAX);
-        let rooms = &self.rooms;
-        self.by_room
-            .insert_unique(hashed, room, |room| hash(&*rooms[*room as usize].name));
+        let (rooms, hasher) = (&self.rooms, &self.hasher);
+        self.by_room.insert_unique(hashed, room, |room| {
+            hasher.hash_one(&*rooms[*room as usize].name)
+        });
         room
     }
 
@@ -428,7 +432,7 @@ impl Space {
         let entry = self.rooms.remove(room as usize);
         if let Ok(found) = self
             .by_room
-            .find_entry(hash(&*entry.name), |other| *other == room)
+            .find_entry(self.hasher.hash_one(&*entry.name), |other| *other == room)
         {
             found.remove();
         }

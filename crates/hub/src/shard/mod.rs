@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use hashbrown::HashTable;
-use lakh_broker::Room;
+use lakh_broker::{NameHasher, Room};
 use lakh_wire::{Millis, engine, socketio};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use slab::Slab;
@@ -167,6 +167,7 @@ pub(crate) struct Space {
     members: Vec<u32>,
     rooms: Slab<RoomEntry>,
     by_room: HashTable<u32>,
+    hasher: NameHasher,
 }
 
 pub(crate) struct RoomEntry {
