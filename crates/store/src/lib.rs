@@ -20,8 +20,10 @@
 //! The tables, backing up and repair are described in docs/storage.md.
 
 mod batch;
+mod counters;
 mod documents;
 mod error;
+mod front;
 mod health;
 mod limits;
 mod logs;

@@ -112,7 +112,7 @@ impl Store {
     /// Submits a batch: all of it is applied, or none.
     pub fn write(&self, batch: Batch) -> Writing {
         let submitted = batch.check().and_then(|()| match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.write(batch).map(Pending::Later),
+            Backend::Sqlite(sqlite) => sqlite.front().write(batch).map(Pending::Later),
             Backend::Memory(memory) => Ok(Pending::Now(Some(memory.write(&batch)))),
         });
         Writing(submitted.unwrap_or_else(|error| Pending::Now(Some(Err(error)))))
@@ -121,7 +121,7 @@ impl Store {
     /// Asks several things of one snapshot, at `now_ms` milliseconds since 1970 (which decides what has expired).
     pub fn read(&self, now_ms: u64, queries: Vec<Query>) -> Reading {
         let submitted = match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.read(now_ms, queries).map(Pending::Later),
+            Backend::Sqlite(sqlite) => sqlite.front().read(now_ms, queries).map(Pending::Later),
             Backend::Memory(memory) => Ok(Pending::Now(Some(memory.read(now_ms, &queries)))),
         };
         Reading(submitted.unwrap_or_else(|error| Pending::Now(Some(Err(error)))))
@@ -131,7 +131,7 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> Health {
         match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.health(),
+            Backend::Sqlite(sqlite) => sqlite.front().health(),
             Backend::Memory(memory) => memory.health(),
         }
     }
@@ -149,7 +149,7 @@ impl Store {
     /// before the file is opened again or moved. Closing twice is closing once.
     pub fn close(&self) -> impl Future<Output = Result<(), CloseError>> + Send + use<> {
         let closing = match &self.0 {
-            Backend::Sqlite(sqlite) => Some(sqlite.close()),
+            Backend::Sqlite(sqlite) => Some(sqlite.front().close()),
             Backend::Memory(memory) => {
                 memory.close();
                 None

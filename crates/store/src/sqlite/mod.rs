@@ -3,7 +3,6 @@
 //! Callers meet the threads at two bounded queues; nothing else is shared but health and counters.
 
 mod apply;
-mod counters;
 mod documents;
 mod fault;
 mod logs;
@@ -17,17 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
-
-use self::counters::Counters;
 use self::documents::Versions;
 use self::writer::Writer;
-use crate::batch::Batch;
-use crate::error::{CloseError, OpenError, ReadError, WriteError};
-use crate::health::{Health, Stats};
-use crate::query::Query;
-use crate::queue::{Bounds, Queue, Refused};
+use crate::error::OpenError;
+use crate::front::Front;
+use crate::health::Stats;
+use crate::queue::Bounds;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,52 +79,10 @@ impl Default for SqliteOptions {
     }
 }
 
-/// What callers and threads share.
-pub(crate) struct Shared {
-    path: PathBuf,
-    writes: Queue<writer::Job>,
-    reads: Queue<reader::Job>,
-    health: Mutex<Health>,
-    last_error: Mutex<Option<Arc<str>>>,
-    counters: Counters,
-    closed: watch::Sender<Option<Result<(), CloseError>>>,
-}
-
-impl Shared {
-    fn health(&self) -> Health {
-        self.health.lock().clone()
-    }
-
-    /// A store that failed stays so until it is closed.
-    fn set_health(&self, health: Health) {
-        let mut now = self.health.lock();
-        if !matches!(*now, Health::Failed(_)) || health == Health::Closed {
-            *now = health;
-        }
-    }
-
-    fn note(&self, reason: &Arc<str>) {
-        *self.last_error.lock() = Some(reason.clone());
-    }
-
-    fn impair(&self, reason: &Arc<str>) {
-        if self.health().is_ok() {
-            tracing::warn!(path = %self.path.display(), %reason, "a commit failed");
-        }
-        self.note(reason);
-        self.set_health(Health::Impaired(reason.clone()));
-    }
-
-    fn fail(&self, reason: &Arc<str>) {
-        tracing::error!(path = %self.path.display(), %reason, "the store writes no more until it is opened again");
-        self.note(reason);
-        self.set_health(Health::Failed(reason.clone()));
-    }
-}
-
 /// An open file. Dropping it closes it in the background; [`Sqlite::close`] tells when that is done.
 pub(crate) struct Sqlite {
-    shared: Arc<Shared>,
+    path: PathBuf,
+    front: Arc<Front>,
 }
 
 impl Sqlite {
@@ -142,37 +94,29 @@ impl Sqlite {
         };
         let versions =
             Versions::load(&opened.writer).map_err(|error| open::explain(path, &error))?;
-        let shared = Arc::new(Shared {
-            path: path.to_owned(),
-            writes: Queue::new(Bounds {
-                items: options.write_queue,
-                bytes: options.write_queue_bytes,
-            }),
-            reads: Queue::new(Bounds {
-                items: options.read_queue,
-                bytes: usize::MAX,
-            }),
-            health: Mutex::default(),
-            last_error: Mutex::default(),
-            counters: Counters::default(),
-            closed: watch::Sender::new(None),
-        });
+        let writes = Bounds {
+            items: options.write_queue,
+            bytes: options.write_queue_bytes,
+        };
+        let place = path.display().to_string();
+        let front = Arc::new(Front::new(place, writes, options.read_queue));
         // From here on a failure to start a thread closes the queues, and the threads that run end by themselves.
         let store = Self {
-            shared: shared.clone(),
+            path: path.to_owned(),
+            front: front.clone(),
         };
         let mut readers = Vec::new();
         for conn in opened.readers {
-            let shared = shared.clone();
+            let front = front.clone();
             let reader = thread::Builder::new()
                 .name("lakh-store-read".to_owned())
-                .spawn(move || reader::run(&conn, &shared));
+                .spawn(move || reader::run(&conn, &front));
             readers.push(reader.map_err(|error| io(error.to_string()))?);
         }
         let writer = Writer {
             conn: opened.writer,
             versions,
-            shared,
+            front,
             group: Bounds {
                 items: options.group,
                 bytes: options.group_bytes,
@@ -187,104 +131,21 @@ impl Sqlite {
         Ok(store)
     }
 
-    pub(crate) fn write(
-        &self,
-        batch: Batch,
-    ) -> Result<oneshot::Receiver<writer::Outcome>, WriteError> {
-        let bytes = batch.bytes();
-        let (reply, outcome) = oneshot::channel();
-        self.shared
-            .writes
-            .push(writer::Job { batch, reply }, bytes)
-            .map_err(|refused| match refused {
-                Refused::Full => {
-                    self.shared.counters.busy_write();
-                    WriteError::Busy
-                }
-                Refused::Closed => WriteError::Closed,
-            })?;
-        Ok(outcome)
-    }
-
-    pub(crate) fn read(
-        &self,
-        now_ms: u64,
-        queries: Vec<Query>,
-    ) -> Result<oneshot::Receiver<reader::Outcome>, ReadError> {
-        let (reply, outcome) = oneshot::channel();
-        let job = reader::Job {
-            now_ms,
-            queries,
-            reply,
-        };
-        self.shared
-            .reads
-            .push(job, 0)
-            .map_err(|refused| match refused {
-                Refused::Full => {
-                    self.shared.counters.busy_read();
-                    ReadError::Busy
-                }
-                Refused::Closed => ReadError::Closed,
-            })?;
-        Ok(outcome)
-    }
-
-    pub(crate) fn health(&self) -> Health {
-        self.shared.health()
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let (write_queue, write_queue_bytes) = self.shared.writes.depth();
-        let mut stats = self.shared.counters.stats();
-        stats.write_queue = write_queue as u64;
-        stats.write_queue_bytes = write_queue_bytes as u64;
-        stats.read_queue = self.shared.reads.depth().0 as u64;
-        stats.file_bytes = size(&self.shared.path);
-        stats.wal_bytes = size(&open::beside(&self.shared.path, "-wal"));
-        stats.last_error = self.shared.last_error.lock().clone();
+        let mut stats = self.front.stats();
+        stats.file_bytes = size(&self.path);
+        stats.wal_bytes = size(&open::beside(&self.path, "-wal"));
         stats
-    }
-
-    /// Takes in no more, finishes what waits, and closes the file.
-    pub(crate) fn close(&self) -> impl Future<Output = Result<(), CloseError>> + Send + use<> {
-        self.shut();
-        let mut closed = self.shared.closed.subscribe();
-        async move {
-            match closed.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(result)) => result.clone(),
-                // The sender lives as long as the writer thread, which sends before it ends.
-                _ => Ok(()),
-            }
-        }
-    }
-
-    fn shut(&self) {
-        self.shared.reads.close();
-        self.shared.writes.close();
     }
 }
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
-        self.shut();
-    }
-}
-
-/// If one of the threads dies of a bug, nobody shall wait for it for ever.
-struct FailOnPanic(Arc<Shared>);
-
-impl Drop for FailOnPanic {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let reason: Arc<str> = "a thread of the store panicked; restart".into();
-            self.0.fail(&reason);
-            self.0.writes.abandon();
-            self.0.reads.abandon();
-            self.0
-                .closed
-                .send_replace(Some(Err(CloseError::Checkpoint(reason))));
-        }
+        self.front.shut();
     }
 }

@@ -9,28 +9,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
+use super::apply;
 use super::documents::Versions;
 use super::fault::{Fault, Meaning, meaning};
-use super::{FailOnPanic, Shared, apply};
-use crate::batch::{Applied, Batch};
+use crate::batch::Batch;
 use crate::error::{CloseError, WriteError};
+use crate::front::{FailOnPanic, Front, Written};
 use crate::health::Health;
 use crate::queue::Bounds;
-
-pub(crate) type Outcome = Result<Vec<Applied>, WriteError>;
-
-/// A batch, and who waits for it.
-pub(crate) struct Job {
-    pub(crate) batch: Batch,
-    pub(crate) reply: oneshot::Sender<Outcome>,
-}
 
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
     pub(crate) versions: Versions,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) front: Arc<Front>,
     pub(crate) group: Bounds,
     pub(crate) readers: Vec<JoinHandle<()>>,
     pub(crate) lock: File,
@@ -39,36 +31,28 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until the queue is closed and empty, then closes the file.
     pub(crate) fn run(mut self) {
-        let guard = FailOnPanic(self.shared.clone());
-        while let Some(group) = self.shared.writes.take(self.group) {
-            let count = group.items.len();
+        let guard = FailOnPanic(self.front.clone());
+        while let Some(group) = self.front.writes.take(self.group) {
             let batches: Vec<&Batch> = group.items.iter().map(|job| &job.batch).collect();
             let outcomes = self.write(&batches);
-            self.shared.counters.record(&batches, &outcomes);
-            self.shared.writes.done(count, group.bytes);
-            for (job, outcome) in group.items.into_iter().zip(outcomes) {
-                // Who no longer waits has dropped the other end; the write stands.
-                let _ = job.reply.send(outcome);
-            }
+            self.front.settle(group.items, group.bytes, outcomes);
         }
-        let shared = self.shared.clone();
-        let closed = self.close();
-        shared.set_health(Health::Closed);
-        shared.closed.send_replace(Some(closed));
+        let front = self.front.clone();
+        front.closed(self.close());
         drop(guard);
     }
 
-    fn write(&mut self, batches: &[&Batch]) -> Vec<Outcome> {
-        if let Health::Failed(reason) = self.shared.health() {
+    fn write(&mut self, batches: &[&Batch]) -> Vec<Written> {
+        if let Health::Failed(reason) = self.front.health() {
             return vec![Err(WriteError::Failed(reason)); batches.len()];
         }
         match self.commit(batches) {
             Ok(outcomes) => {
-                self.shared.set_health(Health::Ok);
+                self.front.set_health(Health::Ok);
                 outcomes
             }
             Err(Broken::Commit(reason)) => {
-                self.shared.fail(&reason);
+                self.front.fail(&reason);
                 vec![Err(WriteError::Unknown(reason)); batches.len()]
             }
             Err(Broken::Statement(Meaning::Full | Meaning::Other(_))) if batches.len() > 1 => {
@@ -90,13 +74,13 @@ impl Writer {
             Meaning::Fatal(reason) => (WriteError::Failed(reason.clone()), Some(reason)),
         };
         match health {
-            Some(reason) => self.shared.fail(&reason),
-            None => self.shared.impair(&error.to_string().into()),
+            Some(reason) => self.front.fail(&reason),
+            None => self.front.impair(&error.to_string().into()),
         }
         error
     }
 
-    fn commit(&mut self, batches: &[&Batch]) -> Result<Vec<Outcome>, Broken> {
+    fn commit(&mut self, batches: &[&Batch]) -> Result<Vec<Written>, Broken> {
         let outcomes = self.execute(batches);
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
@@ -120,7 +104,7 @@ impl Writer {
     }
 
     /// Runs a group in a transaction and leaves that open. An error leaves it in any state.
-    fn execute(&mut self, batches: &[&Batch]) -> rusqlite::Result<Vec<Outcome>> {
+    fn execute(&mut self, batches: &[&Batch]) -> rusqlite::Result<Vec<Written>> {
         self.run_sql("BEGIN IMMEDIATE")?;
         batches
             .iter()
@@ -128,7 +112,7 @@ impl Writer {
             .collect()
     }
 
-    fn execute_one(&mut self, batch: &Batch) -> rusqlite::Result<Outcome> {
+    fn execute_one(&mut self, batch: &Batch) -> rusqlite::Result<Written> {
         let guarded = batch.ops().len() > 1;
         if guarded {
             self.run_sql("SAVEPOINT batch")?;
@@ -160,7 +144,7 @@ impl Writer {
             self.run_sql("ROLLBACK")
         };
         if let Err(error) = undone.and_then(|()| self.versions.rolled_back(&self.conn)) {
-            self.shared
+            self.front
                 .fail(&format!("a transaction could not be rolled back: {error}").into());
         }
     }

@@ -1,11 +1,10 @@
-//! Figures that the threads count up.
+//! Figures that a backend's threads count up.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::batch::Batch;
+use crate::front::Written;
 use crate::health::{GROUP_BUCKETS, Stats};
-
-use super::writer::Outcome;
 
 #[derive(Default)]
 pub(crate) struct Counters {
@@ -16,13 +15,13 @@ pub(crate) struct Counters {
     bytes_written: AtomicU64,
     group_sizes: [AtomicU64; GROUP_BUCKETS],
     writes_busy: AtomicU64,
-    pub(crate) reads: AtomicU64,
+    reads: AtomicU64,
     reads_busy: AtomicU64,
 }
 
 impl Counters {
     /// Counts a group. (A group that had to be tried batch by batch still counts as one commit.)
-    pub(crate) fn record(&self, batches: &[&Batch], outcomes: &[Outcome]) {
+    pub(crate) fn record(&self, batches: &[&Batch], outcomes: &[Written]) {
         let mut applied = 0;
         for (batch, outcome) in batches.iter().zip(outcomes) {
             if outcome.is_ok() {
@@ -39,6 +38,10 @@ impl Counters {
             let bucket = batches.len().ilog2() as usize;
             self.group_sizes[bucket.min(GROUP_BUCKETS - 1)].fetch_add(1, Relaxed);
         }
+    }
+
+    pub(crate) fn answered_read(&self) {
+        self.reads.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn busy_write(&self) {
