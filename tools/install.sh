@@ -4,7 +4,7 @@
 #
 #   tools/install.sh build      what the binary needs beside Rust and Node (a C compiler, for SQLite)
 #   tools/install.sh test       what the tests need: Chromium, Python's venv, OpenSSL's headers for one test client,
-#                               valgrind to count instructions
+#                               valgrind to count instructions, Redis
 #
 # Debian packages are installed with apt-get, by sudo for whoever is not root. Elsewhere, and without sudo, the names of
 # what is missing are told and the exit code is 1.
@@ -40,6 +40,7 @@ case ${1:-test} in
     need python3-venv has_venv
     need chromium has_chromium
     need valgrind has valgrind
+    need redis-server has redis-server
     ;;
   *) echo "usage: tools/install.sh build|test" >&2; exit 2 ;;
 esac

@@ -44,6 +44,11 @@ impl Counters {
         self.reads.fetch_add(1, Relaxed);
     }
 
+    /// Counts a batch that was refused before it came to the queue.
+    pub(crate) fn refused_write(&self) {
+        self.batches_failed.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn busy_write(&self) {
         self.writes_busy.fetch_add(1, Relaxed);
     }

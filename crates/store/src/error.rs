@@ -29,7 +29,7 @@ pub enum OpenError {
         "{path} has format {found}, and this version knows formats up to {supported}; run the newer version that wrote it, or restore a backup made before"
     )]
     NewerFormat {
-        /// The database file.
+        /// The database file, or the server.
         path: PathBuf,
         /// Format of the file.
         found: i64,
@@ -61,6 +61,20 @@ pub enum OpenError {
     DiskFull {
         /// The database file.
         path: PathBuf,
+    },
+    /// The URL or a setting makes no sense.
+    #[error("the store's address can't be used: {detail}")]
+    Address {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The server doesn't answer, or doesn't let us in.
+    #[error("{server} can't be used: {detail}; check that it runs, and its address and password")]
+    Unreachable {
+        /// The server, without a password.
+        server: String,
+        /// What it or the system said.
+        detail: String,
     },
     /// Anything else that the system or SQLite refuses.
     #[error("{path} can't be opened: {detail}")]
@@ -94,9 +108,9 @@ pub enum WriteError {
     /// The queue of writes is full.
     #[error("too many writes are waiting for the disk; try again later, and send less at once")]
     Busy,
-    /// The disk, or the size that was allowed for the file, is used up.
+    /// The disk, or the size that was allowed (for the file, or for Redis's memory), is used up.
     #[error(
-        "no space left to write; free some space or allow a larger file (writes work again by themselves then)"
+        "no space left to write; free some space or allow more (writes work again by themselves then)"
     )]
     DiskFull,
     /// Another program holds the file's write lock.
@@ -104,11 +118,15 @@ pub enum WriteError {
         "another program holds the write lock of the database; end its transaction and try again"
     )]
     Locked,
-    /// The commit broke off in a way that leaves it open whether the batch is stored.
+    /// The commit broke off in a way that leaves it open whether the batch is stored. To repeat it is safe where it has a
+    /// condition or a dedupe key.
     #[error(
-        "the commit broke off ({0}): the write may be stored or not; restart, and read to find out"
+        "the commit broke off ({0}): the write may be stored or not; read to find out, once the store is well again"
     )]
     Unknown(Arc<str>),
+    /// The server can't be reached or can't serve now.
+    #[error("the store can't be reached ({0}); try again later")]
+    Unavailable(Arc<str>),
     /// The store can't write; [`Health`](crate::Health) says whether it may recover.
     #[error("the store can't write: {0}")]
     Failed(Arc<str>),
@@ -130,9 +148,12 @@ pub enum ReadError {
     /// The queue of reads is full.
     #[error("too many reads are waiting; try again later, and ask less at once")]
     Busy,
-    /// The file can't be read.
+    /// The file can't be read, or the answer not understood.
     #[error("the store can't read: {0}")]
     Failed(Arc<str>),
+    /// The server can't be reached or can't serve now.
+    #[error("the store can't be reached ({0}); try again later")]
+    Unavailable(Arc<str>),
     /// The store was closed.
     #[error("the store is closed; open it again to read")]
     Closed,

@@ -8,7 +8,8 @@ pub enum Health {
     /// The last commit went well, or there was none yet.
     #[default]
     Ok,
-    /// The last commit failed for a reason that can pass (disk full, file locked); the next success clears it.
+    /// The last commit failed, or the server is away, for a reason that can pass (disk full, file locked, Redis down); the next
+    /// success clears it.
     Impaired(Arc<str>),
     /// The store writes no more until it is opened again (file damaged, disk failing).
     Failed(Arc<str>),
@@ -54,7 +55,7 @@ pub struct Stats {
     pub write_queue_bytes: u64,
     /// Reads that wait or are being answered, *now*.
     pub read_queue: u64,
-    /// Size of the database file, *now*; 0 in memory.
+    /// Size of the database file, *now*; 0 where there is none.
     pub file_bytes: u64,
     /// Size of the write-ahead log beside it, *now*.
     pub wal_bytes: u64,

@@ -1,7 +1,7 @@
 //! What is remembered: documents, append-only logs and rankings, behind one contract.
 //!
-//! A [`Store`] is a cheap handle on one backend: a SQLite file ([`Store::sqlite`]) or plain memory for tests
-//! ([`Store::memory`]). All that a backend does is apply a [`Batch`] of operations atomically and answer a list of
+//! A [`Store`] is a cheap handle on one backend: a SQLite file ([`Store::sqlite`]), a Redis server
+//! ([`Store::redis`]) or plain memory for tests ([`Store::memory`]). All that a backend does is apply a [`Batch`] of operations atomically and answer a list of
 //! [`Query`]s from one snapshot; the named methods of [`Store`] are batches and lists of one.
 //!
 //! What always holds, on each backend (the suite in `contract` checks it):
@@ -31,6 +31,7 @@ mod memory;
 mod query;
 mod queue;
 mod rankings;
+mod redis;
 mod sqlite;
 mod store;
 
@@ -50,5 +51,6 @@ pub use logs::{
 };
 pub use query::{Answer, Query};
 pub use rankings::{Ranked, ScoreRange};
+pub use redis::RedisOptions;
 pub use sqlite::{SqliteOptions, Synchronous};
 pub use store::{Reading, Store, Writing};

@@ -5,6 +5,7 @@
 //! awaits its result is held back by that.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -33,6 +34,15 @@ pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     bounds: Bounds,
+}
+
+/// What came of waiting for items.
+pub(crate) enum Taken<T> {
+    Items(Group<T>),
+    /// None came in time.
+    Nothing,
+    /// The queue is closed and empty.
+    Closed,
 }
 
 /// Items taken together, and what they count.
@@ -76,13 +86,32 @@ impl<T> Queue<T> {
 
     /// Waits for items and takes what is there, in order, up to `most`. `None` when the queue is closed and empty.
     pub(crate) fn take(&self, most: Bounds) -> Option<Group<T>> {
-        let mut state = self.state.lock();
-        while state.waiting.is_empty() {
-            if state.closed {
-                return None;
+        loop {
+            match self.take_for(most, Duration::MAX) {
+                Taken::Items(group) => return Some(group),
+                Taken::Closed => return None,
+                Taken::Nothing => {}
             }
-            self.filled.wait(&mut state);
         }
+    }
+
+    /// The same, but waits once, no longer than `patience`.
+    pub(crate) fn take_for(&self, most: Bounds, patience: Duration) -> Taken<T> {
+        let mut state = self.state.lock();
+        if state.waiting.is_empty() && !state.closed {
+            self.filled.wait_for(&mut state, patience);
+        }
+        if !state.waiting.is_empty() {
+            return Taken::Items(Self::group(&mut state, most));
+        }
+        if state.closed {
+            Taken::Closed
+        } else {
+            Taken::Nothing
+        }
+    }
+
+    fn group(state: &mut State<T>, most: Bounds) -> Group<T> {
         let mut group = Group {
             items: Vec::new(),
             bytes: 0,
@@ -97,7 +126,7 @@ impl<T> Queue<T> {
                 group.items.push(item);
             }
         }
-        Some(group)
+        group
     }
 
     /// Gives back the room of items that were taken.
@@ -111,6 +140,10 @@ impl<T> Queue<T> {
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 
     /// Closes the queue and drops what waits in it.
@@ -187,6 +220,25 @@ mod tests {
                 .items,
             ['b', 'c']
         );
+    }
+
+    #[test]
+    fn waiting_ends_without_items_too() {
+        let queue = Queue::new(ROOMY);
+        assert!(matches!(
+            queue.take_for(ROOMY, Duration::ZERO),
+            Taken::Nothing
+        ));
+        queue.push('a', 1).unwrap();
+        queue.close();
+        assert!(matches!(
+            queue.take_for(ROOMY, Duration::MAX),
+            Taken::Items(_)
+        ));
+        assert!(matches!(
+            queue.take_for(ROOMY, Duration::MAX),
+            Taken::Closed
+        ));
     }
 
     #[test]

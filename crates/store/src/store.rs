@@ -17,6 +17,7 @@ use crate::logs::{Appended, Entry, LogInfo, LogPage, Range, Trim, Trimmed};
 use crate::memory::Memory;
 use crate::query::{Answer, Query};
 use crate::rankings::{Ranked, ScoreRange};
+use crate::redis::{Redis, RedisOptions};
 use crate::sqlite::{Sqlite, SqliteOptions};
 
 /// Documents, logs and rankings on one backend. Cheap to clone; clones are the same store.
@@ -30,6 +31,7 @@ pub struct Store(Backend);
 #[derive(Clone)]
 enum Backend {
     Sqlite(Arc<Sqlite>),
+    Redis(Arc<Redis>),
     Memory(Arc<Memory>),
 }
 
@@ -103,6 +105,18 @@ impl Store {
         Ok(Self(Backend::Sqlite(Arc::new(store))))
     }
 
+    /// Connects to a Redis server, the primary of a Sentinel group, or a node of a cluster:
+    ///
+    /// * `redis://[user:password@]host[:port][,host[:port]…][/db]` (`rediss://` over TLS; several hosts are asked in turn),
+    /// * `redis+unix:///path[?db=…]`,
+    /// * `redis+sentinel://[user:password@]host[:port][,…]/name[/db]` (`rediss+sentinel://`; user and password are the primary's).
+    ///
+    /// # Errors
+    /// See [`OpenError`]; each says what to do.
+    pub fn redis(url: &str, options: &RedisOptions) -> Result<Self, OpenError> {
+        Ok(Self(Backend::Redis(Arc::new(Redis::open(url, options)?))))
+    }
+
     /// A store that is gone when it is dropped: for tests.
     #[must_use]
     pub fn memory() -> Self {
@@ -113,6 +127,7 @@ impl Store {
     pub fn write(&self, batch: Batch) -> Writing {
         let submitted = batch.check().and_then(|()| match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.front().write(batch).map(Pending::Later),
+            Backend::Redis(redis) => redis.write(batch).map(Pending::Later),
             Backend::Memory(memory) => Ok(Pending::Now(Some(memory.write(&batch)))),
         });
         Writing(submitted.unwrap_or_else(|error| Pending::Now(Some(Err(error)))))
@@ -122,6 +137,7 @@ impl Store {
     pub fn read(&self, now_ms: u64, queries: Vec<Query>) -> Reading {
         let submitted = match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.front().read(now_ms, queries).map(Pending::Later),
+            Backend::Redis(redis) => redis.read(now_ms, queries).map(Pending::Later),
             Backend::Memory(memory) => Ok(Pending::Now(Some(memory.read(now_ms, &queries)))),
         };
         Reading(submitted.unwrap_or_else(|error| Pending::Now(Some(Err(error)))))
@@ -132,6 +148,7 @@ impl Store {
     pub fn health(&self) -> Health {
         match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.front().health(),
+            Backend::Redis(redis) => redis.front().health(),
             Backend::Memory(memory) => memory.health(),
         }
     }
@@ -141,15 +158,17 @@ impl Store {
     pub fn stats(&self) -> Stats {
         match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.stats(),
+            Backend::Redis(redis) => redis.front().stats(),
             Backend::Memory(memory) => memory.stats(),
         }
     }
 
-    /// Takes in no more from the moment of the call, finishes what was submitted before, and closes the file. To be awaited
-    /// before the file is opened again or moved. Closing twice is closing once.
+    /// Takes in no more from the moment of the call, finishes what was submitted before, and closes the file or connection. To
+    /// be awaited before a file is opened again or moved. Closing twice is closing once.
     pub fn close(&self) -> impl Future<Output = Result<(), CloseError>> + Send + use<> {
         let closing = match &self.0 {
             Backend::Sqlite(sqlite) => Some(sqlite.front().close()),
+            Backend::Redis(redis) => Some(redis.front().close()),
             Backend::Memory(memory) => {
                 memory.close();
                 None

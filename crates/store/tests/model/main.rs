@@ -2,16 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod plain;
+#[allow(dead_code, reason = "the model never ends its server on purpose")]
+#[path = "../redis/server.rs"]
+mod server;
 mod steps;
 
 use lakh_store::contract::block_on;
 use lakh_store::{
-    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, Scan, ScoreRange,
-    SqliteOptions, Store, Synchronous,
+    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, RedisOptions, Scan,
+    ScoreRange, SqliteOptions, Store, Synchronous,
 };
 use proptest::prelude::*;
 
 use crate::plain::{Doc, Model};
+use crate::server::Server;
 use crate::steps::{COLLECTIONS, DEDUPES, KEYS, LOGS, MEMBERS, RANKINGS, Step, steps};
 
 /// Reads all that can be read, in all the ways there are, and compares.
@@ -203,4 +207,17 @@ proptest! {
             open()
         });
     }
+}
+
+#[test]
+fn the_redis_backend_does_as_the_model() {
+    let server = Server::new();
+    let config = ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(steps in steps())| {
+        follow(server.fresh_store(RedisOptions::default()), steps, |store| store);
+    });
 }
