@@ -19,8 +19,6 @@ use super::scripts::{CONNECT, FORMAT};
 const HOPS: usize = 5;
 /// How long a writer's mark stays when nobody renews it; a writer that finds its own gone makes a new one.
 const MARK_MS: u64 = 24 * 60 * 60 * 1000;
-/// By how much versions jump at each new connection: more than are given out in the moment that a server may lose.
-const VERSIONS_JUMP: u64 = 1_000_000;
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -110,10 +108,7 @@ impl Link {
         let mark = format!("{:016x}", settings.random());
         let mut eval = cmd("EVAL");
         eval.arg(CONNECT).arg(1).arg(&settings.mark_key).arg(&mark);
-        eval.arg(&settings.prefix)
-            .arg(FORMAT)
-            .arg(MARK_MS)
-            .arg(VERSIONS_JUMP);
+        eval.arg(&settings.prefix).arg(FORMAT).arg(MARK_MS);
         self.send(&eval.get_packed_command())?;
         Ok(match self.receive()? {
             Ok(format) => {

@@ -54,7 +54,7 @@ impl Reader {
 
     /// Answers every job. Reading changes nothing, so a connection that was cut is tried once more before anybody is told.
     fn serve(&self, own: &mut Option<Own>, mut jobs: VecDeque<ReadJob>) {
-        let mut reason = None;
+        let mut cut = None;
         for _ in 0..2 {
             let Some((generation, server)) = self.shared.up() else {
                 break;
@@ -66,7 +66,7 @@ impl Reader {
                 match Link::open(&server, &self.settings, &self.settings.read_script) {
                     Ok(link) => *own = Some(Own { generation, link }),
                     Err(error) => {
-                        self.shared.suspect(generation, &silence(&error));
+                        self.shared.suspect(generation, &reason(&error));
                         break;
                     }
                 }
@@ -74,7 +74,7 @@ impl Reader {
             let Some(Own { link, .. }) = own else { break };
             match self.exchange(link, &mut jobs) {
                 Ok(()) => return,
-                Err(Stop::Retry(why)) => reason = Some(why),
+                Err(Stop::Retry(why)) => cut = Some(why),
                 Err(Stop::Silent(why)) => self.shared.suspect(generation, &why),
             }
             *own = None;
@@ -82,7 +82,7 @@ impl Reader {
         let reason = self
             .shared
             .down()
-            .or(reason)
+            .or(cut)
             .unwrap_or_else(|| "the connection ends again and again".into());
         for job in jobs {
             self.shared
@@ -135,12 +135,8 @@ fn understand(job: &ReadJob, answer: Result<Value, ServerError>) -> Result<Answe
 
 fn stop(error: &RedisError) -> Stop {
     if error.is_timeout() {
-        Stop::Silent(silence(error))
+        Stop::Silent(reason(error))
     } else {
         Stop::Retry(reason(error))
     }
-}
-
-fn silence(error: &RedisError) -> Arc<str> {
-    reason(error)
 }

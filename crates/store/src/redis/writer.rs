@@ -197,35 +197,58 @@ impl Writer {
         let link = self.link.as_mut()?;
         let mut again = None;
         let mut away = None;
-        let exchanged = link
-            .send(&self.settings.pack(link, batches, left))
-            .and_then(|()| {
-                for &index in left {
-                    match self.settings.understand(batches[index], link.receive()?) {
-                        Understood::Outcome(outcome) => outcomes[index] = Some(outcome),
-                        Understood::Again(first) => again = again.or(Some(first)),
-                        Understood::Away(reason) => {
-                            away = Some(reason.clone());
-                            outcomes[index] = Some(Err(WriteError::Unavailable(reason)));
-                        }
+        let mut unanswered = left.iter();
+        let sent = link.send(&self.settings.pack(link, batches, left));
+        let exchanged = sent.and_then(|()| {
+            while let Some(&index) = unanswered.as_slice().first() {
+                let answer = link.receive()?;
+                unanswered.next();
+                match understand(batches[index], answer) {
+                    Understood::Outcome(outcome) => outcomes[index] = Some(outcome),
+                    Understood::Again(first) => again = again.or(Some(first)),
+                    Understood::Away(reason) => {
+                        away = Some(reason.clone());
+                        outcomes[index] = Some(Err(WriteError::Unavailable(reason)));
                     }
                 }
-                self.settings.confirm(link, left, outcomes)
-            });
-        if let Err(error) = exchanged {
-            let reason = reason(&error);
-            for &index in left {
-                // What was answered stands; what wasn't may have been executed, or be executed until the next connection.
-                if outcomes[index].is_none() && again.is_none() {
+            }
+            self.settings.reached(link)
+        });
+        match exchanged {
+            Ok(reached) if reached < self.settings.replicas => {
+                let wanted = self.settings.replicas;
+                doubt(
+                    outcomes,
+                    left,
+                    &format!("{reached} of {wanted} replicas have it").into(),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let reason = reason(&error);
+                // It may have been executed, or be executed until the next connection puts its mark.
+                for &index in unanswered {
                     outcomes[index] = Some(Err(WriteError::Unknown(reason.clone())));
                 }
+                if self.settings.replicas > 0 {
+                    doubt(outcomes, left, &reason);
+                }
+                away = Some(reason);
             }
-            away = Some(reason);
         }
         if let Some(reason) = away {
             self.fall(reason);
         }
         again
+    }
+}
+
+/// What is stored, but not as safely as was asked for, is not acknowledged.
+fn doubt(outcomes: &mut [Option<Written>], left: &[usize], reason: &Arc<str>) {
+    for &index in left {
+        if matches!(outcomes[index], Some(Ok(_))) {
+            outcomes[index] = Some(Err(WriteError::Unknown(reason.clone())));
+        }
     }
 }
 
@@ -256,44 +279,29 @@ impl Settings {
         packed
     }
 
-    fn understand(&self, batch: &Batch, answer: Result<Value, ServerError>) -> Understood {
-        let broken = |reason: Arc<str>| Understood::Outcome(Err(WriteError::Unknown(reason)));
-        let error = match answer.map(|value| decode::written(batch, value)) {
-            Ok(Ok(Some(outcome))) => return Understood::Outcome(outcome),
-            Ok(Ok(None)) => return Understood::Again(Again::Mark),
-            Ok(Err(odd)) => return broken(odd.to_string().into()),
-            Err(error) => error,
-        };
-        match fault(&error) {
-            Fault::Scriptless => Understood::Again(Again::Load),
-            Fault::Elsewhere => Understood::Again(Again::Reconnect),
-            Fault::Away(reason) => Understood::Away(reason),
-            Fault::Full => Understood::Outcome(Err(WriteError::DiskFull)),
-            Fault::Refused(reason) => Understood::Outcome(Err(WriteError::Failed(reason))),
-            Fault::Broken(reason) => broken(reason),
-        }
-    }
-
-    /// Takes the answer of WAIT: what too few replicas have is stored, but not as safely as was asked for.
-    fn confirm(
-        &self,
-        link: &mut Link,
-        left: &[usize],
-        outcomes: &mut [Option<Written>],
-    ) -> RedisResult<()> {
+    /// Takes the answer of WAIT: how many replicas have what was written, if that was asked.
+    fn reached(&self, link: &mut Link) -> RedisResult<usize> {
         if self.replicas == 0 {
-            return Ok(());
+            return Ok(0);
         }
-        let reached: usize = redis::from_redis_value(link.receive()??)?;
-        if reached < self.replicas {
-            let reason: Arc<str> =
-                format!("{reached} of {} replicas have it", self.replicas).into();
-            for &index in left {
-                if matches!(outcomes[index], Some(Ok(_))) {
-                    outcomes[index] = Some(Err(WriteError::Unknown(reason.clone())));
-                }
-            }
-        }
-        Ok(())
+        Ok(redis::from_redis_value(link.receive()??)?)
+    }
+}
+
+fn understand(batch: &Batch, answer: Result<Value, ServerError>) -> Understood {
+    let broken = |reason: Arc<str>| Understood::Outcome(Err(WriteError::Unknown(reason)));
+    let error = match answer.map(|value| decode::written(batch, value)) {
+        Ok(Ok(Some(outcome))) => return Understood::Outcome(outcome),
+        Ok(Ok(None)) => return Understood::Again(Again::Mark),
+        Ok(Err(odd)) => return broken(odd.to_string().into()),
+        Err(error) => error,
+    };
+    match fault(&error) {
+        Fault::Scriptless => Understood::Again(Again::Load),
+        Fault::Elsewhere => Understood::Again(Again::Reconnect),
+        Fault::Away(reason) => Understood::Away(reason),
+        Fault::Full => Understood::Outcome(Err(WriteError::DiskFull)),
+        Fault::Refused(reason) => Understood::Outcome(Err(WriteError::Failed(reason))),
+        Fault::Broken(reason) => broken(reason),
     }
 }

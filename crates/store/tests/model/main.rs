@@ -218,6 +218,6 @@ fn the_redis_backend_does_as_the_model() {
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in steps())| {
-        follow(server.fresh_store(RedisOptions::default()), steps, |store| store);
+        follow(server.fresh_store(&RedisOptions::default()), steps, |store| store);
     });
 }

@@ -1,7 +1,11 @@
 //! The backend in Redis, against real servers: the contract, two nodes on one server, and what goes wrong on the way.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod away;
+mod nodes;
+mod proxy;
 mod server;
+mod settings;
 
 use lakh_store::{RedisOptions, contract};
 
@@ -10,7 +14,7 @@ use crate::server::Server;
 #[test]
 fn the_redis_backend_keeps_the_contract() {
     let server = Server::new();
-    contract::run(|| (server.fresh_store(RedisOptions::default()), ()));
+    contract::run(|| (server.fresh_store(&RedisOptions::default()), ()));
 }
 
 #[test]
@@ -22,6 +26,6 @@ fn the_redis_backend_keeps_the_contract_with_one_reader_and_small_groups_and_an_
             group: 2,
             ..RedisOptions::default()
         };
-        (server.fresh_store(options), ())
+        (server.fresh_store(&options), ())
     });
 }

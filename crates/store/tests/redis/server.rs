@@ -133,10 +133,17 @@ impl Server {
     }
 
     /// An empty store beside the others of this server.
-    pub(crate) fn fresh_store(&self, options: RedisOptions) -> Store {
+    pub(crate) fn fresh_store(&self, options: &RedisOptions) -> Store {
         static STORES: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("test{}:", STORES.fetch_add(1, Ordering::Relaxed));
-        Store::redis(&self.url(), &RedisOptions { prefix, ..options }).unwrap()
+        Store::redis(
+            &self.url(),
+            &RedisOptions {
+                prefix,
+                ..options.clone()
+            },
+        )
+        .unwrap()
     }
 
     /// A connection of somebody else.
