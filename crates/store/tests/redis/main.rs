@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod away;
+mod fleet;
 mod nodes;
 mod proxy;
 mod server;
