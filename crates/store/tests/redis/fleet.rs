@@ -102,7 +102,7 @@ fn a_store_follows_sentinel_to_the_new_primary_when_the_old_one_is_killed() {
         primary.port
     );
     std::fs::write(&file, monitor).unwrap();
-    let sentinel = Server::with(&[file.to_str().unwrap(), "--sentinel"]);
+    let sentinel = Server::sentinel(file.to_str().unwrap());
     until(&sentinel, &["INFO", "sentinel"], "slaves=1");
     let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
     let careful = RedisOptions {

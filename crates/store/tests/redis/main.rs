@@ -7,6 +7,7 @@ mod nodes;
 mod proxy;
 mod server;
 mod settings;
+mod tls;
 
 use lakh_store::{RedisOptions, contract};
 

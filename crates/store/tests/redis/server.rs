@@ -12,6 +12,8 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     pub(crate) folder: TempDir,
     pub(crate) port: u16,
+    /// What a sentinel is told, and where it keeps what it learns.
+    file: Option<String>,
     arguments: Vec<String>,
     child: Option<Child>,
 }
@@ -28,6 +30,42 @@ impl Server {
     }
 
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::on_a_free_port(None, |port| {
+            let mut all = vec!["--port".to_owned(), port.to_string()];
+            all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+            all
+        })
+    }
+
+    /// A server that speaks TLS alone.
+    pub(crate) fn with_tls(roots: &str, certificate: &str, key: &str) -> Self {
+        Self::on_a_free_port(None, |port| {
+            let port = port.to_string();
+            let all = [
+                ["--port", "0"],
+                ["--tls-port", &port],
+                ["--tls-ca-cert-file", roots],
+                ["--tls-cert-file", certificate],
+                ["--tls-key-file", key],
+                ["--tls-auth-clients", "no"],
+            ];
+            all.as_flattened()
+                .iter()
+                .map(|&argument| argument.to_owned())
+                .collect()
+        })
+    }
+
+    /// A sentinel with the settings in a file.
+    pub(crate) fn sentinel(file: &str) -> Self {
+        Self::on_a_free_port(Some(file), |port| {
+            ["--sentinel", "--port", &port.to_string()]
+                .map(str::to_owned)
+                .into()
+        })
+    }
+
+    fn on_a_free_port(file: Option<&str>, arguments: impl Fn(u16) -> Vec<String>) -> Self {
         loop {
             // Whoever takes the port in between makes the start fail, and another one is tried.
             let port = TcpListener::bind(("127.0.0.1", 0))
@@ -38,10 +76,8 @@ impl Server {
             let mut server = Self {
                 folder: tempfile::tempdir().unwrap(),
                 port,
-                arguments: arguments
-                    .iter()
-                    .map(|&argument| argument.to_owned())
-                    .collect(),
+                file: file.map(str::to_owned),
+                arguments: arguments(port),
                 child: None,
             };
             if server.start() {
@@ -52,29 +88,11 @@ impl Server {
 
     /// Starts it, and comes back when it takes connections; false if it ended instead.
     pub(crate) fn start(&mut self) -> bool {
-        let port = self.port.to_string();
         let mut child = Command::new("redis-server")
-            // A file that Sentinel writes to comes first, if there is one.
-            .args(
-                self.arguments
-                    .iter()
-                    .take_while(|argument| !argument.starts_with("--")),
-            )
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--port",
-                &port,
-                "--save",
-                "",
-                "--dir",
-            ])
+            .args(&self.file)
+            .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
             .arg(self.folder.path())
-            .args(
-                self.arguments
-                    .iter()
-                    .skip_while(|argument| !argument.starts_with("--")),
-            )
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
