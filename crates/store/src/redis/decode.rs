@@ -1,7 +1,9 @@
 //! What the scripts answer, as results and answers.
 
+use bytes::Bytes;
 use redis::Value;
 
+use super::fault::{Fault, fault_in};
 use crate::batch::{Applied, Batch, Op, Purged, ScoreChange, skipped_but};
 use crate::documents::{Document, Page};
 use crate::error::WriteError;
@@ -19,11 +21,35 @@ pub(crate) struct Odd;
 
 type Decoded<T> = Result<T, Odd>;
 
-/// What became of a batch; `None` if this connection may no longer write.
-pub(crate) fn written(batch: &Batch, value: Value) -> Decoded<Option<Written>> {
+/// What the script says about a batch.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Written(Written),
+    /// An error stopped it.
+    Error(Fault),
+}
+
+/// What became of batches that were sent in one call; `None` if the connection may no longer write.
+pub(crate) fn written<'a>(
+    batches: impl ExactSizeIterator<Item = &'a Batch>,
+    value: Value,
+) -> Decoded<Option<Vec<Told>>> {
+    let answers = items(value)?;
+    if answers.len() == 0 {
+        return Ok(None);
+    }
+    if answers.len() != batches.len() {
+        return Err(Odd);
+    }
+    let told = batches
+        .zip(answers)
+        .map(|(batch, value)| told(batch, value));
+    told.collect::<Decoded<_>>().map(Some)
+}
+
+fn told(batch: &Batch, value: Value) -> Decoded<Told> {
     let mut answer = items(value)?;
-    Ok(Some(match text(next(&mut answer)?)?.as_str() {
-        "fenced" => return Ok(None),
+    Ok(Told::Written(match text(next(&mut answer)?)?.as_str() {
         "done" => Ok(results(batch.ops(), next(&mut answer)?)?),
         "skipped" => {
             let op = operation(&mut answer)?;
@@ -42,6 +68,7 @@ pub(crate) fn written(batch: &Batch, value: Value) -> Decoded<Option<Written>> {
             let reason = checked_score(float(next(&mut answer)?)?).err().ok_or(Odd)?;
             Err(WriteError::Invalid { op, reason })
         }
+        "error" => return Ok(Told::Error(fault_in(&text(next(&mut answer)?)?))),
         _ => return Err(Odd),
     }))
 }
@@ -193,14 +220,29 @@ fn info(value: &mut Items) -> Decoded<LogInfo> {
     })
 }
 
+/// `seq-0` and the fields, as a stream has them.
 fn entry(value: Value) -> Decoded<LogEntry> {
     let mut value = items(value)?;
-    Ok(LogEntry {
-        seq: number(next(&mut value)?)?,
-        time_ms: number(next(&mut value)?)?,
-        dedupe: Some(text(next(&mut value)?)?).filter(|dedupe| !dedupe.is_empty()),
-        value: bytes(next(&mut value)?)?.into(),
-    })
+    let id = text(next(&mut value)?)?;
+    let seq = id.split('-').next().and_then(|seq| seq.parse().ok());
+    let mut entry = LogEntry {
+        seq: seq.ok_or(Odd)?,
+        time_ms: 0,
+        dedupe: None,
+        value: Bytes::new(),
+    };
+    let mut fields = items(next(&mut value)?)?;
+    while fields.len() > 0 {
+        let name = bytes(next(&mut fields)?)?;
+        let field = next(&mut fields)?;
+        match &name[..] {
+            b"time_ms" => entry.time_ms = number(field)?,
+            b"dedupe" => entry.dedupe = Some(text(field)?),
+            b"value" => entry.value = bytes(field)?.into(),
+            _ => return Err(Odd),
+        }
+    }
+    Ok(entry)
 }
 
 /// Whether there is more, and items that begin with their name.
@@ -280,6 +322,7 @@ fn float(value: Value) -> Decoded<f64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
@@ -299,7 +342,22 @@ mod tests {
             ]),
             Value::Array(vec![text("conflict"), Value::Int(0), text("")]),
         ] {
-            assert!(written(&batch, value.clone()).is_err(), "{value:?}");
+            let one = || std::iter::once(&batch);
+            let answer = Value::Array(vec![value.clone()]);
+            assert!(written(one(), answer.clone()).is_err(), "{value:?}");
+            let both = Value::Array(vec![value.clone(), value.clone()]);
+            assert!(written(one(), both).is_err());
         }
+    }
+
+    #[test]
+    fn an_error_is_sorted_and_an_empty_answer_is_another_mark() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let batch = Batch::new(0);
+        let answer = Value::Array(vec![Value::Array(vec![text("error"), text("OOM no")])]);
+        let told = written(std::iter::once(&batch), answer).unwrap().unwrap();
+        assert!(matches!(told[..], [Told::Error(Fault::Full)]), "{told:?}");
+        let fenced = written(std::iter::once(&batch), Value::Array(Vec::new()));
+        assert!(matches!(fenced, Ok(None)));
     }
 }

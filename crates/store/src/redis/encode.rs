@@ -1,6 +1,6 @@
 //! Batches and queries as the arguments of the scripts.
 
-use redis::{Cmd, cmd};
+use redis::{Arg, Cmd, cmd};
 
 use super::keys;
 use crate::batch::{Batch, Op};
@@ -16,10 +16,18 @@ pub(crate) fn call(sha: &str, key: &str) -> Cmd {
     call
 }
 
+/// Adds a batch: how many arguments it has, and then those.
 pub(crate) fn batch(call: &mut Cmd, batch: &Batch) {
-    call.arg(batch.now_ms())
+    let mut own = Cmd::with_capacity(4 + 6 * batch.ops().len(), batch.bytes());
+    own.arg(batch.now_ms())
         .arg(u8::from(batch.gives_way_to_duplicates()));
-    batch.ops().iter().for_each(|op| add(call, op));
+    batch.ops().iter().for_each(|op| add(&mut own, op));
+    call.arg(own.args_iter().count());
+    for argument in own.args_iter() {
+        if let Arg::Simple(argument) = argument {
+            call.arg(argument);
+        }
+    }
 }
 
 fn add(call: &mut Cmd, op: &Op) {

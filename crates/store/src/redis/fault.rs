@@ -22,34 +22,40 @@ pub(crate) enum Fault {
 }
 
 pub(crate) fn fault(error: &ServerError) -> Fault {
-    let detail = error.details().unwrap_or_default();
-    sort(error.code(), detail)
+    fault_in(&format!(
+        "{} {}",
+        error.code(),
+        error.details().unwrap_or_default()
+    ))
 }
 
-/// A script's first write is where Redis finds out that it can't write; what it refuses there it refuses as a whole.
-fn sort(code: &str, detail: &str) -> Fault {
-    let text = || format!("{code} {detail}").into();
-    match inner(code, detail) {
+/// Sorts an error by the code that its text begins with. A script's first write is where Redis finds out that it can't write, so
+/// what it refuses it refuses as a whole.
+pub(crate) fn fault_in(text: &str) -> Fault {
+    let inner = inner(text);
+    match inner.split(' ').next().unwrap_or_default() {
         "NOSCRIPT" => Fault::Scriptless,
         "MOVED" | "READONLY" => Fault::Elsewhere,
         "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "ASK" | "BUSY" => {
-            Fault::Away(text())
+            Fault::Away(inner.into())
         }
         "OOM" => Fault::Full,
-        "MISCONF" | "NOREPLICAS" | "NOPERM" | "NOAUTH" | "CROSSSLOT" => Fault::Refused(text()),
-        _ => Fault::Broken(text()),
+        "MISCONF" | "NOREPLICAS" | "NOPERM" | "NOAUTH" | "CROSSSLOT" => {
+            Fault::Refused(inner.into())
+        }
+        _ => Fault::Broken(inner.into()),
     }
 }
 
-/// Redis 6.2 wraps the error of a command in a script: "ERR Error running script (…): @user_script: 9: -OOM command not …".
-fn inner<'a>(code: &'a str, detail: &'a str) -> &'a str {
-    if code == "ERR"
-        && detail.contains("running script")
-        && let Some((_, wrapped)) = detail.rsplit_once(": -")
+/// Redis 6.2 wraps the error of a command in a script: "@user_script: 9: -OOM command not allowed …".
+fn inner(text: &str) -> &str {
+    match text
+        .split_once("@user_script")
+        .and_then(|(_, place)| place.rsplit_once(": -"))
     {
-        return wrapped.split(' ').next().unwrap_or(code);
+        Some((_, inner)) => inner,
+        None => text.trim_start_matches('-'),
     }
-    code
 }
 
 /// An error of the connection, for people.
@@ -65,25 +71,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_scripts_are_found_in_either_form() {
-        let oom =
-            "command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:5.";
-        assert_eq!(sort("OOM", oom), Fault::Full);
-        let old = "Error running script (call to f_1f): @user_script:5: @user_script: 5: -OOM command not allowed when used memory > 'maxmemory'.";
-        assert_eq!(sort("ERR", old), Fault::Full);
-        let old = "Error running script (call to f_1f): @user_script:5: @user_script: 5: -READONLY You can't write against a read only replica.";
-        assert_eq!(sort("ERR", old), Fault::Elsewhere);
+    fn errors_of_scripts_are_found_in_every_form() {
+        for text in [
+            "OOM command not allowed when used memory > 'maxmemory'. script: 1f, on @user_script:5.",
+            "-OOM command not allowed when used memory > 'maxmemory'.",
+            "@user_script: 5: -OOM command not allowed when used memory > 'maxmemory'.",
+            "ERR Error running script (call to f_1f): @user_script:5: @user_script: 5: -OOM command not allowed.",
+        ] {
+            assert_eq!(fault_in(text), Fault::Full, "{text}");
+        }
+        let replica = "@user_script: 5: -READONLY You can't write against a read only replica.";
+        assert_eq!(fault_in(replica), Fault::Elsewhere);
     }
 
     #[test]
     fn an_unknown_error_may_have_left_something_behind() {
-        assert!(matches!(
-            sort("WRONGTYPE", "Operation against a key"),
-            Fault::Broken(_)
-        ));
-        assert!(matches!(
-            sort("ERR", "user_script:9: attempt to index a nil value"),
-            Fault::Broken(_)
-        ));
+        for text in [
+            "WRONGTYPE Operation against a key",
+            "user_script:9: attempt to index a nil value",
+            "",
+        ] {
+            assert!(matches!(fault_in(text), Fault::Broken(_)), "{text}");
+        }
     }
 }

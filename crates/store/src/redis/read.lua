@@ -88,27 +88,37 @@ function answer.scan()
   return { found.more, found.items }
 end
 
+-- Entries go out as Redis gives them.
 function answer.range()
   local log, limit, from, to, order = take(), tonumber(take()), take(), take(), take()
   local info, largest = reach(log)
+  local key = prefix .. 'entries:' .. log
+  local function entries(chunk)
+    if order == 'up' then
+      return call('XRANGE', key, from, to, 'COUNT', chunk)
+    end
+    return call('XREVRANGE', key, to, from, 'COUNT', chunk)
+  end
+  if largest * limit <= PAGE_BYTES then
+    -- Whatever they are, they fit.
+    local items = entries(limit + 1)
+    local more = #items > limit and 1 or 0
+    items[limit + 1] = nil
+    return { info, more, items }
+  end
   local found = page(limit)
   local going = true
   while going do
     local chunk = math.min(chunk_of(largest), limit + 1 - found.count)
-    local entries
-    if order == 'up' then
-      entries = call('XRANGE', prefix .. 'entries:' .. log, from, to, 'COUNT', chunk)
-    else
-      entries = call('XREVRANGE', prefix .. 'entries:' .. log, to, from, 'COUNT', chunk)
-    end
-    going = #entries == chunk
-    for _, entry in ipairs(entries) do
-      local seq, time, dedupe, value = fields(entry)
+    local items = entries(chunk)
+    going = #items == chunk
+    for _, item in ipairs(items) do
+      local seq, _, _, value = fields(item)
       if not found.room(#value) then
         going = false
         break
       end
-      found.add(#value, { seq, time, dedupe, value })
+      found.add(#value, item)
       if order == 'up' then
         from = digits(tonumber(seq) + 1)
       else

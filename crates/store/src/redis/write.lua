@@ -1,15 +1,16 @@
--- One batch, applied whole or not at all. Redis runs a script alone but doesn't undo one that stops halfway, so the first pass
--- finds out whether any operation is refused, and only then does the second one write.
+-- Batches, each applied whole or not at all. Redis runs a script alone but doesn't undo one that stops halfway, so the first
+-- pass over a batch finds out whether any operation is refused, and only then does the second one write.
 --
--- KEYS[1]: the writer's mark. ARGV: the mark it must hold, the prefix of all keys, now, "1" to give way to duplicates, and then
--- the operations. Answers {"done", results}, {"skipped", operation, places}, {"conflict", operation, version or ""},
--- {"score", operation, score}, or {"fenced"}.
+-- KEYS[1]: the writer's mark. ARGV: the mark it must hold, the prefix of all keys, and for each batch the number of its
+-- arguments, now, "1" to give way to duplicates, and the operations. Answers nothing if the mark is another one; otherwise for each
+-- batch {"done", results}, {"skipped", operation, places}, {"conflict", operation, version or ""}, {"score", operation, score}
+-- or {"error", text}.
 
-local mark, prefix, now, gives_way = take(), take(), take(), take()
+local mark, prefix = take(), take()
 
 -- Another connection of this writer has come since: what is left of the old one must not overtake it.
 if call('GET', KEYS[1]) ~= mark then
-  return { 'fenced' }
+  return {}
 end
 
 local function padded(number)
@@ -24,8 +25,9 @@ local function remove_all(command, key, names)
 end
 
 -- What the batch has made so far of documents and scores, and what it will write.
-local documents, scores, steps = {}, {}, {}
-local base, given = nil, 0
+local now, documents, scores, steps, base, given
+-- Its appends, for the search for duplicates before anything else.
+local appends
 
 local function document(place)
   local known = documents[place]
@@ -132,9 +134,6 @@ function plan.delete(index)
     return version and 1 or 0
   end
 end
-
--- Appends of the batch, for the search for duplicates before anything else.
-local appends = {}
 
 local function append(log, entries)
   local info = call('HMGET', prefix .. 'log:' .. log, 'last_seq', 'bytes', 'largest')
@@ -327,28 +326,47 @@ local function duplicates()
   end
 end
 
-local refused
-local index = 0
-while at < #ARGV do
-  index = index + 1
-  -- A refusal doesn't end the pass: a duplicate further on goes before it.
-  local refusal = plan[take()](index)
-  refused = refused or refusal
-end
-local skipped = gives_way == '1' and duplicates()
-if skipped then
-  return skipped
-end
-if refused then
-  local told = refused[1] == 'conflict' and tonumber(refused[3])
-  if told and base and told > base then
-    keep_versions()
+local function apply(last)
+  documents, scores, steps, appends = {}, {}, {}, {}
+  base, given = nil, 0
+  now = take()
+  local gives_way = take() == '1'
+  local refused
+  local index = 0
+  while at < last do
+    index = index + 1
+    -- A refusal doesn't end the pass: a duplicate further on goes before it.
+    local refusal = plan[take()](index)
+    refused = refused or refusal
   end
-  return refused
+  local skipped = gives_way and duplicates()
+  if skipped then
+    return skipped
+  end
+  if refused then
+    local told = refused[1] == 'conflict' and tonumber(refused[3])
+    if told and base and told > base then
+      keep_versions()
+    end
+    return refused
+  end
+  keep_versions()
+  local results = {}
+  for number, step in ipairs(steps) do
+    results[number] = step()
+  end
+  return { 'done', results }
 end
-keep_versions()
-local results = {}
-for number, step in ipairs(steps) do
-  results[number] = step()
+
+local answers = {}
+while at < #ARGV do
+  local last = tonumber(take()) + at
+  -- An error stops its own batch alone.
+  local ran, answer = pcall(apply, last)
+  if not ran then
+    answer = { 'error', type(answer) == 'table' and answer.err or tostring(answer) }
+  end
+  answers[#answers + 1] = answer
+  at = last
 end
-return { 'done', results }
+return answers
