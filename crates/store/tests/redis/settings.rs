@@ -1,7 +1,7 @@
 //! What is set on the server's side, and what other programs do there.
 
 use bytes::Bytes;
-use lakh_store::contract::block_on;
+use lakh_store::contract::{self, block_on};
 use lakh_store::{
     Batch, Condition, Entry, Health, OpenError, Range, RedisOptions, Store, WriteError,
 };
@@ -144,6 +144,30 @@ fn a_password_is_given_and_never_shown() {
             "{refused}"
         );
         assert!(!refused.to_string().contains("simsim"), "{refused}");
+    }
+}
+
+#[test]
+fn a_user_with_the_rights_that_the_documentation_names_can_do_everything() {
+    const RIGHTS: &str =
+        "on >sesame ~lakh:* +@read +@write +@connection +@scripting +info +wait +time";
+    let documented = include_str!("../../../../docs/storage.md");
+    assert!(documented.contains(&RIGHTS.replace("sesame", "PASSWORD")));
+    let server = Server::new();
+    redis::cmd("ACL")
+        .arg("SETUSER")
+        .arg("lakh")
+        .arg(RIGHTS.split(' ').collect::<Vec<_>>())
+        .exec(&mut server.redis())
+        .unwrap();
+    let url = format!("redis://lakh:sesame@127.0.0.1:{}", server.port);
+    for (number, behaviour) in contract::all().enumerate() {
+        let prefix = format!("lakh:{number}:");
+        let options = RedisOptions {
+            prefix,
+            ..RedisOptions::default()
+        };
+        behaviour.check(Store::redis(&url, &options).unwrap());
     }
 }
 
