@@ -41,11 +41,11 @@ pub struct SqliteOptions {
     pub synchronous: Synchronous,
     /// Threads that read, each with a connection; at least 1.
     pub readers: usize,
-    /// Most batches that may wait; more are turned away as [`WriteError::Busy`].
+    /// Most batches that may wait; more are turned away as [`WriteError::Busy`](crate::WriteError::Busy).
     pub write_queue: usize,
     /// Most bytes in the batches that wait.
     pub write_queue_bytes: usize,
-    /// Most reads that may wait; more are turned away as [`ReadError::Busy`].
+    /// Most reads that may wait; more are turned away as [`ReadError::Busy`](crate::ReadError::Busy).
     pub read_queue: usize,
     /// Most batches in one commit.
     pub group: usize,
@@ -55,7 +55,7 @@ pub struct SqliteOptions {
     pub busy_timeout_ms: u64,
     /// Page cache of each connection.
     pub cache_bytes: usize,
-    /// The file shall not grow past this; writes then fail as [`WriteError::DiskFull`].
+    /// The file shall not grow past this; writes then fail as [`WriteError::DiskFull`](crate::WriteError::DiskFull).
     pub max_file_bytes: Option<u64>,
     /// Check the whole file when it is opened. Takes as long as reading it.
     pub verify_on_open: bool,
