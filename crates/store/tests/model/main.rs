@@ -9,8 +9,8 @@ mod steps;
 
 use lakh_store::contract::block_on;
 use lakh_store::{
-    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, RedisOptions, Scan,
-    ScoreRange, SqliteOptions, Store, Synchronous,
+    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, Scan, ScoreRange,
+    SqliteOptions, Store, Synchronous,
 };
 use proptest::prelude::*;
 
@@ -218,6 +218,6 @@ fn the_redis_backend_does_as_the_model() {
         ..ProptestConfig::default()
     };
     proptest!(config, |(steps in steps())| {
-        follow(server.fresh_store(&RedisOptions::default()), steps, |store| store);
+        follow(server.fresh_store(&server::patient()), steps, |store| store);
     });
 }

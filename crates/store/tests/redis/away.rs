@@ -11,13 +11,13 @@ use lakh_store::{
 };
 
 use crate::proxy::{Proxy, Way};
-use crate::server::Server;
+use crate::server::{Server, patient};
 
 /// A store that soon gives up waiting for an answer.
 fn impatient() -> RedisOptions {
     RedisOptions {
         answer_timeout_ms: 500,
-        ..RedisOptions::default()
+        ..patient()
     }
 }
 

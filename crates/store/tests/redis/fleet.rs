@@ -6,7 +6,7 @@ use std::thread;
 use lakh_store::contract::block_on;
 use lakh_store::{Entry, Health, RedisOptions, Store, WriteError};
 
-use crate::server::Server;
+use crate::server::{Server, patient};
 
 fn append(store: &Store) -> Result<u64, WriteError> {
     let appended = block_on(store.append("l", vec![Entry::new(0, "v")]));
@@ -87,7 +87,7 @@ fn a_replica_is_not_written_to() {
         "redis://127.0.0.1:{},127.0.0.1:{}",
         replica.port, primary.port
     );
-    let store = Store::redis(&both, &RedisOptions::default()).unwrap();
+    let store = Store::redis(&both, &patient()).unwrap();
     assert_eq!(append(&store), Ok(1));
 }
 
@@ -111,7 +111,7 @@ fn a_store_follows_sentinel_to_the_new_primary_when_the_old_one_is_killed() {
     };
     let careful = Store::redis(&url, &careful).unwrap();
     assert_eq!(append(&careful), Ok(1));
-    let store = Store::redis(&url, &RedisOptions::default()).unwrap();
+    let store = Store::redis(&url, &patient()).unwrap();
     assert_eq!(block_on(store.last_seq("l")), Ok(1));
     primary.kill();
     let seq = loop {

@@ -16,7 +16,7 @@ use crate::server::Server;
 #[test]
 fn the_redis_backend_keeps_the_contract() {
     let server = Server::new();
-    contract::run(|| (server.fresh_store(&RedisOptions::default()), ()));
+    contract::run(|| (server.fresh_store(&server::patient()), ()));
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_redis_backend_keeps_the_contract_with_one_reader_and_small_groups_and_an_
         let options = RedisOptions {
             readers: 1,
             group: 2,
-            ..RedisOptions::default()
+            ..server::patient()
         };
         (server.fresh_store(&options), ())
     });

@@ -5,9 +5,9 @@ use std::thread;
 
 use bytes::Bytes;
 use lakh_store::contract::block_on;
-use lakh_store::{Condition, Entry, Order, Range, RedisOptions, Scan, Store, WriteError};
+use lakh_store::{Condition, Entry, Order, Range, Scan, Store, WriteError};
 
-use crate::server::Server;
+use crate::server::{Server, patient};
 
 const NODES: usize = 2;
 const THREADS: usize = 3;
@@ -107,8 +107,8 @@ fn what_one_node_was_told_is_done_the_other_one_reads() {
 fn stores_with_other_prefixes_are_apart() {
     let server = Server::new();
     let (one, other) = (
-        server.fresh_store(&RedisOptions::default()),
-        server.fresh_store(&RedisOptions::default()),
+        server.fresh_store(&patient()),
+        server.fresh_store(&patient()),
     );
     block_on(one.append("l", vec![Entry::new(0, "v")])).unwrap();
     block_on(one.set_score("r", "ann", 1.0)).unwrap();

@@ -9,6 +9,15 @@ use lakh_store::{RedisOptions, Store};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+/// A store that waits for its server on a busy machine: only what is tried may fail a test.
+pub(crate) fn patient() -> RedisOptions {
+    RedisOptions {
+        connect_timeout_ms: 20_000,
+        answer_timeout_ms: 20_000,
+        ..RedisOptions::default()
+    }
+}
+
 pub(crate) struct Server {
     pub(crate) folder: TempDir,
     pub(crate) port: u16,
@@ -147,7 +156,7 @@ impl Server {
     }
 
     pub(crate) fn store(&self) -> Store {
-        Store::redis(&self.url(), &RedisOptions::default()).unwrap()
+        Store::redis(&self.url(), &patient()).unwrap()
     }
 
     /// An empty store beside the others of this server.
