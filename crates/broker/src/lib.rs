@@ -5,9 +5,10 @@
 //! sees the broadcasts of a channel in the order of their positions, and a client that was away can be given exactly
 //! what lies after the last position it saw.
 //!
-//! One backend stands here: a single node, whose log is in memory.
+//! That is a single node, whose log is in memory. For a fleet, [`cluster`] has what nodes say to each other.
 
 mod channel;
+pub mod cluster;
 mod log;
 
 pub use channel::{Channel, Position, PositionText};
