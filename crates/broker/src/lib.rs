@@ -5,11 +5,13 @@
 //! sees the broadcasts of a channel in the order of their positions, and a client that was away can be given exactly
 //! what lies after the last position it saw.
 //!
-//! That is a single node, whose log is in memory. For a fleet, [`cluster`] has what nodes say to each other.
+//! That is a single node, whose log is in memory. For a fleet, [`cluster`] has what nodes say to each other, and
+//! [`redis`](mod@redis) carries it.
 
 mod channel;
 pub mod cluster;
 mod log;
+pub mod redis;
 
 pub use channel::{Channel, Position, PositionText};
 pub use log::{Entry, LogLimits, LogStats, ReadError};

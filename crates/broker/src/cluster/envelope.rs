@@ -11,9 +11,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, JsonOpts, JsonSocket, JsonWriter, RoomName};
 use super::limits::{DecodeError, EncodeError, Limits};
-use super::message::{
-    Data, Envelope, Form, Message, Opts, RemoteSocket, RequestId, Response, Uid,
-};
+use super::message::{Data, Envelope, Form, Message, Opts, RemoteSocket, RequestId, Response, Uid};
 use super::msgpack::{Map, Value, Writer};
 
 /// The number of a message's type.
@@ -44,9 +42,9 @@ pub(crate) fn kind(message: &Message) -> Result<u64, EncodeError> {
 pub(crate) fn form_of(message: &Message) -> Form {
     match message {
         Message::Broadcast { data, .. } | Message::ServerSideEmit { data, .. } => data.form(),
-        Message::Response(
-            Response::ServerSideEmit { data, .. } | Response::Ack { data, .. },
-        ) => data.as_ref().map_or(Form::Json, Data::form),
+        Message::Response(Response::ServerSideEmit { data, .. } | Response::Ack { data, .. }) => {
+            data.as_ref().map_or(Form::Json, Data::form)
+        }
         Message::Response(Response::Sockets { sockets, .. }) => sockets
             .first()
             .map_or(Form::Json, |socket| socket.data.form()),

@@ -307,7 +307,7 @@ pub(crate) fn number_as_text(number: f64) -> String {
 }
 
 /// Writing into a vector can't fail, so this drops the error that the crate's signatures carry.
-fn sure<T, E>(written: Result<T, E>) {
+fn sure<T, E>(written: &Result<T, E>) {
     debug_assert!(written.is_ok(), "a vector takes all that is written");
 }
 
@@ -318,33 +318,33 @@ pub(crate) struct Writer(Vec<u8>);
 impl Writer {
     pub(crate) fn array(&mut self, len: usize) -> &mut Self {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        sure(rmp::encode::write_array_len(&mut self.0, len));
+        sure(&rmp::encode::write_array_len(&mut self.0, len));
         self
     }
 
     pub(crate) fn map(&mut self, len: usize) -> &mut Self {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        sure(rmp::encode::write_map_len(&mut self.0, len));
+        sure(&rmp::encode::write_map_len(&mut self.0, len));
         self
     }
 
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
-        sure(rmp::encode::write_str(&mut self.0, text));
+        sure(&rmp::encode::write_str(&mut self.0, text));
         self
     }
 
     pub(crate) fn count(&mut self, count: u64) -> &mut Self {
-        sure(rmp::encode::write_uint(&mut self.0, count));
+        sure(&rmp::encode::write_uint(&mut self.0, count));
         self
     }
 
     pub(crate) fn bool(&mut self, value: bool) -> &mut Self {
-        sure(rmp::encode::write_bool(&mut self.0, value));
+        sure(&rmp::encode::write_bool(&mut self.0, value));
         self
     }
 
     pub(crate) fn nil(&mut self) -> &mut Self {
-        sure(rmp::encode::write_nil(&mut self.0));
+        sure(&rmp::encode::write_nil(&mut self.0));
         self
     }
 

@@ -85,10 +85,7 @@ fn at_its_deadline_a_request_gives_what_there_is_and_names_who_is_missing() -> R
     requests.ask(&id("1"), Ask::Sockets, others(&["a", "b", "c"]), 5000)?;
     let sockets = vec![socket("s")];
     let request = id("1");
-    requests.handle(
-        Some(&Uid::new("b")),
-        Response::Sockets { request, sockets },
-    );
+    requests.handle(Some(&Uid::new("b")), Response::Sockets { request, sockets });
     assert_eq!(requests.next_deadline(), Some(5000));
     assert_eq!(requests.expire(4999), []);
     let [finished] = &requests.expire(5000)[..] else {

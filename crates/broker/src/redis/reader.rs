@@ -1,0 +1,259 @@
+//! The task that reads the stream: each entry once and in order, from where the link was made, whatever happens between.
+//!
+//! Node's adapter reads from `$` until the first entry has come, and so misses what is added between two reads; here the
+//! start is found out once. When Redis comes back, or entries come faster than they are read, it's checked that the last
+//! one read still stands in the stream: if not, something may have been trimmed unread, and the hub is told.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use redis::{RedisResult, Value, cmd};
+
+use super::backend::Backend;
+use super::backoff::Backoff;
+use super::connection::{Connection, Waits, connect};
+use super::inbound::{Event, Gap, Received};
+use super::link::{Counters, Part, Shared, stream_id};
+use crate::cluster::Message;
+use crate::cluster::streams::{Fields, StreamId, decode_entry};
+
+/// Entries a read.
+const COUNT: usize = 256;
+/// How long Redis holds a read for which there is nothing.
+const BLOCK: Duration = Duration::from_secs(2);
+
+/// An entry of the stream.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: StreamId,
+    pub(crate) fields: Fields,
+}
+
+/// Where the reader is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    last: StreamId,
+    /// Whether an entry stood there, or it is only where the stream began.
+    read: bool,
+}
+
+/// Runs until the link is closed.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut closing = shared.closing.subscribe();
+    let reading = async {
+        let mut backoff = Backoff::new(shared.config.backoff);
+        let mut place = None;
+        loop {
+            let broken = read(&shared, &mut place, &mut backoff).await;
+            let reason = broken.err().map(|error| error.to_string());
+            shared.set_part(Part::Reader, false, reason);
+            tokio::time::sleep(backoff.wait_by_chance()).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        // The sender lives as long as `shared` does.
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+}
+
+/// Reads with one connection until it breaks.
+async fn read(
+    shared: &Shared,
+    place: &mut Option<Place>,
+    backoff: &mut Backoff,
+) -> RedisResult<()> {
+    let Backend::Streams {
+        stream, max_len, ..
+    } = &shared.config.backend
+    else {
+        return Ok(());
+    };
+    let waits = Waits {
+        // A read that waits is no sign of a broken connection.
+        response: shared.config.response_timeout + BLOCK,
+        ..shared.waits()
+    };
+    let mut connection = connect(&shared.address, waits, None).await?;
+    let mut at = match *place {
+        None => Place {
+            last: tail(&mut connection, stream).await?,
+            read: false,
+        },
+        Some(at) => resume(shared, &mut connection, stream, *max_len, at).await?,
+    };
+    *place = Some(at);
+    backoff.reset();
+    shared.set_part(Part::Reader, true, None);
+    loop {
+        let entries = next(&mut connection, stream, at.last).await?;
+        let Some(newest) = entries.last().map(|entry| entry.id) else {
+            continue;
+        };
+        // Only a read that is full can have been overtaken by the stream's trimming.
+        if entries.len() >= COUNT && at.read && !holds(&mut connection, stream, at.last).await? {
+            shared.inbox.push_always(Event::Gap(Gap::Trimmed));
+        }
+        for entry in entries {
+            deliver(shared, entry).await;
+        }
+        at = Place {
+            last: newest,
+            read: true,
+        };
+        *place = Some(at);
+    }
+}
+
+/// Where to read on after a break, having told of what can't be read any more.
+async fn resume(
+    shared: &Shared,
+    connection: &mut Connection,
+    stream: &str,
+    max_len: u64,
+    at: Place,
+) -> RedisResult<Place> {
+    let newest = tail(connection, stream).await?;
+    let whole = if at.read {
+        holds(connection, stream, at.last).await?
+    } else {
+        // Nothing was read yet. As long as the stream is shorter than its bound, nothing was trimmed.
+        newest >= at.last && length(connection, stream).await? < max_len
+    };
+    if !whole {
+        shared.inbox.push_always(Event::Gap(Gap::Trimmed));
+    }
+    if newest < at.last {
+        // Redis came back with less than it had: numbers may start anew below what was read.
+        let (last, read) = (StreamId::default(), false);
+        return Ok(Place { last, read });
+    }
+    Ok(at)
+}
+
+async fn deliver(shared: &Shared, entry: Entry) {
+    let own = entry.fields.uid == shared.dialect.uid.as_str();
+    if own && !shared.config.echo {
+        return;
+    }
+    let Some(nsp) = shared.channels.lock().namespace(&entry.fields.nsp) else {
+        return;
+    };
+    Counters::add(&shared.counters.received, 1);
+    let Ok(envelope) = decode_entry(&entry.fields, &shared.dialect.limits) else {
+        shared.counters.undecodable.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    // No answer is ever asked for over the stream.
+    if matches!(envelope.message, Message::Response(_)) {
+        return;
+    }
+    let bytes = entry.fields.data.as_ref().map_or(0, String::len) + 128;
+    let event = Event::Message(Received {
+        nsp,
+        from: envelope.from,
+        own,
+        offset: Some(entry.id),
+        message: envelope.message,
+    });
+    shared.inbox.push_in_turn(event, bytes).await;
+}
+
+/// The newest entry's place; the beginning if there is none.
+pub(crate) async fn tail(connection: &mut Connection, stream: &str) -> RedisResult<StreamId> {
+    let mut newest = cmd("XREVRANGE");
+    newest.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
+    let entries = entries(connection.ask(&newest).await?);
+    Ok(entries.first().map(|entry| entry.id).unwrap_or_default())
+}
+
+async fn length(connection: &mut Connection, stream: &str) -> RedisResult<u64> {
+    let mut length = cmd("XLEN");
+    length.arg(stream);
+    match connection.ask(&length).await? {
+        Value::Int(length) => Ok(u64::try_from(length).unwrap_or_default()),
+        _ => Ok(0),
+    }
+}
+
+/// Whether that entry still stands in the stream. If so, none after it was trimmed.
+pub(crate) async fn holds(
+    connection: &mut Connection,
+    stream: &str,
+    id: StreamId,
+) -> RedisResult<bool> {
+    let id = id.to_string();
+    let mut exactly = cmd("XRANGE");
+    exactly.arg(stream).arg(&id).arg(&id);
+    Ok(!entries(connection.ask(&exactly).await?).is_empty())
+}
+
+/// Entries after `from`, oldest first.
+pub(crate) async fn range_after(
+    connection: &mut Connection,
+    stream: &str,
+    from: StreamId,
+    count: usize,
+) -> RedisResult<Vec<Entry>> {
+    let mut range = cmd("XRANGE");
+    range.arg(stream).arg(format!("({from}")).arg("+");
+    range.arg("COUNT").arg(count);
+    Ok(entries(connection.ask(&range).await?))
+}
+
+async fn next(
+    connection: &mut Connection,
+    stream: &str,
+    from: StreamId,
+) -> RedisResult<Vec<Entry>> {
+    let mut read = cmd("XREAD");
+    read.arg("COUNT").arg(COUNT);
+    read.arg("BLOCK").arg(BLOCK.as_millis().to_string());
+    read.arg("STREAMS").arg(stream).arg(from.to_string());
+    // One stream is asked for, so one comes: `[[name, entries]]`, or `{name: entries}` in RESP3.
+    Ok(match connection.ask(&read).await? {
+        Value::Map(streams) => streams.into_iter().next().map(|(_, found)| found),
+        Value::Array(streams) => match streams.into_iter().next() {
+            Some(Value::Array(pair)) => pair.into_iter().nth(1),
+            _ => None,
+        },
+        _ => None,
+    }
+    .map(entries)
+    .unwrap_or_default())
+}
+
+/// Reads a list of entries. One that lacks fields of ours is kept, with those empty: its place counts.
+fn entries(value: Value) -> Vec<Entry> {
+    let Value::Array(list) = value else {
+        return Vec::new();
+    };
+    list.into_iter().filter_map(entry).collect()
+}
+
+fn entry(value: Value) -> Option<Entry> {
+    let Value::Array(pair) = value else {
+        return None;
+    };
+    let [id, flat] = <[Value; 2]>::try_from(pair).ok()?;
+    let id = stream_id(&id)?;
+    let mut fields = Fields::default();
+    if let Value::Array(flat) = flat {
+        let mut flat = flat.into_iter();
+        while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
+            let (Value::BulkString(name), Value::BulkString(value)) = (name, value) else {
+                continue;
+            };
+            let value = String::from_utf8(value).unwrap_or_default();
+            match name.as_slice() {
+                b"uid" => fields.uid = value,
+                b"nsp" => fields.nsp = value,
+                b"type" => fields.kind = value,
+                b"data" => fields.data = Some(value),
+                _ => {}
+            }
+        }
+    }
+    Some(Entry { id, fields })
+}
