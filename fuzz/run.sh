@@ -18,7 +18,10 @@ fi
 bins=()
 for target in "${targets[@]}"; do
     bins+=(--bin "$target")
-    case "$target" in net_*) bins+=(--features net) ;; esac
+    case "$target" in
+        net_*) bins+=(--features net) ;;
+        broker_*) bins+=(--features broker) ;;
+    esac
 done
 
 target_dir="${CARGO_TARGET_DIR:-$PWD/target}/fuzz"

@@ -2,6 +2,8 @@
 
 mod server;
 
+use std::time::Duration;
+
 use lakh_broker::cluster::sharded::Mode;
 use lakh_broker::cluster::{Data, Message, Opts};
 use lakh_broker::redis::{Backend, Config, Event, Gap, PublishError};
@@ -90,6 +92,36 @@ async fn a_stream_loses_and_doubles_nothing_while_redis_is_away() -> Tested {
     }
     assert!(offsets.is_sorted());
     assert_eq!(a.stats().lost, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_doubles_nothing_when_redis_stands_still_and_goes_on() -> Tested {
+    let redis = Redis::start(&[])?;
+    let impatient = Config {
+        response_timeout: Duration::from_millis(100),
+        connect_timeout: Duration::from_millis(100),
+        ..config(&redis.url(), Backend::streams())
+    };
+    let (a, _to_a) = linked(impatient).await?;
+    let (b, mut to_b) = linked(config(&redis.url(), Backend::streams())).await?;
+    for round in 0..3 {
+        redis.signal("STOP")?;
+        for i in 0..200 {
+            a.publish("/", &event(&format!("{}", round * 200 + i)))?;
+        }
+        // Given up, with all of it in the buffers of a connection that Redis has not looked at yet.
+        wait_for(&a, false).await?;
+        redis.signal("CONT")?;
+        wait_for(&a, true).await?;
+        for i in 0..200 {
+            let expected = format!("{}", round * 200 + i);
+            assert_eq!(name(&message(&mut to_b).await?.message), expected);
+        }
+    }
+    a.publish("/", &event("end"))?;
+    assert_eq!(name(&message(&mut to_b).await?.message), "end");
+    assert!(b.state().up);
     Ok(())
 }
 

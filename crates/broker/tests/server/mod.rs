@@ -128,6 +128,16 @@ impl Redis {
         Ok(())
     }
 
+    /// Sends the signal of that name, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) -> Tested {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &pid]).status()?;
+        if !status.success() {
+            return Err(format!("kill -s {name} {pid}: {status}").into());
+        }
+        Ok(())
+    }
+
     /// Starts it again where it was, with the data that it wrote.
     pub(crate) fn restart(&mut self) -> Tested {
         self.child = spawn(&self.folder, self.port, &self.args)?;
