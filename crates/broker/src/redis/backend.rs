@@ -31,7 +31,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Streams with Node's names, but a longer stream.
+    /// Streams with Node's names and length.
     #[must_use]
     pub fn streams() -> Self {
         Self::Streams {
