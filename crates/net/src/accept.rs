@@ -1,15 +1,13 @@
-//! Taking connections: the listening socket, what to do when accepting fails, and which loop gets a connection.
+//! Taking connections: the listening socket, and which loop gets a connection.
 //!
-//! Invariants: an error of one connection never ends the listener, and one that lasts never spins; a loop's count
-//! is raised when a connection is given to it (not when it gets around to it), so a burst is spread evenly.
+//! Invariant: a loop's count is raised when a connection is given to it (not when it gets around to it), so a burst is
+//! spread evenly.
 //!
-//! When descriptors run out (EMFILE and its like) the listener rests for [`BACK_OFF_MS`] as nginx does, and the
-//! waiting connections stay in the kernel's queue until some are free. The other school (libuv) keeps a descriptor
-//! in reserve to accept and close them at once; but clients of this server come back when they are cut, so that
-//! would turn a full server into a storm of handshakes. A connection cap below the limit of descriptors, which
-//! answers with 503 and `Retry-After`, is the polite way to be full; this here is the last resort.
+//! A port may have several listeners: a socket that a service manager keeps is shared by the old process and the new,
+//! and its one queue loses nothing when either goes; with SO_REUSEPORT each has a queue of its own, and what waits in it
+//! is reset when its owner closes it. [`Listener::refuse_newcomers`] is what makes that end gentle.
 //!
-//! Sources: accept(2), listen(2), tcp(7); nginx `ngx_event_accept.c`.
+//! Sources: accept(2), listen(2), tcp(7), socket(7); Linux `Documentation/networking/filter.rst`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,17 +18,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+#[cfg(target_os = "linux")]
+use socket2::SockFilter;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+mod errors;
+pub use errors::{AcceptAction, AcceptErrors, BACK_OFF_MS};
 
 /// Connections that finished the kernel's handshake and wait to be taken. The kernel lowers this silently to
 /// `net.core.somaxconn` (4096 since Linux 5.4; containers have their own). Raise both for storms of reconnects:
 /// what doesn't fit is dropped, and the client tries again after a second.
 pub const DEFAULT_BACKLOG: u32 = 4096;
-
-/// How long accepting rests when the system has no room.
-pub const BACK_OFF_MS: u64 = 100;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,36 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// A socket file. One that nobody listens on any more is replaced.
     Unix(PathBuf),
+}
+
+/// A socket that listens already, handed over by whoever started the process.
+#[derive(Debug)]
+pub enum Inherited {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A socket file, which stays whoever's it was.
+    Unix(UnixListener),
+}
+
+impl Inherited {
+    /// Where it listens; `None` on a Unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.local_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// Whether other processes may listen on the same port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Port {
+    /// One process at a time.
+    #[default]
+    Alone,
+    /// Several (SO_REUSEPORT), all of one user: the kernel deals connections out among them.
+    Shared,
 }
 
 /// Why there is no listener.
@@ -112,7 +142,7 @@ enum ListenSocket {
     Tcp(AsyncFd<TcpListener>),
     Unix {
         socket: AsyncFd<UnixListener>,
-        _file: SocketFile,
+        _file: Option<SocketFile>,
     },
 }
 
@@ -131,21 +161,65 @@ impl Listener {
     ///
     /// # Errors
     /// [`ListenError`], which names the address and what to do.
-    pub fn bind(address: &ListenAddress, backlog: u32, write_ms: u64) -> Result<Self, ListenError> {
+    pub fn bind(
+        address: &ListenAddress,
+        port: Port,
+        backlog: u32,
+        write_ms: u64,
+    ) -> Result<Self, ListenError> {
         let socket = match address {
-            ListenAddress::Tcp(tcp) => bind_tcp(*tcp, backlog, write_ms)
+            ListenAddress::Tcp(tcp) => bind_tcp(*tcp, port, backlog, write_ms)
                 .and_then(|socket| Ok(ListenSocket::Tcp(register(socket)?))),
             ListenAddress::Unix(path) => bind_unix(path, backlog).and_then(|socket| {
                 let file = SocketFile(path.clone());
                 Ok(ListenSocket::Unix {
                     socket: register(socket)?,
-                    _file: file,
+                    _file: Some(file),
                 })
             }),
         };
         Ok(Self {
             socket: socket.map_err(|error| ListenError::of(address, error))?,
         })
+    }
+
+    /// Takes from a socket that listens already. Call it within a tokio runtime. The socket stays open for others who
+    /// hold it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn adopt(inherited: &Inherited, write_ms: u64) -> io::Result<Self> {
+        let socket = match inherited {
+            Inherited::Tcp(tcp) => {
+                let tcp = tcp.try_clone()?;
+                handed_down(&SockRef::from(&tcp), write_ms)?;
+                tcp.set_nonblocking(true)?;
+                ListenSocket::Tcp(register(tcp)?)
+            }
+            Inherited::Unix(unix) => {
+                let unix = unix.try_clone()?;
+                unix.set_nonblocking(true)?;
+                ListenSocket::Unix {
+                    socket: register(unix)?,
+                    _file: None,
+                }
+            }
+        };
+        Ok(Self { socket })
+    }
+
+    /// From now on no SYN reaches this socket: the kernel drops it, the client sends it again after a second, and by then
+    /// the socket is closed and another of the same port answers. Handshakes under way are finished and can be accepted.
+    /// Without this, whatever is in the queue or in mid-handshake at the time of close is reset.
+    ///
+    /// # Errors
+    /// What the system says; always, where there are no such filters.
+    pub fn refuse_newcomers(&self) -> io::Result<()> {
+        match &self.socket {
+            #[cfg(target_os = "linux")]
+            ListenSocket::Tcp(socket) => SockRef::from(socket.get_ref()).attach_filter(&NO_SYN),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The address with the port that was chosen; `None` on a Unix socket.
@@ -180,6 +254,26 @@ impl Listener {
         }
     }
 }
+
+/// Drops segments with SYN and without ACK, and lets all others pass. The filter sees a segment from its TCP header on;
+/// accepted connections inherit it, and no further SYN comes there.
+#[cfg(target_os = "linux")]
+const NO_SYN: [SockFilter; 5] = {
+    const FLAGS: u32 = 13;
+    const SYN_AND_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    const BYTE_AT: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    [
+        SockFilter::new(BYTE_AT, 0, 0, FLAGS),
+        SockFilter::new(AND, 0, 0, SYN_AND_ACK),
+        SockFilter::new(IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+};
 
 /// The newer `AsyncFd::register` is unsafe because a type might lie about its descriptor; the standard library's
 /// listeners, the only ones that come here, don't.
@@ -241,7 +335,12 @@ fn lost(error: io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, error)
 }
 
-fn bind_tcp(address: SocketAddr, backlog: u32, write_ms: u64) -> io::Result<TcpListener> {
+fn bind_tcp(
+    address: SocketAddr,
+    port: Port,
+    backlog: u32,
+    write_ms: u64,
+) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -249,20 +348,28 @@ fn bind_tcp(address: SocketAddr, backlog: u32, write_ms: u64) -> io::Result<TcpL
     )?;
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
+    if port == Port::Shared {
+        socket.set_reuse_port(true)?;
+    }
     if address.is_ipv6() {
         // Said aloud, since the system's default can be changed.
         socket.set_only_v6(false)?;
     }
-    socket.set_tcp_nodelay(true)?;
-    // Handed down to each connection, as the option above: a peer that takes nothing for so long is cut off by the
-    // kernel, whatever protocol is spoken on top. Without it an HTTP client that never reads its answer would hold
-    // that answer for ever.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(Duration::from_millis(write_ms)))?;
+    handed_down(&SockRef::from(&socket), write_ms)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Options that each accepted connection inherits: without Nagle's delay, and a peer that takes nothing for so long is
+/// cut off by the kernel, whatever protocol is spoken on top. Without that an HTTP client that never reads its answer
+/// would hold that answer for ever.
+fn handed_down(socket: &SockRef<'_>, write_ms: u64) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_millis(write_ms)))?;
+    Ok(())
 }
 
 fn bind_unix(path: &Path, backlog: u32) -> io::Result<UnixListener> {
@@ -287,88 +394,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         }
         _ => Err(io::ErrorKind::AddrInUse.into()),
     }
-}
-
-/// What to do about an error of accept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AcceptAction {
-    /// That connection is gone; take the next.
-    Next,
-    /// The system has no room: rest this many milliseconds, then go on.
-    BackOff {
-        /// [`BACK_OFF_MS`].
-        ms: u64,
-        /// Whether to log it, with how many went unlogged since the last time.
-        log: Option<u64>,
-    },
-    /// The listener itself is broken.
-    Fatal,
-}
-
-/// Decides about errors of accept, and keeps the log to a line a period.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AcceptErrors {
-    logged_at_ms: Option<u64>,
-    unlogged: u64,
-}
-
-/// A full server meets the same error ten times a second.
-const LOG_PERIOD_MS: u64 = 10_000;
-
-impl AcceptErrors {
-    /// Says what to do about `error`.
-    pub fn decide(&mut self, error: &io::Error, now_ms: u64) -> AcceptAction {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                AcceptAction::BackOff {
-                    ms: BACK_OFF_MS,
-                    log: self.log(now_ms),
-                }
-            }
-            // The listener was closed, never listened, or is no socket.
-            Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK | libc::EFAULT) => AcceptAction::Fatal,
-            _ if is_of_one_connection(error) => AcceptAction::Next,
-            // Unknown, so it may last.
-            _ => AcceptAction::BackOff {
-                ms: BACK_OFF_MS,
-                log: self.log(now_ms),
-            },
-        }
-    }
-
-    fn log(&mut self, now_ms: u64) -> Option<u64> {
-        let quiet = self
-            .logged_at_ms
-            .is_some_and(|at| now_ms.saturating_sub(at) < LOG_PERIOD_MS);
-        if quiet {
-            self.unlogged += 1;
-            return None;
-        }
-        self.logged_at_ms = Some(now_ms);
-        Some(std::mem::take(&mut self.unlogged))
-    }
-}
-
-/// Linux reports errors that already wait on the new connection as errors of accept (accept(2), "Error handling").
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-    ) || matches!(
-        error.raw_os_error(),
-        Some(
-            libc::EPERM
-                | libc::EPROTO
-                | libc::ENETDOWN
-                | libc::ENOPROTOOPT
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-                | libc::EOPNOTSUPP
-                | libc::ENETUNREACH
-                | libc::ECONNRESET
-                | libc::ETIMEDOUT
-        )
-    )
 }
 
 /// How many connections each loop holds.

@@ -10,6 +10,7 @@ const WRITE_MS: u64 = 30_000;
 fn bind(address: &str) -> Result<Listener, ListenError> {
     Listener::bind(
         &ListenAddress::Tcp(address.parse().unwrap()),
+        Port::Alone,
         DEFAULT_BACKLOG,
         WRITE_MS,
     )
@@ -103,7 +104,7 @@ async fn a_unix_socket_is_taken_over_from_the_dead_only() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lakh.sock");
     let address = ListenAddress::Unix(path.clone());
-    let bind = || Listener::bind(&address, 16, WRITE_MS);
+    let bind = || Listener::bind(&address, Port::Alone, 16, WRITE_MS);
 
     // Left behind by a process that was killed.
     drop(UnixListener::bind(&path).unwrap());
@@ -120,6 +121,80 @@ async fn a_unix_socket_is_taken_over_from_the_dead_only() {
     std::fs::write(&path, "a file").unwrap();
     assert!(matches!(bind(), Err(ListenError::InUse(_))));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
+}
+
+#[tokio::test]
+async fn an_inherited_socket_is_shared_and_stays_open_for_the_others() {
+    let inherited = Inherited::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = inherited.local_addr().unwrap();
+    let old = Listener::adopt(&inherited, WRITE_MS).unwrap();
+    let new = Listener::adopt(&inherited, WRITE_MS).unwrap();
+    assert_eq!(old.local_addr(), Some(address));
+    // Made while both listen, taken by the one that is left.
+    let client = TcpStream::connect(address).unwrap();
+    drop(old);
+    let Accepted::Tcp(stream, peer) = new.accept().await.unwrap() else {
+        panic!("not TCP");
+    };
+    assert_eq!(peer, client.local_addr().unwrap());
+    assert!(stream.nodelay().unwrap());
+    drop((new, inherited));
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[tokio::test]
+async fn a_socket_file_that_was_inherited_is_not_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lakh.sock");
+    let inherited = Inherited::Unix(UnixListener::bind(&path).unwrap());
+    let listener = Listener::adopt(&inherited, WRITE_MS).unwrap();
+    let client = tokio::net::UnixStream::connect(&path);
+    let (client, accepted) = tokio::join!(client, listener.accept());
+    assert!(client.is_ok() && accepted.is_ok());
+    drop(listener);
+    assert!(path.exists());
+}
+
+/// Begins a connect. On loopback the kernel carries a SYN to its listener, and the answer back, within this call.
+#[cfg(target_os = "linux")]
+fn begin_connect(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    // It is under way.
+    let _ = socket.connect(&address.into());
+    socket
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_shared_port_is_left_without_a_connect_being_refused_or_reset() {
+    let any = ListenAddress::Tcp(([127, 0, 0, 1], 0).into());
+    let shared = |address: &ListenAddress| {
+        Listener::bind(address, Port::Shared, DEFAULT_BACKLOG, WRITE_MS).unwrap()
+    };
+    let leaves = shared(&any);
+    let address = leaves.local_addr().unwrap();
+    let stays = shared(&ListenAddress::Tcp(address));
+    // The kernel deals by a hash of the addresses: of so many, some come to each.
+    let mut clients: Vec<_> = (0..64).map(|_| begin_connect(address)).collect();
+    leaves.refuse_newcomers().unwrap();
+    clients.extend((0..64).map(|_| begin_connect(address)));
+    // Those from before the filter can all be taken.
+    let mut taken = 0;
+    while leaves.try_accept().is_ok() {
+        taken += 1;
+    }
+    assert!((1..64).contains(&taken), "{taken} of 64");
+    drop(leaves);
+    // The dropped SYNs come again, and find the other listener.
+    while taken < clients.len() {
+        stays.accept().await.unwrap();
+        taken += 1;
+    }
+    for client in clients {
+        assert!(client.take_error().unwrap().is_none());
+        assert!(client.peer_addr().is_ok());
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Shared {
         client: Client,
         guard: Option<&mut Guard>,
     ) -> Result<Version, Reject> {
-        if self.lifecycle.phase() != LifePhase::Serving {
+        if self.lifecycle.phase() >= LifePhase::Draining {
             return Err(Reject::Draining);
         }
         let now = self.hub.clock_ms();
@@ -149,7 +149,7 @@ impl Shared {
             return Ok(());
         };
         let allowed = allow(parts).await;
-        if self.lifecycle.phase() != LifePhase::Serving {
+        if self.lifecycle.phase() >= LifePhase::Draining {
             return Err(Reject::Draining);
         }
         Ok(allowed.map_err(|reason| forbidden(&reason))?)

@@ -12,6 +12,9 @@ use tokio::sync::watch;
 pub enum LifePhase {
     /// Takes connections; ready.
     Serving,
+    /// Takes no further connections, because another process does on the same port; those it has may still open
+    /// sessions. Answers not ready.
+    Leaving,
     /// Takes no new sessions, closes the old ones; answers not ready.
     Draining,
     /// All sessions are gone.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::request::Parts;
 
-use crate::accept::{DEFAULT_BACKLOG, ListenAddress};
+use crate::accept::{DEFAULT_BACKLOG, Inherited, ListenAddress, Port};
 use crate::cookie::StickyCookie;
 use crate::cors::Cors;
 use crate::forwarded::ForwardedBy;
@@ -117,6 +117,11 @@ impl fmt::Debug for Hooks {
 pub struct Options {
     /// Where to listen.
     pub listen: ListenAddress,
+    /// Whether another process may listen there too. Then this one leaves the port to it when it drains.
+    pub port: Port,
+    /// A socket that listens already: `listen` is not bound then. Others hold it too, so it is left to them when this
+    /// process drains.
+    pub inherited: Option<Arc<Inherited>>,
     /// Connections that the kernel may hold before they are accepted.
     pub backlog: u32,
     /// The path of Socket.IO, `/socket.io/`.
@@ -166,6 +171,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether another process takes connections on the same port.
+    pub(crate) fn shares_its_port(&self) -> bool {
+        self.inherited.is_some() || self.port == Port::Shared
+    }
+
     /// The defaults, listening on this address: `Options::listening_on(([127, 0, 0, 1], 8080))`. Port 0 takes a free
     /// one, `[::]` takes IPv4 too.
     #[must_use]
@@ -181,6 +191,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: ListenAddress::Tcp(([127, 0, 0, 1], 3000).into()),
+            port: Port::Alone,
+            inherited: None,
             backlog: DEFAULT_BACKLOG,
             path: "/socket.io/".to_owned(),
             engine_path: None,

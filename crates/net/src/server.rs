@@ -26,6 +26,9 @@ use crate::stream::Guard;
 const INBOX: usize = 4096;
 /// Connections accepted before the sessions of the acceptor's own loop get their turn.
 const ACCEPTS_A_TURN: usize = 64;
+/// How long connections that were begun here, where another process takes the next, get to say what they want. Longer
+/// than a handshake takes around the world.
+const LEAVE: Duration = Duration::from_secs(1);
 /// What is left of HTTP answers after the drain window gets this long.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -140,7 +143,16 @@ async fn terminated() -> Result<(), std::io::Error> {
 
 fn listen(shared: &Shared) -> Result<Listener, ListenError> {
     let options = &shared.options;
-    Listener::bind(&options.listen, options.backlog, options.timeouts.write_ms)
+    let write_ms = options.timeouts.write_ms;
+    match &options.inherited {
+        Some(inherited) => {
+            Listener::adopt(inherited, write_ms).map_err(|error| ListenError::Other {
+                address: "the inherited socket".to_owned(),
+                error,
+            })
+        }
+        None => Listener::bind(&options.listen, options.port, options.backlog, write_ms),
+    }
 }
 
 type Listening = std::sync::mpsc::Sender<Result<Option<SocketAddr>, StartError>>;
@@ -163,7 +175,7 @@ fn run_loop(
                 Err(error) => return drop(listening.send(Err(error.into()))),
             };
             drop(listening.send(Ok(listener.local_addr())));
-            tokio::task::spawn_local(accept(Rc::clone(&lp), listener));
+            tokio::task::spawn_local(listen_while_due(Rc::clone(&lp), listener));
         }
         lp.run(inbox).await;
     };
@@ -178,41 +190,94 @@ fn run_loop(
     lakh_hub::Shard::exit();
 }
 
+/// Takes connections for as long as this process shall.
+///
+/// A port of its own is held to the end: balancers then read from `/ready` that it drains. One that is shared is left to
+/// the others as soon as the drain begins, and what came this way is served before.
+async fn listen_while_due(lp: Rc<EventLoop>, listener: Listener) {
+    let options = &lp.shared.options;
+    let mut acceptor = Acceptor::new(&lp, &listener);
+    if !options.shares_its_port() {
+        return acceptor.accept_until(LifePhase::Stopped).await;
+    }
+    acceptor.accept_until(LifePhase::Leaving).await;
+    // All who hold an inherited socket take from the same queue: what waits there is theirs.
+    if options.inherited.is_some() {
+        return;
+    }
+    if let Err(error) = listener.refuse_newcomers() {
+        tracing::warn!(%error, "connections that are just being made may be reset");
+    }
+    acceptor.accept_until(LifePhase::Draining).await;
+    // The last ones.
+    let last = listener.try_accept();
+    acceptor.deal_out(last).await;
+}
+
 /// Takes connections and deals them out to the loops.
-async fn accept(lp: Rc<EventLoop>, listener: Listener) {
-    let shared = Arc::clone(&lp.shared);
-    let loads = LoopLoads::new(shared.inboxes.len());
-    let mut errors = AcceptErrors::default();
-    loop {
-        let mut accepted = listener.accept().await;
+struct Acceptor<'a> {
+    lp: &'a Rc<EventLoop>,
+    listener: &'a Listener,
+    loads: Arc<LoopLoads>,
+    errors: AcceptErrors,
+}
+
+impl<'a> Acceptor<'a> {
+    fn new(lp: &'a Rc<EventLoop>, listener: &'a Listener) -> Self {
+        Self {
+            lp,
+            listener,
+            loads: LoopLoads::new(lp.shared.inboxes.len()),
+            errors: AcceptErrors::default(),
+        }
+    }
+
+    /// Ends only between two connections: what is taken must be dealt.
+    async fn accept_until(&mut self, phase: LifePhase) {
+        let over = self.lp.shared.lifecycle.reached(phase);
+        tokio::pin!(over);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut over => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            if !self.deal_out(accepted).await {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Deals this one, and as many of those that wait behind it as fit into a turn. `false`: the listener is broken.
+    async fn deal_out(&mut self, mut accepted: std::io::Result<Accepted>) -> bool {
         let mut turns = 1;
         loop {
             match accepted {
-                Ok(connection) => deal(&lp, &loads, connection).await,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(error) => match errors.decide(&error, shared.hub.clock_ms()) {
+                Ok(connection) => deal(self.lp, &self.loads, connection).await,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
+                Err(error) => match self.errors.decide(&error, self.lp.shared.hub.clock_ms()) {
                     AcceptAction::Next => {}
                     AcceptAction::BackOff { ms, log } => {
                         if let Some(failed) = log {
                             tracing::warn!(%error, failed, "no connection can be accepted for now; check `ulimit -n`");
                         }
                         tokio::time::sleep(Duration::from_millis(ms)).await;
-                        break;
+                        return true;
                     }
                     AcceptAction::Fatal => {
                         tracing::error!(%error, "the listener failed; no further connection will come");
-                        return;
+                        return false;
                     }
                 },
             }
             // Asked before the next one is taken: what is taken must be dealt.
             if turns == ACCEPTS_A_TURN {
-                break;
+                return true;
             }
             turns += 1;
-            accepted = listener.try_accept();
+            accepted = self.listener.try_accept();
         }
-        tokio::task::yield_now().await;
     }
 }
 
@@ -335,8 +400,13 @@ impl Running {
         Observer(Arc::clone(&self.shared))
     }
 
-    /// Takes no new sessions, closes those that are open spread over the drain window, and stops the loops.
+    /// Takes no new sessions, closes those that are open spread over the drain window, and stops the loops. Where other
+    /// processes take connections on the same port, it is left to them first.
     pub async fn drain(self) {
+        if self.shared.options.shares_its_port() {
+            self.shared.lifecycle.advance(LifePhase::Leaving);
+            tokio::time::sleep(LEAVE).await;
+        }
         self.shared.lifecycle.advance(LifePhase::Draining);
         let window = Duration::from_millis(self.shared.options.drain_window_ms);
         let over = tokio::time::sleep(window);
