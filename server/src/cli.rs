@@ -99,6 +99,12 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages, one a command, into a folder
+    #[command(hide = true)]
+    ManPages {
+        /// The folder, which must be there
+        folder: PathBuf,
+    },
 }
 
 /// What a token says.
@@ -240,6 +246,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "lakh", &mut out);
             commands::print(&String::from_utf8_lossy(&out))
         }
+        Command::ManPages { folder } => commands::man_pages::run(Cli::command(), &folder),
     }
 }
 

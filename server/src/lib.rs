@@ -12,5 +12,6 @@ pub mod http;
 pub mod life_cycle;
 pub mod mode;
 pub mod node;
+pub mod service_manager;
 pub mod sign_in;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check_config;
 pub mod healthcheck;
+pub mod man_pages;
 mod pinned_tls;
 pub mod serve;
 pub mod token;

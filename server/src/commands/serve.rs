@@ -1,15 +1,18 @@
 //! `lakh serve`: from settings to a running server and back.
 //!
-//! What must hold: everything that can be wrong is found before the port is bound, and nothing acknowledged is lost at
+//! What must hold: everything that can be wrong is found before the port is bound (or a socket that was handed over is
+//! used), and nothing acknowledged is lost at
 //! the end: first the connections are closed, then the store is written out.
 
 use std::env;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lakh_hub::{Clock as _, Hub};
+use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
 use lakh_net::tls::TlsReloader;
 use lakh_net::{Running, Server, SystemClock};
@@ -22,11 +25,13 @@ use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End};
 use crate::mode::{self, Mode};
 use crate::node::{self, Node, Prepared};
+use crate::service_manager;
 use crate::sign_in::SignIn;
 use crate::telemetry::logs;
 
 /// Starts the server and waits for its end.
-pub fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
+pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
+    let inherited = inherit(&mut loaded.settings)?;
     let mode = mode::mode(&loaded.settings)?;
     let sign_in = SignIn::new(&loaded.settings.auth)?;
     let rust_log = env::var("RUST_LOG").ok();
@@ -35,12 +40,23 @@ pub fn run(loaded: Loaded) -> Result<ExitCode, Failure> {
     tracing::info!("lakh {VERSION}, {}", super::source(&loaded));
     tell(mode, &loaded.settings);
     let name = node_name(&loaded.settings)?;
-    let prepared = Prepared::new(&loaded.settings, name, super::cores())?;
+    let mut prepared = Prepared::new(&loaded.settings, name, super::cores())?;
+    prepared.options.inherited = inherited;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("the runtime can't be started")?;
     Ok(runtime.block_on(serve(loaded.settings, mode, sign_in, prepared))?)
+}
+
+/// The socket that a service manager handed over. Its address counts from here on: whether strangers can reach it decides
+/// whether a sign-in is needed.
+fn inherit(settings: &mut Settings) -> anyhow::Result<Option<Arc<Inherited>>> {
+    let inherited = service_manager::inherited()?;
+    if let Some(address) = inherited.as_ref().and_then(Inherited::local_addr) {
+        settings.server.bind.0 = address;
+    }
+    Ok(inherited.map(Arc::new))
 }
 
 /// Says what the mode means for whoever may come in.
@@ -74,7 +90,7 @@ async fn serve(
     let store = node::open_store(&settings.server.data)?;
     tracing::info!("data folder {}", settings.server.data.display());
 
-    let (running, name) = match start(&settings, mode, sign_in, prepared, &store) {
+    let (running, node) = match start(&settings, mode, sign_in, prepared, &store) {
         Ok(started) => started,
         Err(error) => {
             // The error in hand says more than one of closing would.
@@ -83,10 +99,18 @@ async fn serve(
         }
     };
     tokio::spawn(node::tidy(store.clone(), now_ms));
-    announce(&settings, &running, &name, tls.is_some());
+    tokio::spawn({
+        let node = Arc::clone(&node);
+        service_manager::watch(move || {
+            let node = Arc::clone(&node);
+            async move { node.loops_answer().await }
+        })
+    });
+    announce(&settings, &running, node.name(), tls.is_some());
 
     let end = life_cycle::run(&mut signals, async |signal| {
         let window_ms = settings.drain.window_ms;
+        service_manager::stopping(Duration::from_millis(window_ms));
         tracing::info!(
             signal = signal.name(),
             window_ms,
@@ -127,20 +151,20 @@ fn fit_connections(mode: Mode, limits: &mut ConnectionLimits) {
     }
 }
 
-/// Puts hub, modules, HTTP side and sockets together; gives the node's name, too.
+/// Puts hub, modules, HTTP side and sockets together.
 fn start(
     settings: &Settings,
     mode: Mode,
     sign_in: SignIn,
     prepared: Prepared,
     store: &Store,
-) -> anyhow::Result<(Running, String)> {
+) -> anyhow::Result<(Running, Arc<Node>)> {
     let name = prepared.hub.node.clone();
     let sign_in = Arc::new(sign_in);
     let hub = Hub::new(prepared.hub, SystemClock::default());
     node::guard(&hub, &sign_in, settings, super::now_s);
     node::install(&hub, store, settings);
-    let node = Node::new(name.clone(), now_ms(), hub.clone(), store.clone());
+    let node = Node::new(name, now_ms(), hub.clone(), store.clone());
     let router = http::router(HttpState {
         observed: Arc::clone(&node) as Arc<dyn http::Observed>,
         sign_in,
@@ -152,7 +176,7 @@ fn start(
     let server = Server::new(hub, prepared.options).router(router);
     let running = server.start()?;
     node.listens(running.observer());
-    Ok((running, name))
+    Ok((running, node))
 }
 
 fn reload(tls: &TlsReloader) {
@@ -173,10 +197,15 @@ fn announce(settings: &Settings, running: &Running, node: &str, tls: bool) {
     let modules = modules.collect::<Vec<_>>().join(", ");
     let path = &settings.server.path;
     tracing::info!("serving {modules}; clients connect at the path {path}");
-    let bind = settings.server.bind.0;
-    let address = running.local_addr().unwrap_or(bind);
-    let scheme = if tls { "https" } else { "http" };
-    tracing::info!(node, "listening on {scheme}://{}", reachable(address));
+    let at = match running.local_addr() {
+        Some(address) => {
+            let scheme = if tls { "https" } else { "http" };
+            format!("{scheme}://{}", reachable(address))
+        }
+        None => "the socket file that was handed over".to_owned(),
+    };
+    tracing::info!(node, "listening on {at}");
+    service_manager::ready(&format!("{modules} at {at}"));
 }
 
 /// What a person on this machine can open: the address of a listener on all addresses is none.

@@ -46,10 +46,20 @@ impl Node {
         })
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The sockets are there.
     pub fn listens(&self, sockets: Observer) {
         // Set once, by whoever starts the node.
         let _ = self.sockets.set(sockets);
+    }
+
+    /// Whether every event loop gives a sign of life.
+    pub async fn loops_answer(&self) -> bool {
+        self.loop_lags().await.iter().all(Option::is_some)
     }
 
     /// Asks each event loop for a sign of life. `None` stands for one that gave none in time.
@@ -227,6 +237,7 @@ mod tests {
         let loops = checks.iter().find(|check| check.name == "loops").unwrap();
         let detail = loops.detail.as_deref().unwrap();
         assert_eq!(detail, "2 of 2 did not answer within 2 s");
+        assert!(!node.loops_answer().await);
         assert!(!loops.ok);
         assert_eq!(node.snapshot().await.loop_lag_ms, 2_000);
     }
@@ -245,6 +256,7 @@ mod tests {
         let running = server.start().unwrap();
         node.listens(running.observer());
         assert!(node.checks().await.iter().all(|check| check.ok));
+        assert!(node.loops_answer().await);
         let snapshot = node.snapshot().await;
         assert_eq!((snapshot.loops, snapshot.started_at_ms), (2, 5));
         assert_eq!(snapshot.namespaces[0].name, "/chat");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lakh_hub::{HubLimits, Limits, Millis, SessionConfig};
-use lakh_net::accept::ListenAddress;
+use lakh_net::accept::{ListenAddress, Port};
 use lakh_net::cookie::{self, CookieError, CookieOptions, StickyCookie};
 use lakh_net::cors::{Cors, CorsError, CorsOptions, Origins};
 use lakh_net::forwarded::ForwardedBy;
@@ -92,6 +92,10 @@ fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
     let defaults = lakh_net::Options::default();
     Ok(lakh_net::Options {
         listen: ListenAddress::Tcp(settings.server.bind.0),
+        port: match settings.server.reuse_port {
+            true => Port::Shared,
+            false => Port::Alone,
+        },
         path: settings.server.path.clone(),
         engine_path: engine.engine_path.clone(),
         polling: serves(settings, Transport::Polling),

@@ -34,6 +34,8 @@ pub(crate) struct Server {
     child: Child,
     log: BufReader<ChildStderr>,
     pub(crate) address: SocketAddr,
+    /// Where it says that it listens.
+    at: String,
 }
 
 impl Server {
@@ -45,16 +47,25 @@ impl Server {
     }
 
     pub(crate) fn run(command: &mut Command) -> Self {
+        let mut server = Self::run_at(command, "://");
+        let (_, address) = server.at.split_once("://").unwrap();
+        server.address = address.parse().unwrap();
+        server
+    }
+
+    /// The same, where it may listen on something else than an address: it says `place` then.
+    pub(crate) fn run_at(command: &mut Command, place: &str) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut server = Self {
             child,
             log,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            at: String::new(),
         };
         let line = server.wait_for("listening on ");
-        let (_, address) = text(&line).split_once("://").unwrap();
-        server.address = address.parse().unwrap();
+        server.at = text(&line).to_owned();
+        assert!(server.at.contains(place), "{}", server.at);
         server
     }
 

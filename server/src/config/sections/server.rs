@@ -26,6 +26,9 @@ section! {
         bind: Address = Address(([127, 0, 0, 1], 3000).into());
         /// Path of the Socket.IO endpoint, as in the client's option `path`.
         path: String = "/socket.io/".into();
+        /// Lets another process of the same user listen on the same address: it takes the new connections while this one
+        /// drains, and no connect is refused. Each needs a data folder and a node name of its own.
+        reuse_port: bool = false;
         /// Folder for what must outlive the process. It is made when missing.
         data: PathBuf = "./lakh-data".into();
         /// Modules to serve. All of them unless some are named here or after `lakh serve`.
