@@ -21,7 +21,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
 .PHONY: help run test lint bench fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-python test-browser binaries
+        test-rust test-web test-clients test-nginx test-python test-browser binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +31,7 @@ run: install-build web-dist ## build everything and start the server at http://l
 	cargo build --release -p lakh-server
 	$(TARGET)/release/lakh serve $(ARGS)
 
-test: install-test lint test-web test-rust test-clients test-python test-browser ## check everything: style, units, real clients, a real browser, abuse
+test: install-test lint test-web test-rust test-clients test-nginx test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
 	$(SAY) "all tests passed"
 
 lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
@@ -76,6 +76,10 @@ binaries: install-test web-dist
 test-clients: binaries tests/conformance/node_modules/.installed
 	$(SAY) "stock JavaScript clients"
 	npm --prefix tests/conformance test --silent
+
+test-nginx: binaries tests/nginx/node_modules/.installed
+	$(SAY) "three nodes behind nginx"
+	npm --prefix tests/nginx test --silent
 
 test-python: binaries $(VENV)/.installed
 	$(SAY) "stock Python clients"

@@ -4,7 +4,7 @@
 #
 #   tools/install.sh build      what the binary needs beside Rust and Node (a C compiler, for SQLite)
 #   tools/install.sh test       what the tests need: Chromium, Python's venv, OpenSSL's headers for one test client,
-#                               valgrind to count instructions, Redis
+#                               valgrind to count instructions, Redis, nginx (and openssl for its certificate)
 #
 # Debian packages are installed with apt-get, by sudo for whoever is not root. Elsewhere, and without sudo, the names of
 # what is missing are told and the exit code is 1.
@@ -20,6 +20,8 @@ has() { command -v "$1"; }
 # ensurepip is what Debian splits off from Python into python3-venv.
 has_venv() { python3 -c 'import ensurepip, venv'; }
 has_openssl() { pkg-config --exists openssl; }
+# Debian keeps it in /usr/sbin, which is not on everybody's path.
+has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 has_chromium() { [ -n "${CHROMIUM:-}" ] || has chromium || has chromium-browser; }
 
 need_tool() {
@@ -41,6 +43,8 @@ case ${1:-test} in
     need chromium has_chromium
     need valgrind has valgrind
     need redis-server has redis-server
+    need nginx has_nginx
+    need openssl has openssl
     ;;
   *) echo "usage: tools/install.sh build|test" >&2; exit 2 ;;
 esac
