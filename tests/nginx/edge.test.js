@@ -8,7 +8,7 @@ import { createServer, request } from "node:http";
 import { test } from "node:test";
 import { Agent as TlsAgent } from "node:https";
 import { POLLING, Person, UPGRADING, within } from "./support/clients.js";
-import { fleet, freePort, startNginx } from "./support/nodes.js";
+import { fleet, freePort, startNginx, startNode } from "./support/nodes.js";
 
 const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
 
@@ -109,6 +109,25 @@ test("a handshake that a node cuts goes to the next one, a POST goes nowhere twi
   seen.length = 0;
   assert.equal((await ask(nginx.url, HANDSHAKE)).status, 503);
   assert.equal(seen.length, 3, "a handshake is tried on each node");
+});
+
+test("chat as a service of its own answers on its own path", async (t) => {
+  const port = await freePort();
+  const service = await startNode("c01", port, { LAKH_PATH: "/chat.io/" }, ["chat"]);
+  t.after(() => service.stop());
+  const { url } = await fleet(t, { chat: port });
+  for (const options of [POLLING, UPGRADING]) {
+    const person = new Person(`${url}/chat`, { ...options, path: "/chat.io/", auth: { name: "Ada" } });
+    t.after(() => person.end());
+    await person.connected();
+    await person.ask("lobby");
+    assert.equal(person.node, "c01");
+    assert.deepEqual([person.refused, person.lost], [[], []]);
+  }
+  const rooms = new Person(url, POLLING);
+  t.after(() => rooms.end());
+  await rooms.connected();
+  assert.notEqual(rooms.node, "c01");
 });
 
 test("the TLS lines work once they are let in", async (t) => {

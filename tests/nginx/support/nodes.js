@@ -5,7 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as dial, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -62,12 +62,12 @@ function start(path, args, options, found, last = "SIGKILL") {
 }
 
 // A node behind nginx. `name` begins with the tag of its session ids.
-export async function startNode(name, port, env = {}) {
+export async function startNode(name, port, env = {}, modules = []) {
   if (!existsSync(lakh)) throw new Error(`${lakh} is missing: build it first with \`cargo build -p lakh-server\``);
   const data = mkdtempSync(join(tmpdir(), "lakh-node-"));
   const node = await start(
     lakh,
-    ["serve", "--node", name, "--bind", `127.0.0.1:${port}`, "--data", data, "--log", "warn,lakh_server=info"],
+    ["serve", ...modules, "--node", name, "--bind", `127.0.0.1:${port}`, "--data", data, "--log", "warn,lakh_server=info"],
     {
       env: {
         ...process.env,
@@ -102,8 +102,8 @@ function put(text, from, to) {
 }
 
 // nginx before the nodes at `ports`, which stand in the place of the shipped 3001, 3002 and 3003.
-// `change` is applied to lakh.conf.
-export async function startNginx(ports, { change = (conf) => conf, listen } = {}) {
+// `change` is applied to each file; with `chat`, a service of its own for chat is there.
+export async function startNginx(ports, { change = (conf) => conf, listen, chat } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "lakh-nginx-"));
   const port = listen ?? (await freePort());
   const file = (name) => join(folder, name);
@@ -115,8 +115,14 @@ export async function startNginx(ports, { change = (conf) => conf, listen } = {}
   nodes = nodes.replaceAll(":node-", ":");
   let conf = put(shipped("lakh.conf"), "/var/log/nginx/lakh.log", file("access.log"));
   conf = put(conf, "listen 80;", `listen 127.0.0.1:${port};`);
+  mkdirSync(file("lakh.d"));
   writeFileSync(file("lakh-nodes.conf"), nodes);
   writeFileSync(file("lakh.conf"), change(conf, file));
+  writeFileSync(file("lakh.d/endpoint.inc"), change(shipped("lakh.d/endpoint.inc"), file));
+  if (chat) {
+    const service = put(shipped("lakh.d/chat.conf.example"), "127.0.0.1:3011", `127.0.0.1:${chat}`);
+    writeFileSync(file("lakh.d/chat.conf"), service);
+  }
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `${kind}_temp_path ${file(kind)};`)
     .join(" ");
@@ -171,10 +177,10 @@ async function reachable(port) {
 }
 
 // Three nodes and nginx; all are ended with the test.
-export async function fleet(t, { env, change } = {}) {
+export async function fleet(t, { env, change, chat } = {}) {
   const ports = [await freePort(), await freePort(), await freePort()];
   const nodes = await Promise.all(ports.map((port, index) => startNode(`n0${index + 1}`, port, env)));
-  const nginx = await startNginx(ports, { change });
+  const nginx = await startNginx(ports, { change, chat });
   t.after(async () => {
     await nginx.stop();
     await Promise.all(nodes.map((node) => node.stop()));
