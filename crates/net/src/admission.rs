@@ -1,6 +1,7 @@
 //! Who may open a session: the checks that both ways in share, and the headers of their answers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -127,6 +128,9 @@ impl Shared {
             return Err(Reject::Draining);
         }
         let now = self.hub.clock_ms();
+        if let Some(guard) = &guard {
+            self.has_time(guard.loop_index(), now)?;
+        }
         if let Some(address) = client.address {
             if let Some(guard) = guard {
                 guard.permit.set_address(address)?;
@@ -140,6 +144,20 @@ impl Shared {
             _ => return Err(HandshakeError::UnsupportedVersion.into()),
         };
         Ok(version)
+    }
+
+    /// Whether the loop is not too far behind to take one more.
+    fn has_time(&self, index: usize, now_ms: u64) -> Result<(), Refusal> {
+        if self.pressure.ask(index, now_ms) {
+            let (pressure, hub) = (Arc::clone(&self.pressure), self.hub.clone());
+            let asked = self
+                .hub
+                .run_on(index, move |_| pressure.answer(index, hub.clock_ms()));
+            if asked.is_err() {
+                self.pressure.unasked(index);
+            }
+        }
+        self.pressure.admit(index, now_ms)
     }
 
     /// What the server's own rule says of a new session that was admitted. It may take its time: the server may have

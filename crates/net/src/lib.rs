@@ -14,6 +14,7 @@ mod greet;
 mod http;
 mod options;
 mod polling;
+mod pressure;
 mod ring;
 mod server;
 mod shared;

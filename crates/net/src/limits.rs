@@ -270,11 +270,17 @@ impl Default for RateLimits {
     }
 }
 
+/// Nobody is sent away for longer: who comes after may be luckier, and clients have patience of their own.
+const LONGEST_LINE_NS: u64 = 30_000_000_000;
+
 /// Token buckets for handshakes: one for the process, one for each address seen lately.
 #[derive(Debug)]
 pub struct HandshakeRate {
     limits: RateLimits,
     process_full_at_ns: AtomicU64,
+    /// The end of the line of those who were refused. Each is told the time at which its turn would come, so that they
+    /// come back at the rate at which they can be taken.
+    line_ends_at_ns: AtomicU64,
     addresses: Mutex<Generations>,
 }
 
@@ -312,6 +318,7 @@ impl HandshakeRate {
         Self {
             limits,
             process_full_at_ns: AtomicU64::new(0),
+            line_ends_at_ns: AtomicU64::new(0),
             addresses: Mutex::new(Generations::default()),
         }
     }
@@ -330,9 +337,29 @@ impl HandshakeRate {
                 rate.step(full_at, now_ns).ok()
             })
             .map(drop)
-            .map_err(|full_at| Refusal::ProcessRate {
-                wait_ms: wait_ms(rate.step(full_at, now_ns).err().unwrap_or(0)),
+            .map_err(|full_at| {
+                let wait_ns = rate.step(full_at, now_ns).err().unwrap_or(0);
+                Refusal::ProcessRate {
+                    wait_ms: wait_ms(self.stand_in_line(rate, now_ns, wait_ns)),
+                }
             })
+    }
+
+    /// How long the newcomer waits who can't be taken for `least_ns`. Those whose turn came stand in line no more,
+    /// whether or not they came back.
+    fn stand_in_line(&self, rate: Rate, now_ns: u64, least_ns: u64) -> u64 {
+        let end = |ends_at: u64| {
+            let first = now_ns.saturating_add(least_ns);
+            let next = ends_at.saturating_add(rate.interval_ns());
+            next.clamp(first, now_ns.saturating_add(LONGEST_LINE_NS).max(first))
+        };
+        // The closure never declines.
+        let before =
+            self.line_ends_at_ns
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ends_at| {
+                    Some(end(ends_at))
+                });
+        end(before.unwrap_or(now_ns)) - now_ns
     }
 
     /// Takes one from the bucket of an address: when the client's address is known.

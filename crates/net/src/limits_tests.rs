@@ -137,7 +137,8 @@ fn a_process_bucket_gives_its_burst_and_then_its_rate() {
     );
     assert_eq!(
         handshakes.admit(now + 99),
-        Err(Refusal::ProcessRate { wait_ms: 1 })
+        Err(Refusal::ProcessRate { wait_ms: 101 }),
+        "the one before it comes first"
     );
     assert_eq!(handshakes.admit(now + 100), Ok(()));
     // An hour of rest is one burst, not 36,000.
@@ -212,4 +213,38 @@ fn retry_after_is_spread_between_the_wait_and_twice_the_wait() {
     assert!(Refusal::AddressRate { wait_ms: 0 }.retry_after_s(0) >= 1);
     assert_eq!(Refusal::ProcessFull.status(), 503);
     assert_eq!(Refusal::AddressFull.status(), 429);
+}
+
+#[test]
+fn those_who_are_refused_are_told_to_come_back_at_the_rate_that_is_served() {
+    let limits = RateLimits {
+        process: Some(Rate {
+            per_second: 100,
+            burst: 100,
+        }),
+        ..RateLimits::default()
+    };
+    let handshakes = HandshakeRate::new(limits);
+    let waits: Vec<u64> = (0..1_100)
+        .filter_map(|_| match handshakes.admit(5_000) {
+            Ok(()) => None,
+            Err(Refusal::ProcessRate { wait_ms }) => Some(wait_ms),
+            Err(other) => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(waits.len(), 1_000);
+    // A place each 10 ms, the first when the bucket has room again.
+    assert_eq!((waits[0], waits[1], waits[999]), (10, 20, 10_000));
+    // Ten seconds on, nobody stands in line; and the line is never longer than anybody waits.
+    for _ in 0..100 {
+        handshakes.admit(15_000).unwrap();
+    }
+    let mut last = 0;
+    for _ in 0..5_000 {
+        last = match handshakes.admit(15_000) {
+            Err(Refusal::ProcessRate { wait_ms }) => wait_ms,
+            other => panic!("{other:?}"),
+        };
+    }
+    assert_eq!(last, 30_000);
 }

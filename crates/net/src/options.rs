@@ -155,6 +155,8 @@ pub struct Options {
     pub connections: ConnectionLimits,
     /// Handshakes a second.
     pub handshakes: RateLimits,
+    /// How far an event loop may be behind, in milliseconds: past it no session is opened there until it has caught up.
+    pub max_lag_ms: Option<u64>,
     /// How long each phase of a connection may take.
     pub timeouts: PhaseTimeouts,
     /// How slowly a body may come.
@@ -209,6 +211,7 @@ impl Default for Options {
             proxy_protocol: false,
             connections: ConnectionLimits::default(),
             handshakes: RateLimits::default(),
+            max_lag_ms: Some(500),
             timeouts: PhaseTimeouts::default(),
             body_rate: BodyRate::default(),
             max_head_bytes: DEFAULT_MAX_HEAD_BYTES,

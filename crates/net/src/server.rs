@@ -18,6 +18,7 @@ use crate::drain::{LifePhase, Lifecycle};
 use crate::event_loop::EventLoop;
 use crate::limits::{ConnectionCap, HandshakeRate, Refusal};
 use crate::options::Options;
+use crate::pressure::Pressure;
 use crate::response::write_refusal;
 use crate::shared::{Counters, Message, REFUSALS, Shared};
 use crate::stream::Guard;
@@ -81,6 +82,7 @@ impl Server {
         let shared = Arc::new(Shared {
             cap: ConnectionCap::new(self.options.connections),
             rate: HandshakeRate::new(self.options.handshakes),
+            pressure: Arc::new(Pressure::new(self.options.max_lag_ms, loops)),
             lifecycle: Lifecycle::new(),
             router: self.router,
             inboxes: inboxes.into(),

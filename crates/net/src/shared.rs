@@ -13,6 +13,7 @@ use crate::drain::Lifecycle;
 use crate::limits::{ConnectionCap, HandshakeRate};
 use crate::options::Options;
 use crate::polling::{PollAnswer, PostRefused};
+use crate::pressure::Pressure;
 use crate::stream::{Detached, Guard, Stream};
 
 /// What all loops share.
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub hub: Hub,
     pub cap: Arc<ConnectionCap>,
     pub rate: HandshakeRate,
+    pub pressure: Arc<Pressure>,
     pub lifecycle: Lifecycle,
     pub router: Option<axum::Router>,
     pub inboxes: Box<[mpsc::Sender<Message>]>,

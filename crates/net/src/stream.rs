@@ -17,16 +17,17 @@ use crate::rewind::Rewind;
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub permit: ConnectionPermit,
-    /// Held, never asked.
-    _place: LoopPlace,
+    place: LoopPlace,
 }
 
 impl Guard {
     pub(crate) fn new(permit: ConnectionPermit, place: LoopPlace) -> Self {
-        Self {
-            permit,
-            _place: place,
-        }
+        Self { permit, place }
+    }
+
+    /// The loop that it was dealt to.
+    pub(crate) fn loop_index(&self) -> usize {
+        self.place.index()
     }
 }
 

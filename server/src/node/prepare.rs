@@ -126,6 +126,7 @@ fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
             per_address: limits.handshakes_per_second_per_address.map(a_second),
             ..RateLimits::default()
         },
+        max_lag_ms: Some(limits.max_lag_ms),
         timeouts: PhaseTimeouts {
             head_ms: limits.head_timeout_ms,
             body_ms: limits.body_timeout_ms,

@@ -8,5 +8,6 @@ mod doors;
 mod http_side;
 mod loops;
 mod polling;
+mod pressure;
 mod websocket;
 mod writing;

@@ -27,6 +27,9 @@ section! {
         handshakes_per_second: Option<u32> = None;
         /// New connections a second from one address.
         handshakes_per_second_per_address: Option<u32> = None;
+        /// How far an event loop may be behind. Past it new sessions get 503 with Retry-After until it has caught up; those
+        /// that are there go on. So a storm of returning clients is taken at the rate that this node can serve.
+        max_lag_ms: u64 = 500;
         /// Namespaces one connection may be in at the same time.
         max_namespaces: u32 = 64;
         /// Rooms one socket may be in at the same time.
@@ -66,6 +69,7 @@ section! {
         above_zero(wrong, &[
             ("max_payload_bytes", limits.max_payload_bytes),
             ("max_connections", limits.max_connections),
+            ("max_lag_ms", limits.max_lag_ms),
             ("max_namespaces", limits.max_namespaces.into()),
             ("max_rooms_per_socket", limits.max_rooms_per_socket.into()),
             ("max_depth", limits.max_depth.into()),
