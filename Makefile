@@ -19,9 +19,17 @@ OPEN_FILES := ulimit -n "$$(ulimit -Hn)"
 SAY := @printf '\n\033[1m%s\033[0m\n'
 NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 
-.PHONY: help run test lint bench fuzz conformance format \
+# Where `make install` puts things, below DESTDIR if that is given.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+LAKH ?= $(TARGET)/release/lakh
+# cargo-deb looks for assets in this folder.
+PACKAGE := $(TARGET)/release/package
+
+.PHONY: help run build install uninstall deb test lint bench fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-nginx test-python test-browser binaries
+        test-rust test-web test-clients test-nginx test-install test-python test-browser binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +39,53 @@ run: install-build web-dist ## build everything and start the server at http://l
 	cargo build --release -p lakh-server
 	$(TARGET)/release/lakh serve $(ARGS)
 
-test: install-test lint test-web test-rust test-clients test-nginx test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
+build: install-build web-dist ## build the binary
+	$(SAY) "building the server (the first time takes some minutes)"
+	cargo build --release -p lakh-server
+
+install: package-files ## put binary, manual, completions and service below PREFIX (/usr/local), settings into /etc/lakh
+	@root="$(DESTDIR)$(PREFIX)"; etc="$(DESTDIR)$(SYSCONFDIR)/lakh"; units="$(DESTDIR)$(UNITDIR)"
+	install -Dm755 "$(LAKH)" "$$root/bin/lakh"
+	install -Dm644 -t "$$root/share/man/man1" $(PACKAGE)/man/*.gz
+	install -Dm644 $(PACKAGE)/lakh.bash "$$root/share/bash-completion/completions/lakh"
+	install -Dm644 $(PACKAGE)/lakh.zsh "$$root/share/zsh/site-functions/_lakh"
+	install -Dm644 $(PACKAGE)/lakh.fish "$$root/share/fish/vendor_completions.d/lakh.fish"
+	install -Dm644 -t "$$root/share/doc/lakh/nginx" deploy/nginx/*.conf
+	install -Dm644 -t "$$root/share/doc/lakh/nginx/lakh.d" deploy/nginx/lakh.d/*
+	install -Dm644 deploy/systemd/lakh.socket "$$units/lakh.socket"
+	sed 's|/usr/bin/lakh|$(PREFIX)/bin/lakh|; s|/etc/lakh|$(SYSCONFDIR)/lakh|' deploy/systemd/lakh.service |
+	  install -Dm644 /dev/stdin "$$units/lakh.service"
+	for file in lakh.env lakh.toml; do
+	  test -e "$$etc/$$file" || install -Dm644 "deploy/systemd/$$file" "$$etc/$$file"
+	done
+	test -e "$$etc/auth-secret" || echo "the service wants a secret to sign tokens with:" \
+	  "(umask 077; head -c 48 /dev/urandom | base64 -w 0 > $(SYSCONFDIR)/lakh/auth-secret)"
+
+uninstall: ## take away what `make install` put there, but for the settings
+	@root="$(DESTDIR)$(PREFIX)"
+	rm -f "$$root/bin/lakh" "$$root"/share/man/man1/lakh.1.gz "$$root"/share/man/man1/lakh-*.1.gz
+	rm -f "$$root/share/bash-completion/completions/lakh" "$$root/share/zsh/site-functions/_lakh"
+	rm -f "$$root/share/fish/vendor_completions.d/lakh.fish" "$(DESTDIR)$(UNITDIR)"/lakh.{service,socket}
+	rm -rf "$$root/share/doc/lakh"
+
+deb: build package-files ## build a Debian package
+	@if ! cargo deb --version >/dev/null 2>&1; then
+	  printf '\n\033[1m%s\033[0m\n' "installing cargo-deb"
+	  cargo install cargo-deb --locked
+	fi
+	cargo deb --package lakh-server --no-build --strip
+
+# The manual and the completions are the binary's own words.
+.PHONY: package-files
+package-files:
+	@test -x "$(LAKH)" || { echo "$(LAKH) is missing: run \`make build\` first"; exit 1; }
+	rm -rf $(PACKAGE)
+	mkdir -p $(PACKAGE)/man
+	"$(LAKH)" man-pages $(PACKAGE)/man
+	gzip -9n $(PACKAGE)/man/*.1
+	for shell in bash zsh fish; do "$(LAKH)" completions $$shell > $(PACKAGE)/lakh.$$shell; done
+
+test: install-test lint test-web test-rust test-clients test-nginx test-install test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
 	$(SAY) "all tests passed"
 
 lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
@@ -80,6 +134,10 @@ test-clients: binaries tests/conformance/node_modules/.installed
 test-nginx: binaries tests/nginx/node_modules/.installed
 	$(SAY) "three nodes behind nginx"
 	npm --prefix tests/nginx test --silent
+
+test-install: binaries
+	$(SAY) "make install and uninstall"
+	tests/install/run.sh $(TARGET)/debug/lakh
 
 test-python: binaries $(VENV)/.installed
 	$(SAY) "stock Python clients"
