@@ -180,10 +180,10 @@ async function reachable(port) {
 export async function fleet(t, { env, change, chat } = {}) {
   const ports = [await freePort(), await freePort(), await freePort()];
   const nodes = await Promise.all(ports.map((port, index) => startNode(`n0${index + 1}`, port, env)));
+  t.after(() => Promise.all(nodes.map((node) => node.stop())));
   const nginx = await startNginx(ports, { change, chat });
   t.after(async () => {
     await nginx.stop();
-    await Promise.all(nodes.map((node) => node.stop()));
     nginx.remove();
   });
   return { nodes, nginx, url: nginx.url };
