@@ -156,6 +156,7 @@ pub struct Options {
     /// Handshakes a second.
     pub handshakes: RateLimits,
     /// How far an event loop may be behind, in milliseconds: past it no session is opened there until it has caught up.
+    /// `None`, as in Node: sessions are opened however late.
     pub max_lag_ms: Option<u64>,
     /// How long each phase of a connection may take.
     pub timeouts: PhaseTimeouts,
@@ -211,7 +212,7 @@ impl Default for Options {
             proxy_protocol: false,
             connections: ConnectionLimits::default(),
             handshakes: RateLimits::default(),
-            max_lag_ms: Some(500),
+            max_lag_ms: None,
             timeouts: PhaseTimeouts::default(),
             body_rate: BodyRate::default(),
             max_head_bytes: DEFAULT_MAX_HEAD_BYTES,
