@@ -99,5 +99,11 @@ fn a_storm_of_handshakes_is_taken_at_the_rate_and_the_rest_told_when_to_come() -
         again = storm(target.address(), left)?;
     }
     assert_eq!(held.len(), usize::from(CLIENTS));
-    target.check(MEMORY_BOUND)
+    // Who looks whether the server is well comes right behind the last ones, and may have to wait as well.
+    loop {
+        match target.check(MEMORY_BOUND) {
+            Err(error) if error.to_string().contains("503") => {}
+            checked => return checked,
+        }
+    }
 }
