@@ -1,8 +1,8 @@
 //! One event loop: a thread with a current-thread runtime, its shard, and the transports of the shard's sessions.
 //!
-//! Three tasks serve the loop besides one a connection: the flusher, which writes out the outboxes that turned dirty
-//! in this turn; the timer; and the inbox, through which other loops hand over connections and requests. All
-//! state of the transports is in `links`, by the session's slot.
+//! Some tasks serve the loop besides one a connection: the flusher, which writes out the outboxes that turned dirty in
+//! this turn; the timer; the mailbox of the shard; the inbox, through which other loops hand over connections and
+//! requests; the drain; housekeeping. All state of the transports is in `links`, by the session's slot.
 
 mod flush;
 mod polls;
