@@ -1,23 +1,47 @@
-//! One namespace's stream of broadcasts, on a single node.
+//! One namespace's stream of broadcasts, as a node sees it.
+//!
+//! On a single node the channel makes the order itself. In a fleet the order is that of a stream in Redis: the channel
+//! follows it, and its log is a copy of the stream's newest part, so that those who come back are served from memory.
 
 use parking_lot::Mutex;
 
 use crate::Room;
+use crate::cluster::streams::StreamId;
 use crate::log::{Entry, Log, LogLimits, LogStats, ReadError};
 
-/// Where in a channel's order a broadcast stands. As text it's the offset that clients send back: `epoch.seq`.
+/// Where in a channel's order a broadcast stands. As text it's the offset that clients send back: `epoch.seq`, or the
+/// place in the stream, `ms-seq`, as Node has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Tells one life of the log from the next: numbers of another epoch mean nothing here.
     pub epoch: u32,
-    /// Number in the channel, from 1; 0 is the position before the first.
+    /// Number in the channel, from 1; 0 is the position before the first. In a stream, [`StreamId::packed`].
     pub seq: u64,
 }
 
+/// The epoch of all positions in a stream: its ids rise over all its lives.
+const STREAM: u32 = u32::MAX;
+
 impl Position {
+    /// A place in the stream. `None` for one that Redis would not make by itself.
+    #[must_use]
+    pub fn in_stream(id: StreamId) -> Option<Self> {
+        let seq = id.packed()?;
+        Some(Self { epoch: STREAM, seq })
+    }
+
+    /// The place in the stream, if it is one.
+    #[must_use]
+    pub fn stream_id(self) -> Option<StreamId> {
+        (self.epoch == STREAM).then(|| StreamId::unpack(self.seq))
+    }
+
     /// Reads an offset that a client sent.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(id) = StreamId::parse(text) {
+            return Self::in_stream(id);
+        }
         let (epoch, seq) = text.split_once('.')?;
         Some(Self {
             epoch: u32::from_str_radix(epoch, 16).ok()?,
@@ -32,14 +56,23 @@ impl Position {
             bytes: [0; MOST_TEXT],
             start: MOST_TEXT,
         };
-        text.push_hex(self.seq);
-        text.push(b'.');
-        text.push_hex(self.epoch.into());
+        match self.stream_id() {
+            Some(id) => {
+                text.push_number::<10>(id.seq);
+                text.push(b'-');
+                text.push_number::<10>(id.ms);
+            }
+            None => {
+                text.push_number::<16>(self.seq);
+                text.push(b'.');
+                text.push_number::<16>(self.epoch.into());
+            }
+        }
         text
     }
 }
 
-/// Hexadecimal digits of an epoch and a number, and the dot between.
+/// Hexadecimal digits of an epoch and a number, and the dot between. The decimal form is shorter.
 const MOST_TEXT: usize = 8 + 1 + 16;
 
 /// The text form of a [`Position`].
@@ -56,10 +89,10 @@ impl PositionText {
         self.bytes[self.start] = byte;
     }
 
-    fn push_hex(&mut self, mut number: u64) {
+    fn push_number<const BASE: u64>(&mut self, mut number: u64) {
         loop {
-            self.push(b"0123456789abcdef"[(number & 15) as usize]);
-            number >>= 4;
+            self.push(b"0123456789abcdef"[(number % BASE) as usize]);
+            number /= BASE;
             if number == 0 {
                 return;
             }
@@ -106,6 +139,27 @@ impl<T: Clone> Channel<T> {
         }
     }
 
+    /// A channel that follows a stream. Nothing of it is known yet.
+    #[must_use]
+    pub fn following(limits: LogLimits) -> Self {
+        Self::new(STREAM, limits)
+    }
+
+    /// Whether the order is made elsewhere, and [`Channel::take`] tells it.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.epoch == STREAM
+    }
+
+    /// What is at or before this number is not in the log, and never will be: a log that begins here, or one that has
+    /// missed something.
+    pub fn begin_at(&self, seq: u64) {
+        let mut inner = self.inner.lock();
+        inner.last = inner.last.max(seq);
+        let last = inner.last;
+        inner.log.begin_at(last);
+    }
+
     /// Gives a broadcast its position, logs it and hands it on.
     ///
     /// `make` builds the broadcast with its position in it, `rooms` tells what rooms it's for, and `deliver` puts it on
@@ -126,8 +180,29 @@ impl<T: Clone> Channel<T> {
             seq: inner.last,
         };
         let item = make(position);
-        inner.log.append(rooms(&item), bytes, now_ms, item.clone());
+        inner
+            .log
+            .append(position.seq, rooms(&item), bytes, now_ms, item.clone());
         deliver(item)
+    }
+
+    /// Logs and hands on a broadcast whose position was given elsewhere. One that is not behind all others was here
+    /// before, and is passed over.
+    pub fn take<R>(
+        &self,
+        item: T,
+        seq: u64,
+        rooms: &[Room],
+        (bytes, now_ms): (usize, u64),
+        deliver: impl FnOnce(T) -> R,
+    ) -> Option<R> {
+        let mut inner = self.inner.lock();
+        if seq <= inner.last {
+            return None;
+        }
+        inner.last = seq;
+        inner.log.append(seq, rooms, bytes, now_ms, item.clone());
+        Some(deliver(item))
     }
 
     /// Hands on a broadcast that is not logged (a volatile one), between those that are. Its position is that of the
@@ -168,6 +243,10 @@ impl<T: Clone> Channel<T> {
             return Err(ReadError::Unknown { after: from.seq });
         }
         let inner = self.inner.lock();
+        if self.follows() && from.seq > inner.last {
+            // The reader comes from a node that is ahead of this one. What it has seen it will not be given again.
+            return Ok((Vec::new(), from));
+        }
         let found = inner.log.after(from.seq, rooms)?;
         let items = found
             .into_iter()
@@ -200,17 +279,26 @@ mod tests {
 
     #[test]
     fn offsets_survive_their_text_form() {
-        for (epoch, seq) in [
-            (0xdead_beef, 42),
-            (0, 0),
-            (u32::MAX, u64::MAX),
-            (0x10, 0xff),
-        ] {
+        for (epoch, seq) in [(0xdead_beef, 42), (0, 0), (7, u64::MAX), (0x10, 0xff)] {
             let position = Position { epoch, seq };
             assert_eq!(position.to_string(), format!("{epoch:x}.{seq:x}"));
             assert_eq!(Position::parse(&position.to_string()), Some(position));
         }
-        for bad in ["", ".", "1", "x.y", "1.", "123456789.1", "-1.1"] {
+        for text in ["0-0", "1767225600000-0", "17592186044415-1048575"] {
+            let position = Position::parse(text).unwrap();
+            assert_eq!(position.to_string(), text);
+            assert_eq!(position.stream_id(), StreamId::parse(text));
+        }
+        for bad in [
+            "",
+            ".",
+            "1",
+            "x.y",
+            "1.",
+            "123456789.1",
+            "-1.1",
+            "17592186044416-0",
+        ] {
             assert_eq!(Position::parse(bad), None, "{bad}");
         }
     }
@@ -230,6 +318,34 @@ mod tests {
             }
         });
         assert_eq!(*seen.lock(), (1..=2000).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn a_channel_that_follows_takes_each_entry_once_and_serves_those_who_are_ahead() {
+        let channel = Channel::following(LogLimits::default());
+        let at = |seq| Position { epoch: STREAM, seq };
+        channel.begin_at(10);
+        let take = |seq: u64| channel.take(seq, seq, &[], (1, 0), |item| item);
+        assert_eq!(take(10), None);
+        assert_eq!(take(12), Some(12));
+        assert_eq!(take(12), None);
+        assert_eq!(take(20), Some(20));
+        assert_eq!(
+            channel.read(at(10), []),
+            Ok((vec![(12, 12), (20, 20)], at(20)))
+        );
+        assert_eq!(channel.read(at(15), []), Ok((vec![(20, 20)], at(20))));
+        assert_eq!(channel.read(at(99), []), Ok((vec![], at(99))));
+        assert_eq!(
+            channel.read(at(9), []),
+            Err(ReadError::Trimmed { after: 9 })
+        );
+        channel.begin_at(0);
+        assert_eq!(
+            channel.read(at(12), []),
+            Err(ReadError::Trimmed { after: 12 })
+        );
+        assert_eq!(channel.read(at(20), []), Ok((vec![], at(20))));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The room log: what was broadcast lately, found by room.
 //!
-//! Entries stand in the order of their sequence numbers, without holes, and each room keeps the numbers of its own.
+//! Entries stand in the order of their sequence numbers, and each room keeps the numbers of its own.
 //! So a client that comes back costs what it missed and not what the whole namespace said meanwhile. The log is bounded
 //! by bytes and by age; a reader whose start was cut off is told so instead of being given a gap.
 
@@ -81,6 +81,8 @@ pub(crate) struct Log<T> {
     everyone: VecDeque<u64>,
     bytes: usize,
     last: u64,
+    /// The newest number that may have been dropped.
+    dropped: u64,
 }
 
 impl<T> Log<T> {
@@ -92,12 +94,22 @@ impl<T> Log<T> {
             everyone: VecDeque::new(),
             bytes: 0,
             last: 0,
+            dropped: 0,
         }
     }
 
-    /// Appends entry number `last + 1`.
-    pub(crate) fn append(&mut self, rooms: &[Room], bytes: usize, at_ms: u64, item: T) {
-        self.last += 1;
+    /// Forgets all, and that there was anything up to this number.
+    pub(crate) fn begin_at(&mut self, seq: u64) {
+        self.entries.clear();
+        self.by_room.clear();
+        self.everyone.clear();
+        self.bytes = 0;
+        (self.last, self.dropped) = (seq, seq);
+    }
+
+    /// Appends an entry. Its number is higher than that of any before it.
+    pub(crate) fn append(&mut self, seq: u64, rooms: &[Room], bytes: usize, at_ms: u64, item: T) {
+        self.last = seq;
         for room in rooms {
             match self.by_room.get_mut(room) {
                 Some(numbers) => numbers.push_back(self.last),
@@ -137,6 +149,7 @@ impl<T> Log<T> {
             return;
         };
         self.bytes -= entry.bytes;
+        self.dropped = entry.seq;
         if entry.rooms.is_empty() {
             self.everyone.pop_front();
         }
@@ -160,14 +173,7 @@ impl<T> Log<T> {
         if after > self.last {
             return Err(ReadError::Unknown { after });
         }
-        let Some(first) = self.entries.front().map(|entry| entry.seq) else {
-            return if after == self.last {
-                Ok(Vec::new())
-            } else {
-                Err(ReadError::Trimmed { after })
-            };
-        };
-        if after + 1 < first {
+        if after < self.dropped {
             return Err(ReadError::Trimmed { after });
         }
         let mut numbers: Vec<u64> = newer(&self.everyone, after).collect();
@@ -178,10 +184,11 @@ impl<T> Log<T> {
         }
         numbers.sort_unstable();
         numbers.dedup();
-        Ok(numbers
-            .into_iter()
-            .filter_map(|seq| self.entries.get(usize::try_from(seq - first).ok()?))
-            .collect())
+        let entry = |seq| {
+            let found = self.entries.binary_search_by_key(&seq, |entry| entry.seq);
+            self.entries.get(found.ok()?)
+        };
+        Ok(numbers.into_iter().filter_map(entry).collect())
     }
 
     pub(crate) fn stats(&self, now_ms: u64) -> LogStats {
@@ -225,11 +232,11 @@ mod tests {
     #[test]
     fn a_reader_gets_what_its_rooms_missed_in_order_and_once() {
         let mut log = log(1000);
-        log.append(&[room("a")], 1, 0, 1);
-        log.append(&[room("b")], 1, 0, 2);
-        log.append(&[], 1, 0, 3);
-        log.append(&[room("a"), room("b")], 1, 0, 4);
-        log.append(&[room("c")], 1, 0, 5);
+        log.append(1, &[room("a")], 1, 0, 1);
+        log.append(2, &[room("b")], 1, 0, 2);
+        log.append(3, &[], 1, 0, 3);
+        log.append(4, &[room("a"), room("b")], 1, 0, 4);
+        log.append(5, &[room("c")], 1, 0, 5);
         assert_eq!(read(&log, 0, &["a", "b"]), Ok(vec![1, 2, 3, 4]));
         assert_eq!(read(&log, 1, &["a"]), Ok(vec![3, 4]));
         assert_eq!(read(&log, 5, &["a"]), Ok(vec![]));
@@ -239,7 +246,7 @@ mod tests {
     fn a_reader_whose_start_was_dropped_is_told() {
         let mut log = log(3);
         for i in 1..=5 {
-            log.append(&[room("a")], 1, 0, i);
+            log.append(i.into(), &[room("a")], 1, 0, i);
         }
         assert_eq!(read(&log, 1, &["a"]), Err(ReadError::Trimmed { after: 1 }));
         assert_eq!(read(&log, 2, &["a"]), Ok(vec![3, 4, 5]));
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn age_empties_the_log_and_its_index() {
         let mut log = log(1000);
-        log.append(&[room("a")], 10, 0, 1);
+        log.append(1, &[room("a")], 10, 0, 1);
         log.trim(2000);
         assert_eq!(log.stats(2000), LogStats::default());
         assert!(log.by_room.is_empty());
@@ -260,7 +267,7 @@ mod tests {
     #[test]
     fn one_entry_larger_than_the_log_is_not_kept() {
         let mut log = log(5);
-        log.append(&[room("a")], 10, 0, 1);
+        log.append(1, &[room("a")], 10, 0, 1);
         assert_eq!(read(&log, 0, &["a"]), Err(ReadError::Trimmed { after: 0 }));
     }
 }
