@@ -5,8 +5,10 @@ mod server;
 use std::time::Duration;
 
 use lakh_broker::cluster::sharded::Mode;
+use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::cluster::{Data, Message, Opts};
-use lakh_broker::redis::{Backend, Config, Event, Gap, PublishError};
+use lakh_broker::redis::{Backend, Config, Event, Gap, Link, PublishError};
+use server::late::LateReaders;
 use server::{
     Redis, Tested, config, event, linked, message, name, next, packed, packed_to, soon, wait_for,
 };
@@ -92,6 +94,36 @@ async fn a_stream_loses_and_doubles_nothing_while_redis_is_away() -> Tested {
     }
     assert!(offsets.is_sorted());
     assert_eq!(a.stats().lost, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_sent_before_the_reader_is_there_comes_back_once() -> Tested {
+    let mut redis = Redis::start(&[])?;
+    redis.kill()?;
+    let between = LateReaders::before(&redis)?;
+    let echo = Config {
+        echo: true,
+        ..config(&between.url(), Backend::streams())
+    };
+    let (a, mut to_a) = Link::open(echo)?;
+    a.subscribe("/");
+    for i in 0..300 {
+        a.publish("/", &event(&i.to_string()))?;
+    }
+    assert_eq!(a.start(), None);
+    redis.restart()?;
+    for _ in 0..300 {
+        assert!(matches!(next(&mut to_a).await?, Event::Appended { .. }));
+    }
+    assert_eq!(a.start(), Some(StreamId::default()));
+    between.let_read();
+    a.publish("/", &event("300"))?;
+    for i in 0..=300 {
+        let received = message(&mut to_a).await?;
+        assert!(received.own);
+        assert_eq!(name(&received.message), i.to_string());
+    }
     Ok(())
 }
 

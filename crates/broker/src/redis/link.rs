@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use redis::cmd;
+use redis::{RedisResult, cmd};
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use super::address::Address;
@@ -19,6 +19,7 @@ use super::config::{Config, LinkError, LinkState, LinkStats, OpenError, PublishE
 use super::connection::{Connection, Waits, sum, texts};
 use super::inbound::{Event, Inbound};
 use super::queue::{ByteQueue, Refused};
+use super::reader;
 use crate::cluster::streams::StreamId;
 use crate::cluster::{Form, Message, Others, RequestId, Response, Uid};
 
@@ -59,6 +60,9 @@ pub(crate) struct Shared {
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) counters: Counters,
     tickets: AtomicU64,
+    /// Where the stream ended before this link added anything. Its reader begins there, and no entry of ours can stand
+    /// before it: whichever of the two tasks connects first finds it for both.
+    start: OnceCell<StreamId>,
     names: Mutex<FxHashMap<String, Vec<Uid>>>,
 }
 
@@ -96,6 +100,18 @@ impl Shared {
             state.reason = if all { None } else { reason };
             changed
         });
+    }
+
+    /// Where this link's part of the stream begins.
+    pub(crate) async fn start(
+        &self,
+        connection: &mut Connection,
+        stream: &str,
+    ) -> RedisResult<StreamId> {
+        let found = self
+            .start
+            .get_or_try_init(|| reader::tail(connection, stream));
+        Ok(*found.await?)
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -155,11 +171,12 @@ impl Link {
             closing: watch::Sender::new(false),
             counters: Counters::default(),
             tickets: AtomicU64::new(0),
+            start: OnceCell::new(),
             names: Mutex::default(),
         });
         let mut tasks = vec![tokio::spawn(super::worker::run(Arc::clone(&shared)))];
         if streams {
-            tasks.push(tokio::spawn(super::reader::run(Arc::clone(&shared))));
+            tasks.push(tokio::spawn(reader::run(Arc::clone(&shared))));
         }
         let inbound = Inbound::new(Arc::clone(&shared));
         let tasks = Mutex::new(tasks);
@@ -281,6 +298,13 @@ impl Link {
             () = all => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
+    }
+
+    /// The newest entry that stood in the stream when this link first found it, or the beginning: all after it is
+    /// handed out. `None` before that, and with backends that have no stream.
+    #[must_use]
+    pub fn start(&self) -> Option<StreamId> {
+        self.shared.start.get().copied()
     }
 
     /// Whether the other nodes are reached.

@@ -1,8 +1,9 @@
 //! The task that reads the stream: each entry once and in order, from where the link was made, whatever happens between.
 //!
 //! Node's adapter reads from `$` until the first entry has come, and so misses what is added between two reads; here the
-//! start is found out once. When Redis comes back, or entries come faster than they are read, it's checked that the last
-//! one read still stands in the stream: if not, something may have been trimmed unread, and the hub is told.
+//! start is found out once, for the reader and the sender both. When Redis comes back, or entries come faster than they
+//! are read, it's checked that the last one read still stands in the stream: if not, something may have been trimmed
+//! unread, and the hub is told.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,7 +35,7 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     last: StreamId,
-    /// Whether an entry stood there, or it is only where the stream began.
+    /// Whether an entry stood there, or it is only the beginning of an empty stream.
     read: bool,
 }
 
@@ -77,10 +78,7 @@ async fn read(
     };
     let mut connection = connect(&shared.address, waits, None).await?;
     let mut at = match *place {
-        None => Place {
-            last: tail(&mut connection, stream).await?,
-            read: false,
-        },
+        None => begin(shared, &mut connection, stream, *max_len).await?,
         Some(at) => resume(shared, &mut connection, stream, *max_len, at).await?,
     };
     *place = Some(at);
@@ -104,6 +102,22 @@ async fn read(
         };
         *place = Some(at);
     }
+}
+
+/// Where to read from at first. What is sent by now may stand behind that already, and more with it.
+async fn begin(
+    shared: &Shared,
+    connection: &mut Connection,
+    stream: &str,
+    max_len: u64,
+) -> RedisResult<Place> {
+    let last = shared.start(connection, stream).await?;
+    let read = last != StreamId::default();
+    let at = Place { last, read };
+    if !read {
+        return Ok(at);
+    }
+    resume(shared, connection, stream, max_len, at).await
 }
 
 /// Where to read on after a break, having told of what can't be read any more.

@@ -142,7 +142,7 @@ impl Worker {
     /// Finds out which of the entries that were on their way stand in the stream, and sends the others again.
     async fn settle_entries(&mut self, connection: &mut Connection, key: &str) -> RedisResult<()> {
         let Some(mut from) = self.confirmed else {
-            self.confirmed = Some(reader::tail(connection, key).await?);
+            self.confirmed = Some(self.shared.start(connection, key).await?);
             return Ok(());
         };
         while !self.unconfirmed.is_empty() {

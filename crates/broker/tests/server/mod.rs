@@ -4,6 +4,8 @@
 // Not each of the tests' programs needs all of it.
 #![allow(dead_code)]
 
+pub(crate) mod late;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -102,7 +104,7 @@ impl Redis {
         })
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
 
