@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::entry::Outgoing;
 use crate::cluster::classic::{self, Place};
 use crate::cluster::sharded::{self, Mode};
-use crate::cluster::streams::{self, Fields};
+use crate::cluster::streams;
 use crate::cluster::{DecodeError, EncodeError, Envelope, Form, Limits, Message, Uid};
 
 /// One of Node's adapters. All nodes of a cluster use the same, with the same options.
@@ -79,11 +80,8 @@ pub(crate) enum Frame {
         channel: String,
         body: Bytes,
     },
-    /// An entry of the stream, with the ticket that its sender knows it by.
-    Append {
-        ticket: u64,
-        fields: Fields,
-    },
+    /// An entry of the stream.
+    Append(Outgoing),
 }
 
 impl Frame {
@@ -93,8 +91,11 @@ impl Frame {
             Self::Publish { channel, body } | Self::ShardPublish { channel, body } => {
                 channel.len() + body.len()
             }
-            Self::Append { fields, .. } => {
-                fields.nsp.len() + fields.data.as_ref().map_or(0, String::len)
+            Self::Append(Outgoing {
+                fields, counter, ..
+            }) => {
+                let counter = counter.as_ref().map_or(0, |counter| counter.key.len());
+                fields.nsp.len() + fields.data.as_ref().map_or(0, String::len) + counter
             }
         };
         size + 64
@@ -165,13 +166,12 @@ impl Dialect {
         rest.strip_suffix('#')
     }
 
-    /// The bytes of a message and where they go. Answers go to `to` alone.
+    /// The bytes of a message and where they go. Answers go to `to` alone. An entry has its ticket yet to get.
     pub(crate) fn frame(
         &self,
         nsp: &str,
         message: &Message,
         to: Option<&Uid>,
-        ticket: u64,
     ) -> Result<Frame, EncodeError> {
         let (key, uid) = (self.key.as_str(), &self.uid);
         Ok(match (&self.backend, to) {
@@ -198,10 +198,11 @@ impl Dialect {
                 channel: sharded::channel(key, nsp),
                 body: streams::encode_passing(uid, nsp, message)?,
             },
-            (Backend::Streams { .. }, None) => Frame::Append {
-                ticket,
+            (Backend::Streams { .. }, None) => Frame::Append(Outgoing {
+                ticket: 0,
                 fields: streams::encode_entry(uid, nsp, message)?,
-            },
+                counter: None,
+            }),
         })
     }
 

@@ -98,6 +98,9 @@ pub enum PublishError {
     /// The link is closed.
     #[error("the link to the other nodes is closed")]
     Closed,
+    /// It is to be numbered, and would be no entry of a stream.
+    #[error("only what becomes an entry of a stream has a number")]
+    Uncounted,
     /// It can't be written.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -4,6 +4,7 @@ use redis::{Value, cmd};
 
 use super::backend::Backend;
 use super::config::LinkError;
+use super::entry::{counter_key, number};
 use super::link::Link;
 use super::reader;
 use crate::cluster::streams::{
@@ -54,6 +55,21 @@ impl Link {
     pub async fn log_tail(&self) -> Result<StreamId, LinkError> {
         let (stream, _) = self.stream()?;
         Ok(reader::tail(&mut self.connection()?, stream).await?)
+    }
+
+    /// The number that a counter gave last, 0 if it knows none (any more): see [`Link::publish_counted`].
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn count_of(&self, nsp: &str, counter: &str) -> Result<u64, LinkError> {
+        let (stream, _) = self.stream()?;
+        let mut get = cmd("GET");
+        get.arg(counter_key(stream, nsp, counter));
+        let found = self.connection()?.ask(&get).await?;
+        Ok(match &found {
+            Value::BulkString(text) => number(text).unwrap_or_default(),
+            _ => 0,
+        })
     }
 
     /// Reads broadcasts of a namespace after `after`, out of the next `count` entries of the stream.

@@ -34,6 +34,8 @@ pub enum Event {
         ticket: u64,
         /// Its place.
         offset: StreamId,
+        /// Its number, if [`super::Link::publish_counted`] sent it.
+        number: Option<u64>,
     },
     /// Something may have been missed at this point of the sequence.
     Gap(Gap),
@@ -50,6 +52,8 @@ pub struct Received {
     pub own: bool,
     /// Its place in the stream, if it stands there.
     pub offset: Option<StreamId>,
+    /// What [`super::Link::publish_counted`] gave it, if it was sent by that.
+    pub number: Option<u64>,
     /// What it says.
     pub message: Message,
 }
@@ -228,6 +232,7 @@ fn event(nsp: Arc<str>, envelope: Envelope) -> Event {
             from: envelope.from,
             own: false,
             offset: None,
+            number: None,
             message,
         }),
     }

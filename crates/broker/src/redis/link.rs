@@ -17,6 +17,7 @@ use super::backend::{Backend, Dialect, Frame};
 use super::channels::Channels;
 use super::config::{Config, LinkError, LinkState, LinkStats, OpenError, PublishError};
 use super::connection::{Connection, Waits, sum, texts};
+use super::entry::{Counter, counter_key};
 use super::inbound::{Event, Inbound};
 use super::queue::{ByteQueue, Refused};
 use super::reader;
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) wake: Notify,
     pub(crate) closing: watch::Sender<bool>,
     pub(crate) counters: Counters,
+    /// The newest one that an entry has got.
     tickets: AtomicU64,
     /// Where the stream ended before this link added anything. Its reader begins there, and no entry of ours can stand
     /// before it: whichever of the two tasks connects first finds it for both.
@@ -215,7 +217,46 @@ impl Link {
         if is_local(message) {
             return Ok(None);
         }
-        self.send(nsp, message, None)
+        let frame = self.shared.dialect.frame(nsp, message, None)?;
+        self.send(frame)
+    }
+
+    /// Sends a message as an entry of the stream that has the next number of `counter`, which is the namespace's own,
+    /// and greater than `floor`: numbers rise by one in the order of the stream, whichever nodes count. Returns its
+    /// ticket; [`Event::Appended`] and [`Event::Message`] tell the number. A counter is forgotten a day after its last
+    /// entry. `floor` is to be below 2^53, as Redis' scripts have no greater whole numbers.
+    ///
+    /// # Errors
+    /// [`PublishError`], as [`Link::publish`]; [`PublishError::Uncounted`] for what becomes no entry.
+    pub fn publish_counted(
+        &self,
+        nsp: &str,
+        message: &Message,
+        counter: &str,
+        floor: u64,
+    ) -> Result<u64, PublishError> {
+        let Backend::Streams { stream, .. } = &self.shared.config.backend else {
+            return Err(PublishError::Uncounted);
+        };
+        if is_local(message) {
+            return Err(PublishError::Uncounted);
+        }
+        let mut frame = self.shared.dialect.frame(nsp, message, None)?;
+        if let Frame::Append(entry) = &mut frame {
+            let key = counter_key(stream, nsp, counter);
+            entry.counter = Some(Counter { key, floor });
+            if let Some(ticket) = self.send(frame)? {
+                return Ok(ticket);
+            }
+        }
+        Err(PublishError::Uncounted)
+    }
+
+    /// The ticket of the newest entry that was published; 0 if there was none. Entries get theirs, from 1 on, in the
+    /// order in which they will stand in the stream, and nothing else takes one.
+    #[must_use]
+    pub fn last_ticket(&self) -> u64 {
+        self.shared.tickets.load(Ordering::Acquire)
     }
 
     /// Answers the node that asked. `to` is the sender of the request; an emitter, who has none, gets no answers.
@@ -226,29 +267,31 @@ impl Link {
         let specific =
             self.shared.config.specific_responses || self.shared.config.backend != Backend::Classic;
         let to = specific.then_some(to);
-        self.send(nsp, &Message::Response(response), to).map(|_| ())
+        let response = Message::Response(response);
+        let frame = self.shared.dialect.frame(nsp, &response, to)?;
+        self.send(frame).map(|_| ())
     }
 
-    fn send(
-        &self,
-        nsp: &str,
-        message: &Message,
-        to: Option<&Uid>,
-    ) -> Result<Option<u64>, PublishError> {
+    fn send(&self, frame: Frame) -> Result<Option<u64>, PublishError> {
         let shared = &self.shared;
-        let ticket = shared.tickets.fetch_add(1, Ordering::Relaxed);
-        let frame = shared.dialect.frame(nsp, message, to, ticket)?;
-        let kept = matches!(frame, Frame::Append { .. });
-        if !kept && !shared.is_up() {
+        if !matches!(frame, Frame::Append(_)) && !shared.is_up() {
             return Err(PublishError::Down);
         }
         let bytes = frame.len();
-        shared.outbox.push(frame, bytes).map_err(|why| match why {
+        // One that is refused gets no ticket.
+        let pushed = shared.outbox.push_numbered(frame, bytes, |frame| {
+            let Frame::Append(entry) = frame else {
+                return None;
+            };
+            entry.ticket = shared.tickets.fetch_add(1, Ordering::AcqRel) + 1;
+            Some(entry.ticket)
+        });
+        let ticket = pushed.map_err(|why| match why {
             Refused::Full => PublishError::Full,
             Refused::Closed => PublishError::Closed,
         })?;
         shared.wake.notify_one();
-        Ok(kept.then_some(ticket))
+        Ok(ticket)
     }
 
     /// Listens to a namespace. As often as this is called, [`Link::unsubscribe`] is to be called too.
@@ -439,13 +482,4 @@ fn random_name(classic: bool) -> Result<String, getrandom::Error> {
     } else {
         format!("{:016x}", u64::from_be_bytes(bytes))
     })
-}
-
-/// The place of an entry of the stream, out of what Redis answers.
-pub(crate) fn stream_id(value: &redis::Value) -> Option<StreamId> {
-    match value {
-        redis::Value::BulkString(bytes) => StreamId::parse(std::str::from_utf8(bytes).ok()?),
-        redis::Value::SimpleString(text) => StreamId::parse(text),
-        _ => None,
-    }
 }

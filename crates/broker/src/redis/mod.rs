@@ -12,11 +12,13 @@ mod backoff;
 mod channels;
 mod config;
 mod connection;
+mod entry;
 mod history;
 mod inbound;
 mod link;
 mod queue;
 mod reader;
+mod script;
 mod worker;
 
 pub use address::AddressError;

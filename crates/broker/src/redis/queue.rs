@@ -45,6 +45,17 @@ impl<T> ByteQueue<T> {
 
     /// Takes something in. What is larger than the queue is taken when it's empty, or it would never be.
     pub(crate) fn push(&self, item: T, bytes: usize) -> Result<(), Refused> {
+        self.push_numbered(item, bytes, |_| ())
+    }
+
+    /// The same, and lets `number` see what it took, in the order of the queue: two that push at once can't get into
+    /// each other's way between that and the queue.
+    pub(crate) fn push_numbered<R>(
+        &self,
+        mut item: T,
+        bytes: usize,
+        number: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, Refused> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(Refused::Closed);
@@ -52,11 +63,12 @@ impl<T> ByteQueue<T> {
         if inner.bytes.saturating_add(bytes) > self.max_bytes && inner.bytes > 0 {
             return Err(Refused::Full);
         }
+        let numbered = number(&mut item);
         inner.bytes += bytes;
         inner.items.push_back((item, bytes));
         drop(inner);
         self.filled.notify_one();
-        Ok(())
+        Ok(numbered)
     }
 
     /// Takes something in whatever the bound, for the few that must not be lost.

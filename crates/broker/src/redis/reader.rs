@@ -14,22 +14,16 @@ use redis::{RedisResult, Value, cmd};
 use super::backend::Backend;
 use super::backoff::Backoff;
 use super::connection::{Connection, Waits, connect};
+use super::entry::{Entry, entries};
 use super::inbound::{Event, Gap, Received};
-use super::link::{Counters, Part, Shared, stream_id};
+use super::link::{Counters, Part, Shared};
 use crate::cluster::Message;
-use crate::cluster::streams::{Fields, StreamId, decode_entry};
+use crate::cluster::streams::{StreamId, decode_entry};
 
 /// Entries a read.
 const COUNT: usize = 256;
 /// How long Redis holds a read for which there is nothing.
 const BLOCK: Duration = Duration::from_secs(2);
-
-/// An entry of the stream.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: StreamId,
-    pub(crate) fields: Fields,
-}
 
 /// Where the reader is.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +163,7 @@ async fn deliver(shared: &Shared, entry: Entry) {
         from: envelope.from,
         own,
         offset: Some(entry.id),
+        number: entry.number,
         message: envelope.message,
     });
     shared.inbox.push_in_turn(event, bytes).await;
@@ -236,38 +231,4 @@ async fn next(
     }
     .map(entries)
     .unwrap_or_default())
-}
-
-/// Reads a list of entries. One that lacks fields of ours is kept, with those empty: its place counts.
-fn entries(value: Value) -> Vec<Entry> {
-    let Value::Array(list) = value else {
-        return Vec::new();
-    };
-    list.into_iter().filter_map(entry).collect()
-}
-
-fn entry(value: Value) -> Option<Entry> {
-    let Value::Array(pair) = value else {
-        return None;
-    };
-    let [id, flat] = <[Value; 2]>::try_from(pair).ok()?;
-    let id = stream_id(&id)?;
-    let mut fields = Fields::default();
-    if let Value::Array(flat) = flat {
-        let mut flat = flat.into_iter();
-        while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
-            let (Value::BulkString(name), Value::BulkString(value)) = (name, value) else {
-                continue;
-            };
-            let value = String::from_utf8(value).unwrap_or_default();
-            match name.as_slice() {
-                b"uid" => fields.uid = value,
-                b"nsp" => fields.nsp = value,
-                b"type" => fields.kind = value,
-                b"data" => fields.data = Some(value),
-                _ => {}
-            }
-        }
-    }
-    Some(Entry { id, fields })
 }

@@ -16,10 +16,11 @@ use super::backend::{Backend, Channel, Frame};
 use super::backoff::Backoff;
 use super::channels::Changes;
 use super::connection::{Connection, connect};
+use super::entry::{Entry, Outgoing, appended, appends};
 use super::inbound::{Event, Gap, Life};
-use super::link::{Counters, Part, Shared, stream_id};
-use super::reader::{self, Entry};
-use crate::cluster::streams::{Fields, StreamId};
+use super::link::{Counters, Part, Shared};
+use super::reader;
+use crate::cluster::streams::StreamId;
 
 /// Commands that are sent before their answers are waited for.
 const BATCH: usize = 512;
@@ -28,16 +29,11 @@ const BATCH_BYTES: usize = 1 << 20;
 /// Wait for what is queued when a link closes.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-struct Unconfirmed {
-    ticket: u64,
-    fields: Fields,
-}
-
 struct Worker {
     shared: Arc<Shared>,
     active: FxHashSet<Channel>,
     /// Entries on their way, oldest first.
-    unconfirmed: VecDeque<Unconfirmed>,
+    unconfirmed: VecDeque<Outgoing>,
     /// No entry of ours that is unconfirmed stands before this one.
     confirmed: Option<StreamId>,
     /// Which process of Redis the last connection was to, and its number there. Another process gives that number to
@@ -155,12 +151,8 @@ impl Worker {
                 self.confirm_if_own(entry).await;
             }
         }
-        let mut again: Vec<Cmd> = Vec::new();
-        let all = std::mem::take(&mut self.unconfirmed);
-        for entry in &all {
-            again.push(self.append(&entry.fields));
-        }
-        self.send_entries(connection, again, all).await
+        let again = std::mem::take(&mut self.unconfirmed);
+        self.send_entries(connection, again).await
     }
 
     async fn confirm_if_own(&mut self, entry: Entry) {
@@ -168,13 +160,17 @@ impl Worker {
         if own.is_some_and(|own| own.fields == entry.fields)
             && let Some(own) = self.unconfirmed.pop_front()
         {
-            self.confirm(own.ticket, entry.id).await;
+            self.confirm(own.ticket, entry.id, entry.number).await;
         }
     }
 
-    async fn confirm(&mut self, ticket: u64, offset: StreamId) {
+    async fn confirm(&mut self, ticket: u64, offset: StreamId, number: Option<u64>) {
         self.confirmed = Some(offset);
-        let event = Event::Appended { ticket, offset };
+        let event = Event::Appended {
+            ticket,
+            offset,
+            number,
+        };
         // Publishers wait for the hub here, if it doesn't read.
         self.shared.inbox.push_in_turn(event, 64).await;
     }
@@ -260,23 +256,20 @@ impl Worker {
         let mut frames = batch.into_iter().peekable();
         // Entries and what passes go in the order they were published, in runs of a kind.
         while let Some(first) = frames.peek() {
-            if matches!(first, Frame::Append { .. }) {
-                let (mut cmds, mut entries) = (Vec::new(), VecDeque::new());
-                while let Some(Frame::Append { ticket, fields }) =
-                    frames.next_if(|frame| matches!(frame, Frame::Append { .. }))
+            if matches!(first, Frame::Append(_)) {
+                let mut entries = VecDeque::new();
+                while let Some(Frame::Append(entry)) =
+                    frames.next_if(|frame| matches!(frame, Frame::Append(_)))
                 {
-                    cmds.push(self.append(&fields));
-                    entries.push_back(Unconfirmed { ticket, fields });
+                    entries.push_back(entry);
                 }
-                if let Err(error) = self.send_entries(connection, cmds, entries).await {
+                if let Err(error) = self.send_entries(connection, entries).await {
                     self.keep(frames);
                     return Err(error);
                 }
             } else {
                 let mut cmds = Vec::new();
-                while let Some(frame) =
-                    frames.next_if(|frame| !matches!(frame, Frame::Append { .. }))
-                {
+                while let Some(frame) = frames.next_if(|frame| !matches!(frame, Frame::Append(_))) {
                     cmds.push(publish(frame));
                 }
                 if let Err(error) = self.send_passing(connection, cmds).await {
@@ -292,9 +285,7 @@ impl Worker {
     fn keep(&mut self, frames: impl Iterator<Item = Frame>) {
         for frame in frames {
             match frame {
-                Frame::Append { ticket, fields } => {
-                    self.unconfirmed.push_back(Unconfirmed { ticket, fields });
-                }
+                Frame::Append(entry) => self.unconfirmed.push_back(entry),
                 _ => Counters::add(&self.shared.counters.lost, 1),
             }
         }
@@ -325,9 +316,9 @@ impl Worker {
     async fn send_entries(
         &mut self,
         connection: &mut Connection,
-        cmds: Vec<Cmd>,
-        entries: VecDeque<Unconfirmed>,
+        entries: VecDeque<Outgoing>,
     ) -> RedisResult<()> {
+        let cmds = appends(&self.shared.config.backend, &entries);
         self.unconfirmed.extend(entries);
         let replies = connection.ask_all(cmds).await?;
         let mut refused = VecDeque::new();
@@ -336,10 +327,10 @@ impl Worker {
             let Some(entry) = self.unconfirmed.pop_front() else {
                 break;
             };
-            match reply.map(|value| stream_id(&value)) {
-                Ok(Some(offset)) => {
+            match reply.map(|value| appended(&value)) {
+                Ok(Some((offset, number))) => {
                     Counters::add(&self.shared.counters.sent, 1);
-                    self.confirm(entry.ticket, offset).await;
+                    self.confirm(entry.ticket, offset, number).await;
                 }
                 Ok(None) => Counters::add(&self.shared.counters.lost, 1),
                 Err(why) => {
@@ -351,23 +342,6 @@ impl Worker {
         refused.append(&mut self.unconfirmed);
         self.unconfirmed = refused;
         error.map_or(Ok(()), Err)
-    }
-
-    fn append(&self, fields: &Fields) -> Cmd {
-        let mut append = cmd("XADD");
-        if let Backend::Streams {
-            stream, max_len, ..
-        } = &self.shared.config.backend
-        {
-            append.arg(stream).arg("MAXLEN").arg("~").arg(max_len);
-        }
-        append.arg("*").arg("uid").arg(&fields.uid);
-        append.arg("nsp").arg(&fields.nsp);
-        append.arg("type").arg(&fields.kind);
-        if let Some(data) = &fields.data {
-            append.arg("data").arg(data);
-        }
-        append
     }
 
     /// Pub/sub is of no use to those who listen only later.
@@ -415,7 +389,7 @@ fn publish(frame: Frame) -> Cmd {
         Frame::Publish { channel, body } => ("PUBLISH", channel, body),
         Frame::ShardPublish { channel, body } => ("SPUBLISH", channel, body),
         // Sorted out by whoever calls this.
-        Frame::Append { .. } => return cmd("PING"),
+        Frame::Append(_) => return cmd("PING"),
     };
     let mut publish = cmd(verb);
     publish.arg(channel).arg(&body[..]);

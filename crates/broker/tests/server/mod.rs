@@ -4,7 +4,7 @@
 // Not each of the tests' programs needs all of it.
 #![allow(dead_code)]
 
-pub(crate) mod late;
+pub(crate) mod between;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
