@@ -252,3 +252,31 @@ pub fn decode(input: &[u8], limits: &Limits) -> Result<Option<Envelope>, DecodeE
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_packed_in_their_order_as_far_as_they_fit() {
+        let at = |ms, seq| StreamId { ms, seq };
+        let most = at((1 << 44) - 1, (1 << 20) - 1);
+        let rising = [
+            StreamId::default(),
+            at(0, 1),
+            at(0, (1 << 20) - 1),
+            at(1, 0),
+            at(1_790_000_000_000, 7),
+            at(1_790_000_000_001, 0),
+            most,
+        ];
+        let packed: Vec<Option<u64>> = rising.iter().map(|id| id.packed()).collect();
+        assert!(packed.is_sorted() && packed[0] == Some(0), "{packed:?}");
+        assert_eq!(most.packed(), Some(u64::MAX));
+        for (id, packed) in rising.iter().zip(packed) {
+            assert_eq!(packed.map(StreamId::unpack), Some(*id));
+        }
+        assert_eq!(at(1 << 44, 0).packed(), None);
+        assert_eq!(at(0, 1 << 20).packed(), None);
+    }
+}
