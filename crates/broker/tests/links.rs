@@ -4,11 +4,10 @@ mod server;
 
 use bytes::Bytes;
 use lakh_broker::cluster::sharded::Mode;
-use lakh_broker::cluster::streams::SessionRecord;
 use lakh_broker::cluster::{
     Data, Flags, Form, Message, Opts, Others, RemoteSocket, RequestId, Response,
 };
-use lakh_broker::redis::{Backend, Config, Event, LinkError};
+use lakh_broker::redis::{Backend, Config, Event};
 use server::{Redis, Tested, config, event, event_to, linked, message, name, next, soon};
 
 fn backends() -> [Backend; 5] {
@@ -338,29 +337,5 @@ async fn the_log_is_read_in_pages_and_tells_when_it_no_longer_reaches_back() -> 
     let kept = soon(a.read_log("/", offsets[7], 100)).await??;
     assert_eq!((kept.whole, names(&kept)), (true, vec!["4".to_owned()]));
     assert!(!soon(a.read_log("/", offsets[6], 100)).await??.whole);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_session_is_found_by_another_node_until_it_is_dropped() -> Tested {
-    let redis = Redis::start(&[])?;
-    let (a, _to_a) = linked(config(&redis.url(), Backend::streams())).await?;
-    let (b, _to_b) = linked(config(&redis.url(), Backend::streams())).await?;
-    let record = SessionRecord {
-        sid: "s".to_owned(),
-        pid: "p".to_owned(),
-        rooms: vec!["a".into()],
-        data: Bytes::from_static(b"\x81\xa1k\x01"),
-    };
-    soon(a.save_session(&record, 60_000)).await??;
-    for _ in 0..2 {
-        assert_eq!(soon(b.load_session("p")).await??.as_ref(), Some(&record));
-    }
-    assert_eq!(soon(b.load_session("q")).await??, None);
-    soon(b.drop_session("p")).await??;
-    assert_eq!(soon(a.load_session("p")).await??, None);
-    let (c, _to_c) = linked(config(&redis.url(), Backend::Classic)).await?;
-    let refused = soon(c.load_session("p")).await?;
-    assert!(matches!(refused, Err(LinkError::Unsupported)));
     Ok(())
 }

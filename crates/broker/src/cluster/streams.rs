@@ -195,6 +195,10 @@ pub struct SessionRecord {
     pub rooms: Vec<Room>,
     /// What handlers keep with the socket, as MessagePack.
     pub data: Bytes,
+    /// Where the client's part of the stream begins. Node's servers don't write it, and leave it alone.
+    pub start: Option<StreamId>,
+    /// The node that wrote it. Node's servers don't say.
+    pub node: Option<String>,
 }
 
 /// The key of a session's record.
@@ -207,10 +211,17 @@ pub fn session_key(prefix: &str, pid: &str) -> String {
 #[must_use]
 pub fn encode_session(record: &SessionRecord) -> String {
     let mut out = Writer::default();
-    out.map(4).text("sid").text(&record.sid);
+    let ours = usize::from(record.start.is_some()) + usize::from(record.node.is_some());
+    out.map(4 + ours).text("sid").text(&record.sid);
     out.text("pid").text(&record.pid);
     out.text("rooms").rooms(&record.rooms);
     out.text("data").raw(&record.data);
+    if let Some(start) = record.start {
+        out.text("start").text(&start.to_string());
+    }
+    if let Some(node) = &record.node {
+        out.text("node").text(node);
+    }
     STANDARD.encode(out.finish())
 }
 
@@ -222,11 +233,14 @@ pub fn decode_session(text: &str, limits: &Limits) -> Result<SessionRecord, Deco
     let packed = base64(text, limits)?;
     let map = Value::message(&packed, limits)?.map(limits)?;
     let data = map.get("data");
+    let text = |key| map.get(key).and_then(Value::text);
     Ok(SessionRecord {
         sid: map.need_text("sid")?.to_owned(),
         pid: map.need_text("pid")?.to_owned(),
         rooms: map.need("rooms")?.rooms(limits)?,
         data: data.map_or(Bytes::from_static(b"\xc0"), |data| data.shared(&packed)),
+        start: text("start").and_then(StreamId::parse),
+        node: text("node").map(str::to_owned),
     })
 }
 

@@ -1,4 +1,4 @@
-//! What streams keep in Redis: the log that returning clients read, and the sessions they come back to.
+//! The log that the stream is to clients who return.
 
 use redis::{Value, cmd};
 
@@ -7,9 +7,7 @@ use super::config::LinkError;
 use super::entry::{counter_key, number};
 use super::link::Link;
 use super::reader;
-use crate::cluster::streams::{
-    SessionRecord, StreamId, decode_entry, decode_session, encode_session, session_key,
-};
+use crate::cluster::streams::{StreamId, decode_entry};
 use crate::cluster::{Message, Uid};
 
 /// A broadcast in the log.
@@ -37,7 +35,8 @@ pub struct LogPage {
 }
 
 impl Link {
-    fn stream(&self) -> Result<(&str, &str), LinkError> {
+    /// The names of the stream and of what sessions' keys begin with.
+    pub(super) fn stream(&self) -> Result<(&str, &str), LinkError> {
         match &self.shared().config.backend {
             Backend::Streams {
                 stream,
@@ -106,49 +105,5 @@ impl Link {
             end,
             whole,
         })
-    }
-
-    /// Keeps a session for `ttl_ms`.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn save_session(&self, record: &SessionRecord, ttl_ms: u64) -> Result<(), LinkError> {
-        let (_, prefix) = self.stream()?;
-        let mut set = cmd("SET");
-        set.arg(session_key(prefix, &record.pid));
-        set.arg(encode_session(record));
-        set.arg("PX").arg(ttl_ms.max(1));
-        self.connection()?.ask(&set).await?;
-        Ok(())
-    }
-
-    /// The session of that private id. It stays: a restore that fails must not cost it.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn load_session(&self, pid: &str) -> Result<Option<SessionRecord>, LinkError> {
-        let (_, prefix) = self.stream()?;
-        let mut get = cmd("GET");
-        get.arg(session_key(prefix, pid));
-        match self.connection()?.ask(&get).await? {
-            Value::BulkString(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                let limits = &self.shared().dialect.limits;
-                Ok(Some(decode_session(&text, limits)?))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Drops a session.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    pub async fn drop_session(&self, pid: &str) -> Result<(), LinkError> {
-        let (_, prefix) = self.stream()?;
-        let mut del = cmd("DEL");
-        del.arg(session_key(prefix, pid));
-        self.connection()?.ask(&del).await?;
-        Ok(())
     }
 }

@@ -19,6 +19,7 @@ mod link;
 mod queue;
 mod reader;
 mod script;
+mod sessions;
 mod worker;
 
 pub use address::AddressError;
@@ -27,3 +28,4 @@ pub use config::{Clock, Config, LinkError, LinkState, LinkStats, OpenError, Publ
 pub use history::{LogPage, Logged};
 pub use inbound::{Event, Gap, Inbound, Received};
 pub use link::Link;
+pub use sessions::{SessionWrite, TakenOver};

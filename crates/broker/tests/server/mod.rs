@@ -70,6 +70,35 @@ impl Redis {
         Ok(redis)
     }
 
+    /// A cluster of two nodes, with half of the slots each.
+    pub(crate) async fn start_cluster_of_two() -> Result<[Self; 2], Box<dyn Error>> {
+        let start = || Self::start_on_port(&["--cluster-enabled", "yes"]);
+        let both = [start()?, start()?];
+        let other = both[1].port;
+        for (redis, command) in [
+            (&both[0], "CLUSTER ADDSLOTSRANGE 0 8191".to_owned()),
+            (&both[1], "CLUSTER ADDSLOTSRANGE 8192 16383".to_owned()),
+            // Two that met with the same epoch settle it between themselves, later.
+            (&both[1], "CLUSTER SET-CONFIG-EPOCH 2".to_owned()),
+            (&both[0], format!("CLUSTER MEET 127.0.0.1 {other}")),
+        ] {
+            let answer = redis.ask(&command)?;
+            if !answer.starts_with("+OK") {
+                return Err(format!("{command}: {answer}").into());
+            }
+        }
+        for redis in &both {
+            loop {
+                let info = redis.ask("CLUSTER INFO")?;
+                if info.contains("cluster_state:ok") && info.contains("cluster_size:2") {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(both)
+    }
+
     /// A sentinel that watches over the master on that port, under the name `mine`.
     pub(crate) fn start_sentinel(master: u16) -> Result<Self, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
