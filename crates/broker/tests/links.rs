@@ -4,6 +4,7 @@ mod server;
 
 use bytes::Bytes;
 use lakh_broker::cluster::sharded::Mode;
+use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::cluster::{
     Data, Flags, Form, Message, Opts, Others, RemoteSocket, RequestId, Response,
 };
@@ -310,6 +311,8 @@ async fn the_log_is_read_in_pages_and_tells_when_it_no_longer_reaches_back() -> 
     a.subscribe("/other");
     let mut offsets = Vec::new();
     let start = soon(a.log_tail()).await??;
+    let none = soon(a.read_log("/", start, 6)).await??;
+    assert_eq!((none.whole, none.end, none.last), (true, true, start));
     for i in 0..5 {
         a.publish("/", &event(&i.to_string()))?;
         a.publish("/other", &event("other"))?;
@@ -333,7 +336,22 @@ async fn the_log_is_read_in_pages_and_tells_when_it_no_longer_reaches_back() -> 
     assert_eq!(names(&second), ["3", "4"]);
     assert_eq!(second.last, offsets[9]);
 
+    let first = offsets[0];
+    assert_eq!(soon(a.entry_before(first)).await??, None);
+    for pair in offsets.windows(2) {
+        assert_eq!(soon(a.entry_before(pair[1])).await??, Some(pair[0]));
+    }
+    // Places where nothing stands.
+    let (ms, seq) = (offsets[9].ms + 1, 0);
+    let later = StreamId { ms, seq };
+    assert_eq!(soon(a.entry_before(later)).await??, Some(offsets[9]));
+    let beginning = StreamId::default();
+    assert_eq!(soon(a.entry_before(beginning)).await??, None);
+    assert!(soon(a.read_log("/", beginning, 100)).await??.whole);
+
     redis.ask("XTRIM socket.io MAXLEN 3")?;
+    assert_eq!(soon(a.entry_before(offsets[7])).await??, None);
+    assert!(!soon(a.read_log("/", beginning, 100)).await??.whole);
     let kept = soon(a.read_log("/", offsets[7], 100)).await??;
     assert_eq!((kept.whole, names(&kept)), (true, vec!["4".to_owned()]));
     assert!(!soon(a.read_log("/", offsets[6], 100)).await??.whole);

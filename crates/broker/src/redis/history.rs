@@ -31,6 +31,8 @@ pub struct LogPage {
     /// Whether there was nothing more when it was read.
     pub end: bool,
     /// Whether the log still reaches back to where this part begins: if not, something may be missing in front of it.
+    /// From the very beginning it does as long as nothing was ever trimmed; before version 7 Redis doesn't tell, and a
+    /// stream is taken to be whole while it is shorter than its bound.
     pub whole: bool,
 }
 
@@ -54,6 +56,20 @@ impl Link {
     pub async fn log_tail(&self) -> Result<StreamId, LinkError> {
         let (stream, _) = self.stream()?;
         Ok(reader::tail(&mut self.connection()?, stream).await?)
+    }
+
+    /// The place of the newest entry that is older than `id`, of whatever namespace. `None` if there is none (any more).
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    pub async fn entry_before(&self, id: StreamId) -> Result<Option<StreamId>, LinkError> {
+        let (stream, _) = self.stream()?;
+        // Redis finds fault with a range that ends before the first place there is.
+        if id == StreamId::default() {
+            return Ok(None);
+        }
+        let end = format!("({id}");
+        Ok(reader::newest(&mut self.connection()?, stream, &end).await?)
     }
 
     /// The number that a counter gave last, 0 if it knows none (any more): see [`Link::publish_counted`].
@@ -81,12 +97,20 @@ impl Link {
         after: StreamId,
         count: usize,
     ) -> Result<LogPage, LinkError> {
-        let (stream, _) = self.stream()?;
+        let Backend::Streams {
+            stream, max_len, ..
+        } = &self.shared().config.backend
+        else {
+            return Err(LinkError::Unsupported);
+        };
         let mut connection = self.connection()?;
         let found = reader::range_after(&mut connection, stream, after, count).await?;
         // Looked at afterwards: if it stands there now, nothing behind it was trimmed before the read.
-        let whole =
-            after == StreamId::default() || reader::holds(&mut connection, stream, after).await?;
+        let whole = if after == StreamId::default() {
+            reader::is_untrimmed(&mut connection, stream, *max_len).await?
+        } else {
+            reader::holds(&mut connection, stream, after).await?
+        };
         let end = found.len() < count;
         let last = found.last().map_or(after, |entry| entry.id);
         let limits = &self.shared().dialect.limits;

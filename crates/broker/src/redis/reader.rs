@@ -126,8 +126,8 @@ async fn resume(
     let whole = if at.read {
         holds(connection, stream, at.last).await?
     } else {
-        // Nothing was read yet. As long as the stream is shorter than its bound, nothing was trimmed.
-        newest >= at.last && length(connection, stream).await? < max_len
+        // Nothing was read yet.
+        newest >= at.last && is_untrimmed(connection, stream, max_len).await?
     };
     if !whole {
         shared.inbox.push_always(Event::Gap(Gap::Trimmed));
@@ -171,18 +171,46 @@ async fn deliver(shared: &Shared, entry: Entry) {
 
 /// The newest entry's place; the beginning if there is none.
 pub(crate) async fn tail(connection: &mut Connection, stream: &str) -> RedisResult<StreamId> {
-    let mut newest = cmd("XREVRANGE");
-    newest.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
-    let entries = entries(connection.ask(&newest).await?);
-    Ok(entries.first().map(|entry| entry.id).unwrap_or_default())
+    Ok(newest(connection, stream, "+").await?.unwrap_or_default())
 }
 
-async fn length(connection: &mut Connection, stream: &str) -> RedisResult<u64> {
-    let mut length = cmd("XLEN");
-    length.arg(stream);
-    match connection.ask(&length).await? {
-        Value::Int(length) => Ok(u64::try_from(length).unwrap_or_default()),
-        _ => Ok(0),
+/// The place of the newest entry up to `end`.
+pub(crate) async fn newest(
+    connection: &mut Connection,
+    stream: &str,
+    end: &str,
+) -> RedisResult<Option<StreamId>> {
+    let mut newest = cmd("XREVRANGE");
+    newest.arg(stream).arg(end).arg("-").arg("COUNT").arg(1);
+    let entries = entries(connection.ask(&newest).await?);
+    Ok(entries.first().map(|entry| entry.id))
+}
+
+/// Whether all entries that were ever added still stand in the stream.
+pub(crate) async fn is_untrimmed(
+    connection: &mut Connection,
+    stream: &str,
+    max_len: u64,
+) -> RedisResult<bool> {
+    let (mut exists, mut info) = (cmd("EXISTS"), cmd("XINFO"));
+    exists.arg(stream);
+    info.arg("STREAM").arg(stream);
+    let mut replies = connection.ask_all(vec![exists, info]).await?.into_iter();
+    let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+    let (exists, info) = (next()?, next());
+    // One that isn't there (yet) has no information.
+    if exists == Value::Int(0) {
+        return Ok(true);
+    }
+    Ok(says_untrimmed(&info?, max_len))
+}
+
+fn says_untrimmed(info: &Value, max_len: u64) -> bool {
+    let length = count(info, "length").unwrap_or_default();
+    match count(info, "entries-added") {
+        Some(added) => added == length,
+        // Redis before version 7 doesn't count them. It trims nothing while there is room.
+        None => length < max_len,
     }
 }
 
@@ -231,4 +259,57 @@ async fn next(
     }
     .map(entries)
     .unwrap_or_default())
+}
+
+/// A number out of the answer to `XINFO`: a map, or a list of names and values by turns.
+fn count(info: &Value, wanted: &str) -> Option<u64> {
+    let is = |name: &Value| match name {
+        Value::BulkString(name) => name == wanted.as_bytes(),
+        Value::SimpleString(name) => name == wanted,
+        _ => false,
+    };
+    let found = match info {
+        Value::Map(pairs) => pairs
+            .iter()
+            .find(|(name, _)| is(name))
+            .map(|(_, value)| value),
+        Value::Array(flat) => {
+            let mut pairs = flat.chunks_exact(2);
+            pairs.find(|pair| is(&pair[0])).map(|pair| &pair[1])
+        }
+        _ => None,
+    };
+    match found? {
+        Value::Int(count) => u64::try_from(*count).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_whole_by_what_was_added_or_by_the_room_it_has() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let info = |counts: &[(&str, i64)]| {
+            let pair = |(name, count): &(&str, i64)| (text(name), Value::Int(*count));
+            let pairs: Vec<(Value, Value)> = counts.iter().map(pair).collect();
+            let flat = pairs
+                .iter()
+                .cloned()
+                .flat_map(|(name, count)| [name, count]);
+            [Value::Array(flat.collect()), Value::Map(pairs)]
+        };
+        for (length, added, whole) in [(3, 3, true), (3, 4, false), (10, 10, true)] {
+            for info in info(&[("length", length), ("entries-added", added)]) {
+                assert_eq!(says_untrimmed(&info, 10), whole, "{info:?}");
+            }
+        }
+        for (length, whole) in [(0, true), (9, true), (10, false)] {
+            for info in info(&[("groups", 0), ("length", length)]) {
+                assert_eq!(says_untrimmed(&info, 10), whole, "{info:?}");
+            }
+        }
+    }
 }
