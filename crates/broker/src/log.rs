@@ -107,6 +107,16 @@ impl<T> Log<T> {
         (self.last, self.dropped) = (seq, seq);
     }
 
+    /// There is nothing between the last entry and this number.
+    pub(crate) fn advance(&mut self, seq: u64) {
+        self.last = seq;
+    }
+
+    /// The newest number that may have been dropped.
+    pub(crate) fn begins_at(&self) -> u64 {
+        self.dropped
+    }
+
     /// Appends an entry. Its number is higher than that of any before it.
     pub(crate) fn append(&mut self, seq: u64, rooms: &[Room], bytes: usize, at_ms: u64, item: T) {
         self.last = seq;

@@ -138,9 +138,23 @@ impl<T> BroadcastAcks<T> {
     }
 }
 
+/// What a collector tells as it comes, for another node.
+pub(crate) enum Told<'a> {
+    /// How many sockets were asked, over all shards.
+    Asked(usize),
+    /// What one of them has answered.
+    Answered(&'a Payload),
+}
+
+type Tell = Box<dyn Fn(Told<'_>) + Send + Sync>;
+
 /// Collects the answers to one broadcast over all shards.
 #[derive(Default)]
-pub(crate) struct Collector(Mutex<CollectorState>);
+pub(crate) struct Collector {
+    state: Mutex<CollectorState>,
+    /// Answers are told as they come, and not kept.
+    tell: Option<Tell>,
+}
 
 #[derive(Default)]
 struct CollectorState {
@@ -155,20 +169,42 @@ struct CollectorState {
 
 impl Collector {
     pub(crate) fn new(shards: usize) -> Self {
-        Self(Mutex::new(CollectorState {
-            shards,
-            ..CollectorState::default()
-        }))
+        Self {
+            state: Mutex::new(CollectorState {
+                shards,
+                ..CollectorState::default()
+            }),
+            tell: None,
+        }
+    }
+
+    /// One that keeps nothing, and tells what comes.
+    pub(crate) fn telling(shards: usize, tell: impl Fn(Told<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            tell: Some(Box::new(tell)),
+            ..Self::new(shards)
+        }
     }
 
     pub(crate) fn asked(&self, sockets: usize) {
+        let mut all = None;
         self.change(|state| {
             state.shards = state.shards.saturating_sub(1);
             state.asked += sockets;
+            all = (state.shards == 0).then_some(state.asked);
         });
+        if let (Some(asked), Some(tell)) = (all, &self.tell) {
+            tell(Told::Asked(asked));
+        }
     }
 
     pub(crate) fn answered(&self, answer: Result<Payload, AckError>) {
+        if let Some(tell) = &self.tell {
+            if let Ok(payload) = &answer {
+                tell(Told::Answered(payload));
+            }
+            return;
+        }
         self.change(|state| match answer {
             Ok(payload) => state.answers.push(payload),
             Err(_) => state.failed += 1,
@@ -181,7 +217,7 @@ impl Collector {
 
     fn change(&self, change: impl FnOnce(&mut CollectorState)) {
         let waker = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             change(&mut state);
             let complete = state.shards == 0 && state.answers.len() + state.failed >= state.asked;
             if complete || state.over {
@@ -207,7 +243,7 @@ impl<T: DeserializeOwned> Future for BroadcastAckFuture<T> {
     type Output = BroadcastAcks<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.collector.0.lock();
+        let mut state = self.collector.state.lock();
         let complete = state.shards == 0 && state.answers.len() + state.failed >= state.asked;
         if !complete && !state.over {
             state.waker = Some(cx.waker().clone());

@@ -1,16 +1,18 @@
 //! The hub: namespaces by name, the shards' mailboxes, and the way of a broadcast.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use lakh_broker::{NameHasher, Position};
 use parking_lot::RwLock;
+use tokio::sync::oneshot;
 
 use crate::ack::Collector;
 use crate::caught::caught_while;
+use crate::cluster::{Cluster, Confirmed};
 use crate::engine_io::EngineHandlers;
 use crate::ids::{MAX_SHARDS, NodeTag};
 use crate::mailbox::{Command, Full, Mailbox};
@@ -37,6 +39,7 @@ pub(crate) struct HubInner {
     registry: RwLock<Registry>,
     next_namespace: AtomicU32,
     pub engine_io: ArcSwap<EngineHandlers>,
+    pub cluster: OnceLock<Cluster>,
 }
 
 #[derive(Default)]
@@ -68,6 +71,7 @@ impl Hub {
             registry: RwLock::default(),
             next_namespace: AtomicU32::new(0),
             engine_io: ArcSwap::default(),
+            cluster: OnceLock::new(),
         }))
     }
 
@@ -196,6 +200,9 @@ impl Hub {
         dynamic: bool,
     ) -> NamespaceInner {
         let id = self.0.next_namespace.fetch_add(1, Ordering::Relaxed);
+        if let Some(cluster) = self.cluster() {
+            cluster.subscribe(name);
+        }
         NamespaceInner::new(id, name, handlers, dynamic)
     }
 
@@ -213,6 +220,15 @@ impl Hub {
             }
         }
         None
+    }
+
+    /// The namespace of this name, if it's there.
+    pub(crate) fn existing(&self, name: &str) -> Option<Namespace> {
+        let inner = self.0.registry.read().namespaces.get(name).cloned()?;
+        Some(Namespace {
+            hub: self.clone(),
+            inner,
+        })
     }
 
     /// As [`Hub::enter`], if the namespace is there already.
@@ -274,6 +290,9 @@ impl Hub {
         if is_this && namespace.sockets.load(Ordering::Acquire) == 0 {
             registry.namespaces.remove(&namespace.name);
             registry.dynamic -= 1;
+            if let Some(cluster) = self.cluster() {
+                cluster.unsubscribe(&namespace.name);
+            }
             for parent in &registry.parents {
                 parent
                     .children
@@ -350,9 +369,47 @@ impl Hub {
     pub(crate) fn publish(&self, outgoing: Outgoing) -> Result<(), Full> {
         self.check_room()?;
         let own = Shard::current(self);
-        let here = self.log_and_route(outgoing, own.as_deref());
+        let here = self.publish_from(outgoing, own.as_deref())?;
         Self::deliver_here(own, here);
         Ok(())
+    }
+
+    /// Sends a broadcast on its way in this node, to the other nodes, or into the stream that all of them follow.
+    fn publish_from(
+        &self,
+        outgoing: Outgoing,
+        own: Option<&Shard>,
+    ) -> Result<Option<Arc<Outgoing>>, Full> {
+        if let Some(cluster) = self.cluster() {
+            if cluster.takes(&outgoing) {
+                let ticket = cluster.append(&outgoing)?;
+                if let Some(shard) = own {
+                    shard.note_ticket(ticket);
+                }
+                return Ok(None);
+            }
+            cluster.pass_on(&outgoing);
+        }
+        Ok(self.log_and_route(outgoing, own))
+    }
+
+    /// Sends a broadcast that carries a number of the fleet's own. `None`: no stream is followed here.
+    pub(crate) fn publish_counted(
+        &self,
+        outgoing: &Outgoing,
+        counter: &str,
+        floor: u64,
+    ) -> Option<Result<oneshot::Receiver<Confirmed>, Full>> {
+        let cluster = self
+            .followed()
+            .filter(|_| outgoing.namespace.recovery.get().is_some())?;
+        let appended = cluster.append_counted(outgoing, counter, floor);
+        Some(appended.map(|(ticket, confirmed)| {
+            if let Some(shard) = Shard::current(self) {
+                shard.note_ticket(ticket);
+            }
+            confirmed
+        }))
     }
 
     /// Sends the broadcast that `make` gives, if it gives one. What it gives besides (a lock) is dropped when the
@@ -366,8 +423,9 @@ impl Hub {
             return Ok(false);
         };
         let own = Shard::current(self);
-        let here = self.log_and_route(outgoing, own.as_deref());
+        let here = self.publish_from(outgoing, own.as_deref());
         drop(guard);
+        let here = here?;
         Self::deliver_here(own, here);
         Ok(true)
     }
@@ -414,18 +472,18 @@ impl Hub {
         at.map(send).is_some()
     }
 
+    /// Asks the sockets of this node.
     pub(crate) fn publish_with_ack(
         &self,
-        outgoing: Outgoing,
+        outgoing: &Arc<Outgoing>,
         collector: &Arc<Collector>,
         timeout: Duration,
     ) -> Result<(), Full> {
         self.check_room()?;
-        let outgoing = Arc::new(outgoing);
         let at =
             self.now() + lakh_wire::Millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         for index in 0..self.shard_count() {
-            let (outgoing, collector) = (Arc::clone(&outgoing), Arc::clone(collector));
+            let (outgoing, collector) = (Arc::clone(outgoing), Arc::clone(collector));
             // Checked above; a thread that races past the bound is a few messages over it.
             self.run_on(index, move |shard| {
                 if index == 0 {
@@ -445,7 +503,11 @@ impl Hub {
 
     /// Hands a broadcast to the shards that have members. It comes back if the calling thread's shard has some and
     /// nothing waits there before it: no detour through the mailbox.
-    fn route(&self, outgoing: Arc<Outgoing>, own: Option<&Shard>) -> Option<Arc<Outgoing>> {
+    pub(crate) fn route(
+        &self,
+        outgoing: Arc<Outgoing>,
+        own: Option<&Shard>,
+    ) -> Option<Arc<Outgoing>> {
         let shards = self.shards_for(&outgoing);
         let at_once = own.filter(|shard| shards & (1 << shard.index()) != 0 && shard.is_settled());
         let at_once = at_once.map(Shard::index);

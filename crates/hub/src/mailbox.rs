@@ -32,22 +32,42 @@ impl Command {
     }
 }
 
-/// The shard is too far behind to take more.
+/// A queue is full: too much waits already.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the server is overloaded: {waiting} bytes wait for one event loop; try again later")]
+#[error("the server is overloaded: {waiting} bytes wait for {queue}; try again later")]
 pub struct Full {
     /// Bytes that wait.
     pub waiting: usize,
+    /// For what.
+    pub queue: Queue,
+}
+
+/// What is waited for in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// An event loop of this node.
+    EventLoop,
+    /// Redis, on the way to the other nodes.
+    Redis,
+}
+
+impl std::fmt::Display for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::EventLoop => "one event loop",
+            Self::Redis => "Redis",
+        })
+    }
 }
 
 pub(crate) struct Mailbox {
-    queue: Mutex<Queue>,
+    queue: Mutex<Commands>,
     bytes: AtomicUsize,
     bound: usize,
 }
 
 #[derive(Default)]
-struct Queue {
+struct Commands {
     commands: VecDeque<Command>,
     waker: Option<Waker>,
 }
@@ -55,7 +75,7 @@ struct Queue {
 impl Mailbox {
     pub(crate) fn new(bound: usize) -> Self {
         Self {
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::new(Commands::default()),
             bytes: AtomicUsize::new(0),
             bound,
         }
@@ -71,7 +91,10 @@ impl Mailbox {
     pub(crate) fn check(&self) -> Result<(), Full> {
         let waiting = self.bytes.load(Ordering::Relaxed);
         if waiting > self.bound.saturating_mul(4) {
-            Err(Full { waiting })
+            Err(Full {
+                waiting,
+                queue: Queue::EventLoop,
+            })
         } else {
             Ok(())
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::cluster::ServerHook;
 use crate::event::Event;
 use crate::handler::{Handler, IntoHandler, LocalFuture};
 use crate::hub::Hub;
@@ -84,6 +85,7 @@ pub(crate) struct Handlers {
     pub connect_checks: Vec<ConnectHook>,
     pub packet_checks: Vec<PacketHook>,
     pub rooms: Vec<RoomHook>,
+    pub server: FxHashMap<Box<str>, ServerHook>,
 }
 
 pub(crate) type SharedHandlers = Arc<ArcSwap<Handlers>>;
@@ -187,14 +189,49 @@ impl Namespace {
 
     /// Makes this namespace recoverable: clients that come back within the log's age get what they missed.
     /// An offset is appended to the arguments of every event without acknowledgement, as Node does. To be called before
-    /// the server starts; later calls change nothing.
+    /// the server starts; later calls change nothing. In a fleet whose link keeps nothing (pub/sub) there is no recovery,
+    /// as there is none in Node: what was published while Redis was away would be missing without a trace.
     pub fn recoverable(&self, limits: LogLimits) -> &Self {
+        let cluster = self.hub.cluster();
+        if cluster.is_some_and(|cluster| !cluster.follows()) {
+            tracing::info!(
+                namespace = self.name(),
+                "no recovery of lost connections: this broker keeps no log"
+            );
+            return self;
+        }
         self.inner.recovery.get_or_init(|| Recovery {
-            channel: Channel::new(self.hub.random(), limits),
+            channel: match cluster {
+                Some(cluster) => {
+                    let channel = Channel::following(limits);
+                    channel.begin_at(cluster.seen());
+                    channel
+                }
+                None => Channel::new(self.hub.random(), limits),
+            },
             sessions: Sessions::default(),
             window_ms: limits.max_age_ms,
         });
         self
+    }
+
+    /// Whether clients that come back get what they missed.
+    #[must_use]
+    pub fn is_recoverable(&self) -> bool {
+        self.inner.recovery.get().is_some()
+    }
+
+    /// Rooms with members on this node, the sockets' own not counted.
+    pub(crate) fn each_room(&self, each: impl Fn(Vec<Room>) + Clone + Send + 'static) {
+        let id = self.inner.id;
+        self.hub
+            .on_each_shard(move |shard| each(shard.room_names(id)));
+    }
+
+    pub(crate) fn add_server_hook(&self, event: &str, hook: &ServerHook) {
+        self.change(|handlers| {
+            handlers.server.insert(event.into(), Arc::clone(hook));
+        });
     }
 
     /// Starts a broadcast to everyone in this namespace.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakh_broker::Room;
+use lakh_broker::cluster::{Message, Opts};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use thiserror::Error;
 
 use crate::ack::{BroadcastAckFuture, Collector};
 use crate::args::{self, ArgsError};
+use crate::cluster::Missing;
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::mailbox::Full;
@@ -144,6 +146,31 @@ impl Operator {
         })?)
     }
 
+    /// Sends an event that carries a number, in a fleet whose nodes follow one stream: the number is the count of events
+    /// that were sent with this `counter`, over all nodes, and stands in the order of delivery. The payload's last
+    /// argument is an object whose last value is 0: it becomes the number. `floor` is a number below which the count
+    /// must not fall.
+    ///
+    /// What comes back gives the number when the event stands in the stream and is on its way to the sockets of this
+    /// node. `None`: this node follows no stream, and nothing was sent; see [`Operator::emit_ordered`].
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_counted(
+        &self,
+        counter: &str,
+        floor: u64,
+        payload: Payload,
+    ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
+        let inner = Arc::clone(&self.namespace);
+        let outgoing = Outgoing::new(inner, payload, self.targets.clone(), self.flags);
+        let confirmed = self
+            .hub
+            .publish_counted(&outgoing, counter, floor)
+            .transpose()?;
+        Ok(confirmed.map(|confirmed| async move { confirmed.await.ok()?.number }))
+    }
+
     /// Sends an event and collects the answers: what came within the time given, and how many are missing.
     ///
     /// # Errors
@@ -161,9 +188,16 @@ impl Operator {
             self.flags,
         );
         outgoing.ack = Some(self.namespace.next_ack());
-        let collector = Arc::new(Collector::new(self.hub.shard_count()));
+        let outgoing = Arc::new(outgoing);
+        let cluster = self.hub.cluster().filter(|_| !self.flags.local);
+        // The other nodes count as one loop more.
+        let parts = self.hub.shard_count() + usize::from(cluster.is_some());
+        let collector = Arc::new(Collector::new(parts));
         let timeout = self.timeout.unwrap_or(DEFAULT_ACK_TIMEOUT);
-        self.hub.publish_with_ack(outgoing, &collector, timeout)?;
+        self.hub.publish_with_ack(&outgoing, &collector, timeout)?;
+        if let Some(cluster) = cluster {
+            cluster.ask_clients(&outgoing, &collector, &self.hub, timeout);
+        }
         Ok(BroadcastAckFuture {
             collector,
             kind: PhantomData,
@@ -173,6 +207,10 @@ impl Operator {
     /// Makes the chosen sockets join rooms.
     pub fn sockets_join(self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
         let rooms: Vec<Room> = rooms.into_iter().map(Into::into).collect();
+        self.tell_others(|opts| Message::Join {
+            opts,
+            rooms: rooms.clone(),
+        });
         let joining = Arc::new(Joining::new(&self.namespace));
         self.on_each_shard(move |shard, namespace, targets| {
             let _until_done = &joining;
@@ -183,6 +221,10 @@ impl Operator {
     /// Makes the chosen sockets leave rooms.
     pub fn sockets_leave(self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
         let rooms: Vec<Room> = rooms.into_iter().map(Into::into).collect();
+        self.tell_others(|opts| Message::Leave {
+            opts,
+            rooms: rooms.clone(),
+        });
         self.on_each_shard(move |shard, namespace, targets| {
             shard.targets_leave(namespace, targets, &rooms)
         });
@@ -190,13 +232,48 @@ impl Operator {
 
     /// Disconnects the chosen sockets from the namespace, or closes their connections.
     pub fn disconnect_sockets(self, close: bool) {
+        self.tell_others(|opts| Message::Disconnect { opts, close });
         self.on_each_shard(move |shard, namespace, targets| {
             shard.targets_disconnect(namespace, targets, close)
         });
     }
 
-    /// The chosen sockets as they are now.
-    pub async fn fetch_sockets(self) -> Vec<RemoteSocket> {
+    fn tell_others(&self, message: impl FnOnce(Opts) -> Message) {
+        if !self.flags.local {
+            self.hub
+                .tell_others(&self.namespace.name, &self.targets, message);
+        }
+    }
+
+    /// The chosen sockets as they are now, on all nodes. A node that does not answer in time ([`Operator::timeout`]) is
+    /// named as missing, and what the others said is given.
+    pub async fn fetch_sockets(self) -> FetchedSockets {
+        let cluster = self.hub.cluster().filter(|_| !self.flags.local);
+        let others = cluster.map(|cluster| {
+            let (send, receive) = tokio::sync::oneshot::channel();
+            let namespace = Namespace {
+                hub: self.hub.clone(),
+                inner: Arc::clone(&self.namespace),
+            };
+            let timeout = self.timeout.unwrap_or(DEFAULT_ACK_TIMEOUT);
+            // Who asked may be gone.
+            let done = move |sockets, missing| drop(send.send((sockets, missing)));
+            cluster.fetch(&namespace, &self.targets, timeout, done);
+            receive
+        });
+        let mut sockets = self.fetch_here().await;
+        let mut missing = Missing::default();
+        if let Some(Ok((more, silent))) = match others {
+            Some(others) => Some(others.await),
+            None => None,
+        } {
+            sockets.extend(more);
+            missing = silent;
+        }
+        FetchedSockets { sockets, missing }
+    }
+
+    async fn fetch_here(self) -> Vec<RemoteSocket> {
         let (send, mut receive) = tokio::sync::mpsc::channel(self.hub.shard_count());
         self.on_each_shard(move |shard, namespace, targets| {
             // There is room for one answer a shard, so this can't fail for want of it.
@@ -219,6 +296,31 @@ impl Operator {
     }
 }
 
+/// What [`Operator::fetch_sockets`] gives: sockets, and who did not say which they have.
+#[derive(Clone, Debug, Default)]
+pub struct FetchedSockets {
+    sockets: Vec<RemoteSocket>,
+    /// Nodes that did not answer.
+    pub missing: Missing,
+}
+
+impl std::ops::Deref for FetchedSockets {
+    type Target = [RemoteSocket];
+
+    fn deref(&self) -> &[RemoteSocket] {
+        &self.sockets
+    }
+}
+
+impl IntoIterator for FetchedSockets {
+    type Item = RemoteSocket;
+    type IntoIter = std::vec::IntoIter<RemoteSocket>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.sockets.into_iter()
+    }
+}
+
 /// A socket as [`Operator::fetch_sockets`] gives it: a picture of one moment, and the means to reach it.
 #[derive(Clone)]
 pub struct RemoteSocket {
@@ -229,11 +331,30 @@ pub struct RemoteSocket {
     pub rooms: Vec<Room>,
     /// What was set with [`crate::Socket::set_data`].
     pub data: Value,
+    /// What its client gave as `auth`, as JSON.
+    pub(crate) auth: Option<Box<str>>,
     /// Its connection's first request.
     pub handshake: Arc<Handshake>,
 }
 
+impl std::fmt::Debug for RemoteSocket {
+    // Not what the client gave as `auth`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteSocket")
+            .field("id", &self.id)
+            .field("rooms", &self.rooms)
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
+}
+
 impl RemoteSocket {
+    /// The `auth` that its client gave, as JSON text.
+    #[must_use]
+    pub fn auth_text(&self) -> Option<&str> {
+        self.auth.as_deref()
+    }
+
     fn operator(&self) -> Operator {
         self.namespace.operator().to(&*self.id)
     }
@@ -341,7 +462,7 @@ impl Namespace {
     }
 
     /// All sockets as they are now.
-    pub async fn fetch_sockets(&self) -> Vec<RemoteSocket> {
+    pub async fn fetch_sockets(&self) -> FetchedSockets {
         self.operator().fetch_sockets().await
     }
 

@@ -100,7 +100,14 @@ impl Outgoing {
         })
     }
 
-    /// Whether this reached, or would reach, a socket in these rooms. For replays, where no member lists stand.
+    /// Whether this is for a socket in these rooms. For replays, where no member lists stand.
+    pub(crate) fn reaches(&self, own: &Id, rooms: &[Room]) -> bool {
+        let targets = &self.targets.rooms;
+        let for_it = |room: &Room| **room == *own.as_str() || rooms.contains(room);
+        targets.is_empty() || targets.iter().any(for_it)
+    }
+
+    /// Whether a socket in these rooms is left out.
     pub(crate) fn excludes(&self, own: &Id, rooms: &[Room]) -> bool {
         self.targets
             .except

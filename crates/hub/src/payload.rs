@@ -57,6 +57,13 @@ impl Payload {
         self.with_first("")
     }
 
+    /// Puts the number in whose place a 0 stands, as the last value of the last argument, an object.
+    pub(crate) fn put_number(&mut self, number: u64) {
+        if let Some(text) = self.text.strip_suffix("0}]") {
+            self.text = format!("{text}{number}}}]");
+        }
+    }
+
     fn with_first(&self, first: &str) -> Self {
         let all = split_args(&self.text);
         let rest = all.get(1..).unwrap_or_default();

@@ -26,6 +26,8 @@ pub(crate) struct Saved {
     pub kept: Option<Box<Kept>>,
     /// Where the session began: a client that has seen no event replays from here.
     pub start: Position,
+    /// How often it was taken over in its fleet by then.
+    pub epoch: u64,
 }
 
 /// Every session of a namespace has one, connected or not: 32 bytes with its `pid`.
@@ -214,6 +216,7 @@ mod tests {
             rooms: SmallVec::new(),
             kept: None,
             start: Position { epoch: 1, seq: 0 },
+            epoch: 0,
         }
     }
 

@@ -160,15 +160,28 @@ impl Socket {
 
     /// Sets the JSON data that `fetch_sockets` shows to other parts of the server.
     pub fn set_data(&self, data: Value) {
-        self.0.kept.lock().get_or_insert_default().data = Some(data);
+        let old = self
+            .0
+            .kept
+            .lock()
+            .get_or_insert_default()
+            .data
+            .replace(data);
+        drop(old);
+        if self.0.hub.followed().is_some() && self.0.namespace.recovery.get().is_some() {
+            self.act(|shard, socket| shard.record_changed(socket.0.key, false));
+        }
     }
 
     /// The JSON data; null if none was set.
     #[must_use]
     pub fn data(&self) -> Value {
+        self.data_if_set().unwrap_or_default()
+    }
+
+    pub(crate) fn data_if_set(&self) -> Option<Value> {
         let kept = self.0.kept.lock();
-        let data = kept.as_ref().and_then(|kept| kept.data.clone());
-        data.unwrap_or_default()
+        kept.as_ref().and_then(|kept| kept.data.clone())
     }
 
     /// What the record of its session keeps for it. `shared`: values kept from now on are to be in the record, too.

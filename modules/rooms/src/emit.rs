@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lakh_hub::{
-    Ack, ArgsError, Bytes, EventRef, Failure, FromEvent, Namespace, Pace, Payload, Person, Room,
-    Socket, answer,
+    Ack, ArgsError, Bytes, EmitError, EventRef, Failure, FromEvent, Namespace, Pace, Payload,
+    Person, Room, Socket, answer,
 };
 use parking_lot::Mutex;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -26,9 +26,11 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     namespace.on(
         "room:emit",
         async move |socket: Socket, emit: Emit, ack: Ack| {
-            ack.send_raw(answer(
-                emit.0.and_then(|event| relay(&rooms.0, &socket, event)),
-            ));
+            let sent = match emit.0 {
+                Ok(event) => relay(&rooms.0, &socket, event).await,
+                Err(failure) => Err(failure),
+            };
+            ack.send_raw(answer(sent));
         },
     );
 }
@@ -139,7 +141,8 @@ struct Sent {
     time: u64,
 }
 
-fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure> {
+/// Relays an event. Nothing is waited for before it has its place in the order, so the events of one socket keep theirs.
+async fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure> {
     let time = socket.now_ms();
     pace(rooms, socket, time)?;
     let person = socket.get::<Person>();
@@ -178,6 +181,28 @@ fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure
     } else {
         socket.to(Room::clone(&event.room))
     };
+    let unavailable = |error: EmitError| Failure::new("unavailable", error.to_string());
+    if socket.namespace().is_counted() {
+        // In a fleet the number is that of the stream.
+        text.push_str("0}]");
+        let known = rooms.numbers.of(&event.room).0;
+        let payload = Payload::from_raw(text, event.attachments);
+        let sent = to
+            .emit_counted(&event.name, known, payload)
+            .map_err(unavailable)?;
+        let seq = match sent {
+            Some(sent) => sent.await,
+            None => None,
+        };
+        let seq = seq.ok_or_else(|| {
+            Failure::new(
+                "unavailable",
+                "the server is about to stop; send this again",
+            )
+        })?;
+        rooms.numbers.heard(&event.room, seq);
+        return Ok(Sent { seq, time });
+    }
     let mut seq = 0;
     to.emit_ordered(|| {
         let (number, turn) = rooms.numbers.next(&event.room, time);
@@ -186,7 +211,7 @@ fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure
         text.push_str("}]");
         Some((Payload::from_raw(text, event.attachments), turn))
     })
-    .map_err(|error| Failure::new("unavailable", error.to_string()))?;
+    .map_err(unavailable)?;
     Ok(Sent { seq, time })
 }
 

@@ -111,6 +111,13 @@ impl Numbers {
         (entry.seq, table)
     }
 
+    /// Somebody in the fleet has given this number.
+    pub(crate) fn heard(&self, room: &Room, seq: u64) {
+        if let Some(entry) = self.table.lock().rooms.get_mut(room) {
+            entry.seq = entry.seq.max(seq);
+        }
+    }
+
     pub(crate) fn kept(&self) -> usize {
         self.table.lock().rooms.len()
     }

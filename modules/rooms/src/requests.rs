@@ -44,7 +44,7 @@ struct Members {
 pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     let module = rooms.clone();
     namespace.on_request("room:join", async move |socket, request: InRoom| {
-        join(&module.0, &socket, &request)
+        join(&module.0, &socket, &request).await
     });
     namespace.on_request("room:leave", async |socket: Socket, request: InRoom| {
         socket.leave(names::room(&request.room)?);
@@ -56,7 +56,7 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     });
 }
 
-fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Failure> {
+async fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Failure> {
     let room = names::room(&request.room)?;
     rules::check(
         &rooms.config.rules,
@@ -78,7 +78,11 @@ fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Fail
     }
     // Read after joining: whatever gets a later number reaches this socket.
     let (seq, count) = rooms.numbers.of(&room);
-    Ok(Joined { seq, count })
+    let of_fleet = socket.namespace().count_of(&request.room).await;
+    Ok(Joined {
+        seq: of_fleet.unwrap_or(seq),
+        count,
+    })
 }
 
 async fn members(rooms: &Inner, socket: &Socket, request: &AskMembers) -> Result<Members, Failure> {

@@ -17,6 +17,8 @@ pub struct Logged {
     pub offset: StreamId,
     /// Who sent it.
     pub from: Option<Uid>,
+    /// Its number, if it was counted.
+    pub number: Option<u64>,
     /// What it says.
     pub message: Message,
 }
@@ -120,6 +122,7 @@ impl Link {
             matches!(envelope.message, Message::Broadcast { .. }).then_some(Logged {
                 offset: entry.id,
                 from: envelope.from,
+                number: entry.number,
                 message: envelope.message,
             })
         });

@@ -350,6 +350,12 @@ impl Link {
         self.shared.start.get().copied()
     }
 
+    /// Whether broadcasts become entries of a stream, which those who come back can read.
+    #[must_use]
+    pub fn has_log(&self) -> bool {
+        matches!(self.shared.config.backend, Backend::Streams { .. })
+    }
+
     /// Whether the other nodes are reached.
     #[must_use]
     pub fn state(&self) -> LinkState {
@@ -437,7 +443,7 @@ impl Link {
     }
 
     /// Sends what is queued, as far as Redis takes it, and ends.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.begin_to_close();
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {

@@ -95,6 +95,9 @@ impl Shard {
         let parser = state.parser(key);
         drop(state);
         let packet = outgoing::ack(parser, &socket.0.namespace.name, answer, id);
+        if self.hub.followed().is_some() && self.keep_ack(socket.0.key, &packet) {
+            return;
+        }
         self.send_packet(key, &packet);
     }
 }

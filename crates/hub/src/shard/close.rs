@@ -186,18 +186,20 @@ impl Shard {
         let Some((pid, start)) = entry.and_then(|entry| Some((entry.pid?, entry.start))) else {
             return;
         };
-        if !reason.is_recoverable() {
-            return recovery.sessions.forget(pid, self.index, socket.0.key);
-        }
         let own = socket.id();
         let rooms = state.rooms_of(socket.0.key);
         // Saving drops what is too old, and users' values may do anything then.
         drop(state);
+        let epoch = self.end_record(socket, reason.is_recoverable());
+        if !reason.is_recoverable() {
+            return recovery.sessions.forget(pid, self.index, socket.0.key);
+        }
         let saved = Saved {
             id: socket.0.id,
             rooms: rooms.into_iter().filter(|room| **room != *own).collect(),
             kept: socket.kept_for_record(shared),
             start,
+            epoch,
         };
         let of = (self.index, socket.0.key);
         recovery

@@ -71,13 +71,7 @@ impl Shard {
             shard.entered(key);
         };
         // No socket yet that handlers could be counted for.
-        self.run(
-            SocketKey {
-                slot: u32::MAX,
-                generation: 0,
-            },
-            Box::pin(work),
-        );
+        self.run(SocketKey::NOBODY, Box::pin(work));
     }
 
     fn entered(&self, key: SessionKey) {
@@ -105,7 +99,7 @@ impl Shard {
         }
         let restored = match namespace.inner.recovery.get() {
             Some(recovery) => {
-                self.find_session_to_restore(recovery, auth.as_deref())
+                self.find_session_to_restore(&namespace, recovery, auth.as_deref())
                     .await
             }
             None => None,
@@ -114,8 +108,10 @@ impl Shard {
             return self.hub.left(&namespace.inner);
         };
         let handlers = namespace.inner.handlers.load_full();
-        // As in Node, who comes back is not asked again.
-        let checks = if socket.recovered() {
+        // As in Node, who comes back is not asked again. Who comes from another node is: what the checks keep with the
+        // socket did not come along.
+        let known = restored.as_ref().is_some_and(|restored| restored.known);
+        let checks = if known {
             &[][..]
         } else {
             &handlers.connect_checks[..]
@@ -219,6 +215,7 @@ impl Shard {
             // All of it comes from the log, and nothing before that.
             after: if restored.is_some() { u64::MAX } else { 0 },
             in_own_room: false,
+            held: false,
             pid,
             start,
             acks: None,
@@ -265,11 +262,13 @@ impl Shard {
         self.stats().sockets.add(1);
         self.take_session(socket);
         self.own_room_event(socket, true);
+        let epoch = restored.as_ref().map_or(0, |restored| restored.saved.epoch);
         if let Some(restored) = restored
             && !self.replay(key, socket, &restored)
         {
             return false;
         }
+        self.begin_record(socket, epoch);
         // Hooks have run meanwhile.
         if !socket.is_connected() {
             return false;

@@ -122,6 +122,7 @@ impl Shard {
         let listened = !outgoing.namespace.handlers.load().any_outgoing.is_empty();
         let mut reached = Vec::new();
         let mut slow = Vec::new();
+        let mut held = Vec::new();
         {
             let mut state = self.state.borrow_mut();
             state.fan_out(outgoing, |slot, entry, session, pool| {
@@ -138,12 +139,22 @@ impl Shard {
                     reached.push(entry.socket.clone());
                 }
                 let parser = session.decoder.parser().unwrap_or(Parser::Json);
+                if entry.held {
+                    held.push((slot, entry.session, parser));
+                    return false;
+                }
                 let fits = push.push(session, outgoing.encoded(parser), pool);
                 if !fits {
                     slow.push(entry.session);
                 }
                 true
             });
+            for (slot, session, parser) in held {
+                let packet = outgoing.encoded(parser);
+                if !state.fleet.hold(slot, packet, push.bound) {
+                    slow.push(session);
+                }
+            }
         }
         self.heard(&reached, &outgoing.payload);
         for key in slow {
@@ -179,7 +190,7 @@ impl Shard {
             if at.is_some_and(|at| at.seq < entry.after || !entry.in_own_room) {
                 return;
             }
-            let key = entry.session;
+            let (key, held) = (entry.session, entry.held);
             // A socket that is still being let in may have lost its connection meanwhile.
             if state.session(key).is_none() {
                 return;
@@ -189,14 +200,20 @@ impl Shard {
                 pool,
                 dirty,
                 flusher,
+                fleet,
                 ..
             } = &mut *state;
             let session = &mut sessions[key.slot as usize];
             let parser = session.decoder.parser().unwrap_or(Parser::Json);
             let name = &socket.0.namespace.name;
             let packet = outgoing::event(parser, name, payload, ack, at, flags.compress);
-            let fits = push.push(session, &packet, pool);
-            touch(sessions, dirty, flusher, key.slot);
+            let fits = if held {
+                fleet.hold(socket.0.key.slot, &packet, push.bound)
+            } else {
+                let fits = push.push(session, &packet, pool);
+                touch(sessions, dirty, flusher, key.slot);
+                fits
+            };
             if fits { None } else { Some(key) }
         };
         if let Some(key) = fits {

@@ -1,5 +1,6 @@
 //! Socket.IO packets that came in, and the running of handlers.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll, Waker};
 
@@ -175,7 +176,10 @@ impl Shard {
     /// Starts a handler. What doesn't wait is done at once, without a task of its own; the rest goes on beside.
     pub(super) fn run(&self, key: SocketKey, mut work: LocalFuture) {
         let mut first = Context::from_waker(Waker::noop());
-        match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut first))) {
+        let outer = self.running.replace(Some(key));
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut first)));
+        self.running.set(outer);
+        match polled {
             Ok(Poll::Ready(())) => return,
             Ok(Poll::Pending) => {}
             Err(_) => return tracing::error!("a handler panicked; its socket goes on"),
@@ -193,8 +197,9 @@ impl Shard {
             key,
         };
         tokio::task::spawn_local(async move {
-            let _done = done;
-            work.await;
+            // It knows whose handler this is.
+            let done = done;
+            poll_fn(|cx| done.poll(&mut work, cx)).await;
         });
     }
 
@@ -256,6 +261,19 @@ struct RunningHandler {
     hub: crate::hub::Hub,
     index: usize,
     key: SocketKey,
+}
+
+impl RunningHandler {
+    fn poll(&self, work: &mut LocalFuture, cx: &mut Context<'_>) -> Poll<()> {
+        // Outside of its loop a task is only dropped, so there is always a shard.
+        let Some(shard) = self.hub.current_shard(self.index) else {
+            return work.as_mut().poll(cx);
+        };
+        let outer = shard.running.replace(Some(self.key));
+        let polled = work.as_mut().poll(cx);
+        shard.running.set(outer);
+        polled
+    }
 }
 
 impl Drop for RunningHandler {

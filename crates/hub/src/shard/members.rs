@@ -47,6 +47,7 @@ impl Shard {
             return true;
         };
         drop(state);
+        self.rooms_changed(key, true);
         if created {
             self.room_came(&socket.0.namespace, room);
             self.room_event(&socket.0.namespace, || {
@@ -77,6 +78,7 @@ impl Shard {
             return;
         };
         drop(state);
+        self.rooms_changed(key, false);
         self.told_left(&socket, room, emptied);
     }
 
@@ -115,11 +117,17 @@ impl Shard {
 
     fn room_came(&self, namespace: &NamespaceInner, room: &Room) {
         namespace.rooms.fetch_add(1, Ordering::Relaxed);
+        if let Some(cluster) = self.hub.cluster() {
+            cluster.want_room(&namespace.name, room);
+        }
         self.route(namespace, room);
     }
 
     fn room_went(&self, namespace: &NamespaceInner, room: &Room) {
         namespace.rooms.fetch_sub(1, Ordering::Relaxed);
+        if let Some(cluster) = self.hub.cluster() {
+            cluster.unwant_room(&namespace.name, room);
+        }
         self.route(namespace, room);
     }
 
@@ -160,6 +168,11 @@ impl Shard {
 
     pub(super) fn own_room_event(&self, socket: &Socket, joined: bool) {
         let namespace = &socket.0.namespace;
+        match self.hub.cluster() {
+            Some(cluster) if joined => cluster.want_room(&namespace.name, socket.id()),
+            Some(cluster) => cluster.unwant_room(&namespace.name, socket.id()),
+            None => {}
+        }
         if socket.0.id.shard() != self.index {
             // It came from another loop, whose tag its id still has.
             self.route(namespace, &Room::from(socket.id()));
@@ -260,10 +273,26 @@ impl Shard {
                 id: socket.id().to_owned(),
                 rooms,
                 data: socket.data(),
+                auth: socket.auth_text().map(Into::into),
                 handshake: Arc::clone(&socket.0.handshake),
             })
         });
         sockets.collect()
+    }
+
+    /// The rooms of a namespace that have members here, the sockets' own among them.
+    pub(crate) fn room_names(&self, namespace: u32) -> Vec<Room> {
+        let state = self.state.borrow();
+        let Some(space) = state.spaces.get(&namespace) else {
+            return Vec::new();
+        };
+        let own = space.members.iter();
+        let own = own.filter_map(|slot| {
+            let entry = &state.sockets[*slot as usize];
+            entry.in_own_room.then(|| Room::from(entry.socket.id()))
+        });
+        let rooms = space.rooms.iter().map(|(_, room)| Room::clone(&room.name));
+        rooms.chain(own).collect()
     }
 
     /// The sockets of this shard that a broadcast would reach.

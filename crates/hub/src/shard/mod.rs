@@ -10,6 +10,7 @@ mod acks;
 mod close;
 mod connect;
 mod deliver;
+mod fleet;
 mod inbound;
 mod members;
 mod restore;
@@ -61,6 +62,14 @@ pub(crate) struct SocketKey {
     pub generation: u32,
 }
 
+impl SocketKey {
+    /// No socket: for work that belongs to none.
+    pub(crate) const NOBODY: Self = Self {
+        slot: u32::MAX,
+        generation: 0,
+    };
+}
+
 /// The shard of the calling thread.
 pub(crate) type CurrentShard = Rc<Shard>;
 
@@ -77,6 +86,8 @@ pub struct Shard {
     draining: Cell<bool>,
     /// An outbox fills up that could be written out.
     pressed: Cell<bool>,
+    /// Whose handler runs at the moment.
+    running: Cell<Option<SocketKey>>,
     /// Empty, kept for its memory.
     commands: Cell<VecDeque<Command>>,
 }
@@ -105,6 +116,7 @@ pub(crate) struct State {
     /// Marks the sockets that a broadcast has reached or passes over.
     mark: u32,
     generation: u32,
+    fleet: fleet::Fleet,
 }
 
 /// A connection.
@@ -144,6 +156,8 @@ pub(crate) struct SocketEntry {
     /// What was logged up to here it has, or was never meant to have.
     after: u64,
     in_own_room: bool,
+    /// What goes to it is kept back until its session is recorded as it is now.
+    held: bool,
     /// Set when the socket can be recovered.
     pid: Option<Id>,
     /// Where its session began, if it can be recovered.
@@ -181,6 +195,8 @@ pub(crate) enum Timer {
     Collect(Arc<Collector>),
     /// Sockets that were asked by one broadcast.
     Asked(u64, Box<[SocketKey]>),
+    /// Records of sessions are written again before they expire.
+    Refresh,
 }
 
 const NEVER: Millis = Millis(u64::MAX);
@@ -215,9 +231,11 @@ impl Shard {
                 pool: Vec::new(),
                 mark: 0,
                 generation: 0,
+                fleet: fleet::Fleet::default(),
             }),
             draining: Cell::new(false),
             pressed: Cell::new(false),
+            running: Cell::new(None),
             commands: Cell::default(),
         });
         drop(CURRENT.replace(Some(Rc::clone(&shard))));
@@ -330,6 +348,7 @@ impl Shard {
                 Timer::Ack(key, id) => self.ack_timed_out(key, id),
                 Timer::Collect(collector) => collector.time_is_up(),
                 Timer::Asked(id, asked) => self.forget_asked(id, &asked),
+                Timer::Refresh => self.refresh_records(),
             }
         }
     }

@@ -5,7 +5,9 @@ use lakh_wire::CloseReason;
 use serde::Deserialize;
 
 use super::{SessionKey, Shard, SocketKey};
+use crate::cluster::Cluster;
 use crate::ids::Id;
+use crate::kept::Kept;
 use crate::namespace::{Namespace, Recovery};
 use crate::outbox::Item;
 use crate::outgoing::Outgoing;
@@ -24,6 +26,10 @@ pub(super) struct Restored {
     pub pid: Id,
     pub from: Position,
     pub saved: Saved,
+    /// Whether the session was on this node, with all that was kept with it.
+    pub known: bool,
+    /// What its client missed of what is no longer in memory.
+    older: Vec<Outgoing>,
 }
 
 impl Shard {
@@ -37,11 +43,18 @@ impl Shard {
     /// connection breaks now, the next one finds the same.
     pub(super) async fn find_session_to_restore(
         &self,
+        namespace: &Namespace,
         recovery: &Recovery,
         auth: Option<&str>,
     ) -> Option<Restored> {
         let asked: ComingBack = serde_json::from_str(auth?).ok()?;
-        let restored = self.look_up(recovery, &asked).await;
+        let restored = match self.hub.followed() {
+            Some(cluster) => {
+                self.look_up_in_fleet(cluster, namespace, recovery, &asked)
+                    .await
+            }
+            None => self.look_up(recovery, &asked).await,
+        };
         let count = if restored.is_some() {
             &self.stats().recovered
         } else {
@@ -73,7 +86,69 @@ impl Shard {
             .channel
             .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
             .ok()?;
-        Some(Restored { pid, from, saved })
+        Some(Restored {
+            pid,
+            from,
+            saved,
+            known: true,
+            older: Vec::new(),
+        })
+    }
+
+    /// The same where the session may have been on any node. Whoever had it has it no longer.
+    async fn look_up_in_fleet(
+        &self,
+        cluster: &Cluster,
+        namespace: &Namespace,
+        recovery: &Recovery,
+        asked: &ComingBack,
+    ) -> Option<Restored> {
+        let pid = Id::parse(&asked.pid)?;
+        let (now, window_ms) = (self.now().0, recovery.window_ms);
+        if let Found::Live { shard, key } = recovery.sessions.find(pid, now, window_ms) {
+            self.evict(shard, key).await;
+        }
+        let taken = cluster.take_over(&self.hub, &pid, window_ms).await?;
+        cluster.evict_elsewhere(namespace.name(), &taken);
+        let epoch = taken.epoch;
+        let saved = match recovery.sessions.find(pid, now, window_ms) {
+            // Nobody had it since: what is kept here is as new as the record, and more.
+            Found::Saved(saved) if saved.epoch + 1 == epoch => Some(Saved { epoch, ..saved }),
+            _ => None,
+        };
+        let known = saved.is_some();
+        let saved = saved.unwrap_or_else(|| Saved {
+            id: taken.session.id,
+            rooms: taken.session.rooms.into(),
+            kept: taken.session.data.map(|data| {
+                Box::new(Kept {
+                    data: Some(data),
+                    ..Kept::default()
+                })
+            }),
+            start: taken.session.start,
+            epoch,
+        });
+        let mut from = match &asked.offset {
+            Some(offset) => Position::parse(offset)?,
+            None => saved.start,
+        };
+        let place = from.stream_id()?;
+        let mut older = Vec::new();
+        if recovery.channel.read(from, []).is_err() {
+            // This node has not been there for as long as that, or has forgotten it.
+            let until = recovery.channel.begins_at();
+            let read = cluster.read_older(namespace, place, until).await?;
+            older = read.into_iter().map(|(_, outgoing)| outgoing).collect();
+            from.seq = until;
+        }
+        Some(Restored {
+            pid,
+            from,
+            saved,
+            known,
+            older,
+        })
     }
 
     async fn evict(&self, shard: usize, key: SocketKey) {
@@ -143,8 +218,11 @@ impl Shard {
         };
         entry.after = complete.seq;
         let parser = state.parser(key);
-        for (_, outgoing) in missed {
-            if !Outgoing::excludes(&outgoing, &socket.0.id, rooms) {
+        let own = &socket.0.id;
+        let older = restored.older.iter();
+        let older = older.filter(|outgoing| outgoing.reaches(own, rooms));
+        for outgoing in older.chain(missed.iter().map(|(_, outgoing)| &**outgoing)) {
+            if !outgoing.excludes(own, rooms) {
                 state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
             }
         }

@@ -1,0 +1,344 @@
+//! This node among others: what it tells them, and what it does at their word.
+//!
+//! A broadcast goes to the sockets of this node at once and to the other nodes over the link. Where the link keeps a
+//! stream, recoverable namespaces follow it instead: their broadcasts only go to the stream, and are delivered when they
+//! come back out of it, on every node in the same order and each with the place that clients name when they come back.
+
+mod ask;
+mod data;
+mod inbound;
+mod remote;
+mod server_side;
+mod sessions;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use lakh_broker::cluster::{self, Data, Message, Opts, Requests};
+use lakh_broker::redis::{Inbound, Link, LinkState, LinkStats, PublishError};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::hub::Hub;
+use crate::mailbox::{Full, Queue};
+use crate::namespace::Namespace;
+use crate::outgoing::{Flags, Outgoing, Targets};
+
+pub use ask::Missing;
+pub(crate) use server_side::ServerHook;
+pub use server_side::{ServerEvent, ServerSideAcks};
+pub(crate) use sessions::{Recorded, Recording, Session};
+
+/// Requests to other nodes that wait to be sent.
+const MAX_JOBS: usize = 10_000;
+
+/// What is known of an entry that now stands in the stream, and was delivered here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confirmed {
+    /// Its number, if it was counted.
+    pub number: Option<u64>,
+}
+
+/// The tie to the other nodes.
+pub(crate) struct Cluster {
+    link: Link,
+    /// Recoverable namespaces follow the link's stream.
+    follows: bool,
+    requests: Mutex<Requests>,
+    answers: Mutex<FxHashMap<cluster::RequestId, ask::Done>>,
+    jobs: mpsc::Sender<ask::Job>,
+    /// What the link gives a ticket below this has been appended and delivered here.
+    released: AtomicU64,
+    confirmations: Mutex<BTreeMap<u64, oneshot::Sender<Confirmed>>>,
+    /// Which shards hold acknowledgements back.
+    pub(crate) waiting: Box<[AtomicBool]>,
+    pub(crate) recorder: sessions::Recorder,
+    ready: watch::Sender<bool>,
+    /// Entries of the stream that were lost before this node read them, as often as that happened.
+    gaps: AtomicU64,
+    /// The newest entry of the stream that was handed to the loops, packed.
+    seen: AtomicU64,
+}
+
+/// Why a fleet can't be joined.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum JoinError {
+    /// A hub has one link.
+    #[error("this server is in a fleet already")]
+    Twice,
+    /// Namespaces can't change what they follow.
+    #[error("a fleet must be joined before namespaces are made recoverable")]
+    TooLate,
+}
+
+/// The state of this node's tie to the others.
+#[derive(Clone, Debug)]
+pub struct ClusterState {
+    /// Whether Redis is there, and since when.
+    pub link: LinkState,
+    /// What was counted.
+    pub stats: LinkStats,
+    /// Whether everything that others publish arrives: the link has settled, and the log was read.
+    pub ready: bool,
+    /// How often something was missed, because the stream was trimmed or lost before it was read here.
+    pub gaps: u64,
+}
+
+impl Hub {
+    /// Joins a fleet. The link is to be opened with [`lakh_broker::redis::Config::echo`]. To be called before namespaces
+    /// are made recoverable and before the loops start; the future that it gives is to be spawned, and ends when the
+    /// fleet is left.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn join_cluster(
+        &self,
+        link: Link,
+        inbound: Inbound,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, JoinError> {
+        if self.namespaces().iter().any(|ns| ns.is_recoverable()) {
+            return Err(JoinError::TooLate);
+        }
+        let (jobs, to_do) = mpsc::channel(MAX_JOBS);
+        let cluster = Cluster {
+            follows: link.has_log(),
+            link,
+            requests: Mutex::default(),
+            answers: Mutex::default(),
+            jobs,
+            released: AtomicU64::new(0),
+            confirmations: Mutex::default(),
+            waiting: (0..self.shard_count())
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+            recorder: sessions::Recorder::default(),
+            ready: watch::Sender::new(false),
+            gaps: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+        };
+        self.0.cluster.set(cluster).map_err(|_| JoinError::Twice)?;
+        if let Some(cluster) = self.cluster() {
+            for namespace in self.namespaces() {
+                cluster.link.subscribe(namespace.name());
+            }
+        }
+        Ok(inbound::run(self.clone(), inbound, to_do))
+    }
+
+    /// Waits until what other nodes publish arrives here, and who was on another node can be taken up. At once, if this
+    /// node is alone.
+    pub async fn cluster_ready(&self) {
+        if let Some(cluster) = self.cluster() {
+            // The sender lives as long as the hub.
+            let _ = cluster.ready.subscribe().wait_for(|ready| *ready).await;
+            cluster.link.settled().await;
+        }
+    }
+
+    /// Sends what is on its way to the other nodes, and leaves them.
+    pub async fn leave_cluster(&self) {
+        if let Some(cluster) = self.cluster() {
+            cluster.recorder.finish().await;
+            cluster.link.close().await;
+        }
+    }
+
+    /// How this node is tied to others. `None`: it's alone.
+    #[must_use]
+    pub fn cluster_state(&self) -> Option<ClusterState> {
+        let cluster = self.cluster()?;
+        Some(ClusterState {
+            link: cluster.link.state(),
+            stats: cluster.link.stats(),
+            ready: *cluster.ready.borrow(),
+            gaps: cluster.gaps.load(Ordering::Relaxed),
+        })
+    }
+
+    /// How many other nodes there are.
+    ///
+    /// # Errors
+    /// If Redis is away.
+    pub async fn other_nodes(&self) -> Result<usize, lakh_broker::redis::LinkError> {
+        match self.cluster() {
+            Some(cluster) => Ok(cluster.link.others("/").await?.count),
+            None => Ok(0),
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        self.0.cluster.get()
+    }
+
+    /// The cluster, if recoverable namespaces follow its stream.
+    pub(crate) fn followed(&self) -> Option<&Cluster> {
+        self.cluster().filter(|cluster| cluster.follows)
+    }
+
+    /// Tells the other nodes to do what was done here.
+    pub(crate) fn tell_others(
+        &self,
+        namespace: &str,
+        targets: &Targets,
+        message: impl FnOnce(Opts) -> Message,
+    ) {
+        if let Some(cluster) = self.cluster() {
+            cluster.tell(namespace, &message(opts(targets, Flags::default())));
+        }
+    }
+}
+
+impl Namespace {
+    /// Whether events can be counted over all nodes; see [`crate::Operator::emit_counted`].
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.is_recoverable() && self.hub.followed().is_some()
+    }
+
+    /// The last number that [`crate::Operator::emit_counted`] gave for this counter. `None`: no stream is followed here,
+    /// or Redis is away.
+    pub async fn count_of(&self, counter: &str) -> Option<u64> {
+        let cluster = self.hub.followed()?;
+        cluster.link.count_of(self.name(), counter).await.ok()
+    }
+}
+
+impl Cluster {
+    /// What must come first: whether recoverable namespaces follow a stream.
+    pub(crate) fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Up to where the stream was handed to the loops.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn subscribe(&self, namespace: &str) {
+        self.link.subscribe(namespace);
+    }
+
+    pub(crate) fn unsubscribe(&self, namespace: &str) {
+        self.link.unsubscribe(namespace);
+    }
+
+    pub(crate) fn want_room(&self, namespace: &str, room: &str) {
+        self.link.want_room(namespace, room);
+    }
+
+    pub(crate) fn unwant_room(&self, namespace: &str, room: &str) {
+        self.link.unwant_room(namespace, room);
+    }
+
+    /// Sends what needs no answer. That Redis is away is seen in the state, and is no error of whoever publishes: the
+    /// sockets of this node are reached.
+    fn tell(&self, namespace: &str, message: &Message) {
+        match self.link.publish(namespace, message) {
+            Ok(_) | Err(PublishError::Down) => {}
+            Err(error) => {
+                tracing::warn!(namespace, %error, "something did not reach the other nodes");
+            }
+        }
+    }
+
+    /// Whether a broadcast goes into the stream, and is delivered when it comes back. What may be lost does so only while
+    /// Redis is there.
+    pub(crate) fn takes(&self, outgoing: &Outgoing) -> bool {
+        let Flags {
+            volatile, local, ..
+        } = outgoing.flags;
+        let logged = self.follows && outgoing.namespace.recovery.get().is_some();
+        let now = !volatile || outgoing.only.is_none() && self.link.state().up;
+        logged && !local && now && outgoing.ack.is_none()
+    }
+
+    /// Sends a broadcast to the other nodes, beside those of this one.
+    pub(crate) fn pass_on(&self, outgoing: &Outgoing) {
+        let of_use = !outgoing.flags.volatile || self.link.state().up;
+        if !outgoing.flags.local && outgoing.only.is_none() && of_use {
+            let message = self.broadcast(outgoing, None);
+            self.tell(&outgoing.namespace.name, &message);
+        }
+    }
+
+    /// Appends a broadcast to the stream, by which it will come back. Gives its ticket.
+    pub(crate) fn append(&self, outgoing: &Outgoing) -> Result<u64, Full> {
+        let message = self.broadcast(outgoing, None);
+        let ticket = self.link.publish(&outgoing.namespace.name, &message);
+        self.taken(ticket.map(Option::unwrap_or_default))
+    }
+
+    /// The same for a broadcast that is counted. What it becomes is told when it was delivered here.
+    pub(crate) fn append_counted(
+        &self,
+        outgoing: &Outgoing,
+        counter: &str,
+        floor: u64,
+    ) -> Result<(u64, oneshot::Receiver<Confirmed>), Full> {
+        let message = self.broadcast(outgoing, None);
+        let (send, receive) = oneshot::channel();
+        // Held until the ticket is known here: its confirmation takes this lock as well.
+        let mut confirmations = self.confirmations.lock();
+        let name = &outgoing.namespace.name;
+        let ticket = self.taken(self.link.publish_counted(name, &message, counter, floor))?;
+        confirmations.insert(ticket, send);
+        Ok((ticket, receive))
+    }
+
+    fn taken(&self, ticket: Result<u64, PublishError>) -> Result<u64, Full> {
+        ticket.map_err(|error| {
+            if !matches!(error, PublishError::Full | PublishError::Closed) {
+                tracing::warn!(%error, "a broadcast could not be sent");
+            }
+            Full {
+                waiting: self.link.stats().outbound_bytes,
+                queue: Queue::Redis,
+            }
+        })
+    }
+
+    /// Whether all that was published up to a ticket was delivered here.
+    pub(crate) fn is_released(&self, ticket: u64) -> bool {
+        ticket <= self.released.load(Ordering::SeqCst)
+    }
+
+    fn broadcast(&self, outgoing: &Outgoing, ack: Option<&cluster::RequestId>) -> Message {
+        let make = |data| Message::Broadcast {
+            data,
+            opts: opts(&outgoing.targets, outgoing.flags),
+            ack: ack.cloned(),
+        };
+        let form = self.link.form(&make(Data::Json(String::new())));
+        let payload = &outgoing.payload;
+        make(data::encode(&payload.text, &payload.attachments, form))
+    }
+}
+
+fn opts(targets: &Targets, flags: Flags) -> Opts {
+    Opts {
+        rooms: targets.rooms.to_vec(),
+        except: targets.except.to_vec(),
+        flags: cluster::Flags {
+            volatile: flags.volatile,
+            compress: (!flags.compress).then_some(false),
+            ..cluster::Flags::default()
+        },
+    }
+}
+
+fn targets(opts: &Opts) -> Targets {
+    Targets {
+        rooms: opts.rooms.iter().cloned().collect(),
+        except: opts.except.iter().cloned().collect(),
+    }
+}
+
+fn flags(opts: &Opts) -> Flags {
+    Flags {
+        volatile: opts.flags.volatile,
+        compress: opts.flags.compress.unwrap_or(true),
+        local: false,
+    }
+}
