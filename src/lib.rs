@@ -15,11 +15,14 @@
 //!
 //! [`Server`] is a hub with sockets: it has all methods of [`Hub`], of which [`Hub::of`] leads to everything else.
 
+mod fleet;
+
 use std::ops::Deref;
 
+pub use fleet::FleetError;
 pub use lakh_hub::*;
 pub use lakh_net as net;
-pub use lakh_net::{Hooks, Options, Running, StartError, SystemClock};
+pub use lakh_net::{Hooks, Options, StartError, SystemClock};
 
 /// A server that isn't running yet. It has all methods of [`Hub`].
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub struct Server {
     hub: Hub,
     options: Options,
     router: Option<net::Router>,
+    fleet: Option<fleet::Fleet>,
 }
 
 impl Default for Server {
@@ -62,7 +66,30 @@ impl Server {
             hub: Hub::new(settings, SystemClock::default()),
             options,
             router: None,
+            fleet: None,
         }
+    }
+
+    /// Joins a fleet through Redis, in the bytes of one of Node's adapters: its servers may be in it as well. To be called
+    /// before namespaces are made recoverable; recovery needs [`redis::Backend::streams`]. Nodes need names of their own
+    /// ([`Settings::node`]).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use lakh::{LogLimits, Server, redis::Backend};
+    ///
+    /// let server = Server::new().fleet("redis://127.0.0.1:6379", Backend::streams())?;
+    /// server.of("/").recoverable(LogLimits::default());
+    /// server.run()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`FleetError`]. That Redis is away is none: the server starts when it is there.
+    pub fn fleet(mut self, url: &str, backend: redis::Backend) -> Result<Self, FleetError> {
+        self.fleet = Some(fleet::Fleet::join(&self.hub, url, backend)?);
+        Ok(self)
     }
 
     /// Answers all HTTP requests that aren't Socket.IO's.
@@ -78,12 +105,16 @@ impl Server {
         self.hub.clone()
     }
 
-    fn into_net(self) -> net::Server {
+    fn into_net(self) -> (net::Server, Option<fleet::Fleet>) {
+        if let Some(fleet) = &self.fleet {
+            fleet.wait();
+        }
         let server = net::Server::new(self.hub, self.options);
-        match self.router {
+        let server = match self.router {
             Some(router) => server.router(router),
             None => server,
-        }
+        };
+        (server, self.fleet)
     }
 
     /// Starts, and gives back a handle to the running server.
@@ -91,7 +122,9 @@ impl Server {
     /// # Errors
     /// [`StartError`]: it can't listen, or can't start its loops.
     pub fn start(self) -> Result<Running, StartError> {
-        self.into_net().start()
+        let (server, fleet) = self.into_net();
+        let net = server.start()?;
+        Ok(Running { net, fleet })
     }
 
     /// Starts, and runs until SIGTERM or SIGINT; then drains and returns.
@@ -99,6 +132,42 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub fn run(self) -> Result<(), StartError> {
-        self.into_net().run()
+        let (server, fleet) = self.into_net();
+        let ended = server.run();
+        if let Some(fleet) = fleet {
+            fleet.leave_now();
+        }
+        ended
+    }
+}
+
+/// A server that runs. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    net: net::Running,
+    fleet: Option<fleet::Fleet>,
+}
+
+impl Deref for Running {
+    type Target = net::Running;
+
+    fn deref(&self) -> &net::Running {
+        &self.net
+    }
+}
+
+impl Running {
+    /// Takes no new sessions, closes those that are open spread over the drain window, stops the loops, and leaves the
+    /// fleet.
+    pub async fn drain(self) {
+        self.net.drain().await;
+        if let Some(fleet) = self.fleet {
+            fleet.leave().await;
+        }
+    }
+
+    /// Stops at once.
+    pub async fn stop(self) {
+        self.net.stop().await;
     }
 }

@@ -171,6 +171,12 @@ impl Namespace {
         &self.inner.name
     }
 
+    /// The hub that it belongs to.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// Sockets connected to this namespace on this node.
     #[must_use]
     pub fn socket_count(&self) -> usize {

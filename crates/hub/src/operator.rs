@@ -181,6 +181,17 @@ impl Operator {
         args: &(impl Serialize + ?Sized),
     ) -> Result<BroadcastAckFuture<R>, EmitError> {
         let payload = args::encode(Some(event), args)?;
+        Ok(self.emit_raw_with_ack(payload)?)
+    }
+
+    /// The same with arguments that are raw JSON, the event's name first.
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_raw_with_ack<R: DeserializeOwned>(
+        self,
+        payload: Payload,
+    ) -> Result<BroadcastAckFuture<R>, Full> {
         let mut outgoing = Outgoing::new(
             Arc::clone(&self.namespace),
             payload,

@@ -22,6 +22,7 @@ mod script;
 mod sessions;
 mod worker;
 
+pub use crate::cluster::sharded::Mode;
 pub use address::AddressError;
 pub use backend::Backend;
 pub use config::{Clock, Config, LinkError, LinkState, LinkStats, OpenError, PublishError};

@@ -115,12 +115,16 @@ impl Namespace {
         event: &str,
         args: &T,
     ) -> Result<(), EmitError> {
-        let payload = args::encode(Some(event), args)?;
+        self.server_side_emit_raw(&args::encode(Some(event), args)?);
+        Ok(())
+    }
+
+    /// The same with arguments that are raw JSON, the event's name first.
+    pub fn server_side_emit_raw(&self, payload: &Payload) {
         if let Some(cluster) = self.hub.cluster() {
-            let message = cluster.server_side(&payload, None);
+            let message = cluster.server_side(payload, None);
             cluster.tell(self.name(), &message);
         }
-        Ok(())
     }
 
     /// Sends an event to the other servers and waits for an answer of each, for as long as is given.
@@ -134,11 +138,20 @@ impl Namespace {
         timeout: Duration,
     ) -> Result<ServerSideAcks<R>, EmitError> {
         let payload = args::encode(Some(event), args)?;
+        Ok(self.server_side_emit_raw_with_ack(payload, timeout).await)
+    }
+
+    /// The same with arguments that are raw JSON, the event's name first.
+    pub async fn server_side_emit_raw_with_ack<R: DeserializeOwned>(
+        &self,
+        payload: Payload,
+        timeout: Duration,
+    ) -> ServerSideAcks<R> {
         let Some(cluster) = self.hub.cluster() else {
-            return Ok(ServerSideAcks {
+            return ServerSideAcks {
                 answers: Vec::new(),
                 missing: Missing::default(),
-            });
+            };
         };
         let (send, receive) = oneshot::channel();
         cluster.ask(Job {
@@ -160,10 +173,10 @@ impl Namespace {
             let payload = data::answer(answer, limits)?;
             args::decode(&payload.text, 0, &payload.attachments).ok()
         };
-        Ok(ServerSideAcks {
+        ServerSideAcks {
             answers: answers.into_iter().filter_map(read).collect(),
             missing,
-        })
+        }
     }
 }
 
