@@ -82,6 +82,8 @@ async fn send(chat: &Chat, socket: &Socket, request: Send) -> Result<Sent, Failu
         time,
     };
     turn.tell(&message);
+    // Whoever's turn it was has told it. The answer says that it can't be lost any more.
+    socket.namespace().logged().await;
     presence::end_typing(chat, socket, &message.room, &person);
     presence::watch(chat, &socket.namespace());
     Ok(Sent { message, duplicate })

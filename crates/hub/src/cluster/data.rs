@@ -101,8 +101,8 @@ mod tests {
         );
         let packed = encode(EVENT, &attachments(), Form::JsonUnlessBinary);
         assert_eq!(packed.form(), Form::Msgpack);
-        let back = event(packed, &Limits::default()).unwrap();
-        assert_eq!(back, Payload::from_raw(EVENT, attachments()));
+        let back = event(packed, &Limits::default());
+        assert_eq!(back, Some(Payload::from_raw(EVENT, attachments())));
         assert_eq!(
             encode("[1]", &[], Form::JsonUnlessBinary),
             Data::Json("[1]".to_owned())
@@ -114,12 +114,13 @@ mod tests {
         let payload = Payload::from_raw(r#"[{"a":1},2]"#, Vec::new());
         let data = first(&payload, Form::Json);
         assert_eq!(data, Some(Data::Json(r#"{"a":1}"#.to_owned())));
-        let back = answer(data, &Limits::default()).unwrap();
-        assert_eq!(back.text(), r#"[{"a":1}]"#);
+        let back = answer(data, &Limits::default());
+        assert_eq!(back, Some(Payload::from_raw(r#"[{"a":1}]"#, Vec::new())));
         assert_eq!(
             first(&Payload::from_raw("[]", Vec::new()), Form::Json),
             None
         );
-        assert_eq!(answer(None, &Limits::default()).unwrap().text(), "[]");
+        let nothing = Some(Payload::from_raw("[]", Vec::new()));
+        assert_eq!(answer(None, &Limits::default()), nothing);
     }
 }

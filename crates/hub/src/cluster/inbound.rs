@@ -13,7 +13,7 @@ use lakh_broker::cluster::{EMITTER, Message, Opts, Uid};
 use lakh_broker::redis::{Event, Gap, Inbound, LinkError, Received};
 use tokio::sync::mpsc;
 
-use super::{Cluster, Confirmed, ask, data, flags, targets};
+use super::{Cluster, ask, data, flags, targets};
 use crate::ack::Collector;
 use crate::hub::Hub;
 use crate::namespace::{Joining, Namespace, Recovery};
@@ -363,21 +363,17 @@ impl Receiver<'_> {
         if let Some(seen) = self.seen.packed() {
             self.cluster.seen.store(seen, Ordering::Release);
         }
-        let mut released = None;
+        let mut released = false;
         while let Some((ticket, offset, number)) = self.appended.front().copied() {
             if offset > self.seen {
                 break;
             }
             self.appended.pop_front();
-            released = Some(ticket);
-            let waiting = self.cluster.confirmations.lock().remove(&ticket);
-            if let Some(waiting) = waiting {
-                // Who waited may be gone.
-                let _ = waiting.send(Confirmed { number });
-            }
+            released = true;
+            self.cluster.confirm(ticket, number);
         }
-        if let Some(ticket) = released {
-            self.cluster.release(self.hub, ticket);
+        if released {
+            self.cluster.release(self.hub);
         }
     }
 }
@@ -393,9 +389,8 @@ impl Cluster {
         }
     }
 
-    /// All that was published up to this ticket was handed to the loops.
-    fn release(&self, hub: &Hub, ticket: u64) {
-        self.released.fetch_max(ticket, Ordering::SeqCst);
+    /// Has the loops send what waited for entries that were handed to them by now.
+    fn release(&self, hub: &Hub) {
         for (shard, waiting) in self.waiting.iter().enumerate() {
             if waiting.load(Ordering::SeqCst) {
                 hub.run_surely_on(shard, |shard| shard.release_acks());

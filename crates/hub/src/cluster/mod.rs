@@ -51,7 +51,8 @@ pub(crate) struct Cluster {
     jobs: mpsc::Sender<ask::Job>,
     /// What the link gives a ticket below this has been appended and delivered here.
     released: AtomicU64,
-    confirmations: Mutex<BTreeMap<u64, oneshot::Sender<Confirmed>>>,
+    /// Who waits for which ticket.
+    confirmations: Mutex<BTreeMap<u64, Vec<oneshot::Sender<Confirmed>>>>,
     /// Which shards hold acknowledgements back.
     pub(crate) waiting: Box<[AtomicBool]>,
     pub(crate) recorder: sessions::Recorder,
@@ -197,6 +198,17 @@ impl Namespace {
         self.is_recoverable() && self.hub.followed().is_some()
     }
 
+    /// Waits until what was emitted so far is in the log, so that it reaches every client that can be recovered, whatever
+    /// becomes of this node. At once, where the log is this node's own.
+    ///
+    /// An answer to a client's event waits for what its own handler emitted without this; it's for what others emit on
+    /// its behalf.
+    pub async fn logged(&self) {
+        if let Some(cluster) = self.hub.followed().filter(|_| self.is_recoverable()) {
+            cluster.logged().await;
+        }
+    }
+
     /// The last number that [`crate::Operator::emit_counted`] gave for this counter. `None`: no stream is followed here,
     /// or Redis is away.
     pub async fn count_of(&self, counter: &str) -> Option<u64> {
@@ -283,8 +295,38 @@ impl Cluster {
         let mut confirmations = self.confirmations.lock();
         let name = &outgoing.namespace.name;
         let ticket = self.taken(self.link.publish_counted(name, &message, counter, floor))?;
-        confirmations.insert(ticket, send);
+        confirmations.entry(ticket).or_default().push(send);
         Ok((ticket, receive))
+    }
+
+    /// Waits until all that was published so far stands in the stream, and was handed to the loops.
+    async fn logged(&self) {
+        let waiting = {
+            let mut confirmations = self.confirmations.lock();
+            let last = self.link.last_ticket();
+            if self.is_released(last) {
+                return;
+            }
+            let (send, receive) = oneshot::channel();
+            confirmations.entry(last).or_default().push(send);
+            receive
+        };
+        // An error says that the fleet was left: nobody waits for anything any more.
+        let _ = waiting.await;
+    }
+
+    /// What has this ticket was handed to the loops.
+    fn confirm(&self, ticket: u64, number: Option<u64>) {
+        let waiting = {
+            let mut confirmations = self.confirmations.lock();
+            // Under the lock: who looks finds it released, or is found here.
+            self.released.fetch_max(ticket, Ordering::SeqCst);
+            confirmations.remove(&ticket)
+        };
+        for waiting in waiting.into_iter().flatten() {
+            // Who waited may be gone.
+            let _ = waiting.send(Confirmed { number });
+        }
     }
 
     fn taken(&self, ticket: Result<u64, PublishError>) -> Result<u64, Full> {
