@@ -8,7 +8,7 @@ pub(crate) mod between;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -107,8 +107,9 @@ impl Redis {
         std::fs::write(
             &settings,
             format!(
-                "port {port}\nbind 127.0.0.1\nsentinel monitor mine 127.0.0.1 {master} 1\n\
-                 sentinel down-after-milliseconds mine 1000\n"
+                "port {port}\nbind 127.0.0.1\nunixsocket {}\nsentinel monitor mine 127.0.0.1 {master} 1\n\
+                 sentinel down-after-milliseconds mine 1000\n",
+                folder.path().join("redis.sock").display()
             ),
         )?;
         let mut command = Command::new("redis-server");
@@ -184,12 +185,8 @@ impl Redis {
             let length = stream.read(&mut answer)?;
             Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
         }
-        if self.port == 0 {
-            let stream = std::os::unix::net::UnixStream::connect(self.socket())?;
-            stream.set_read_timeout(Some(BOUND))?;
-            return on(stream, command);
-        }
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        // Not over a port: who asks again and again would use up those that others need.
+        let stream = std::os::unix::net::UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(BOUND))?;
         on(stream, command)
     }
