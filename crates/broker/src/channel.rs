@@ -160,6 +160,13 @@ impl<T: Clone> Channel<T> {
         inner.log.begin_at(last);
     }
 
+    /// Something was missed behind the last broadcast: whoever has seen that one may lack what came next.
+    pub fn lose(&self) {
+        let mut inner = self.inner.lock();
+        let last = inner.last;
+        inner.log.begin_at(last + 1);
+    }
+
     /// There was nothing for this channel up to here.
     pub fn advance(&self, seq: u64) {
         let mut inner = self.inner.lock();
@@ -223,19 +230,20 @@ impl<T: Clone> Channel<T> {
     /// last logged one: a client that saw it has been sent everything up to there.
     pub fn pass<R>(&self, deliver: impl FnOnce(Position) -> R) -> R {
         let inner = self.inner.lock();
-        deliver(Position {
+        deliver(self.at(&inner))
+    }
+
+    fn at(&self, inner: &Inner<T>) -> Position {
+        Position {
             epoch: self.epoch,
-            seq: inner.last,
-        })
+            seq: inner.last.max(inner.log.begins_at()),
+        }
     }
 
     /// The position of the last broadcast.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position {
-            epoch: self.epoch,
-            seq: self.inner.lock().last,
-        }
+        self.at(&self.inner.lock())
     }
 
     /// The epoch of this life of the log.
@@ -361,6 +369,15 @@ mod tests {
             Err(ReadError::Trimmed { after: 12 })
         );
         assert_eq!(channel.read(at(20), []), Ok((vec![], at(20))));
+        channel.lose();
+        assert_eq!(
+            channel.read(at(20), []),
+            Err(ReadError::Trimmed { after: 20 })
+        );
+        // Who comes now misses nothing of what comes next.
+        let new = channel.position();
+        assert_eq!(take(21), Some(21));
+        assert_eq!(channel.read(new, []), Ok((vec![], at(21))));
     }
 
     #[test]

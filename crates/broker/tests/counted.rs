@@ -59,7 +59,7 @@ fn check(seen: &[(String, StreamId, Option<u64>)]) {
 #[tokio::test]
 async fn each_counter_counts_for_itself_and_from_its_floor_on() -> Tested {
     for stream in ["socket.io", "{tag}io", "a{b"] {
-        let redis = Redis::start_cluster().await?;
+        let redis = Redis::start_cluster()?;
         let url = format!("redis+cluster://127.0.0.1:{}", redis.port());
         let backend = Backend::Streams {
             stream: stream.to_owned(),

@@ -245,7 +245,7 @@ async fn every_message_crosses_on_every_backend() -> Tested {
 
 #[tokio::test]
 async fn every_message_crosses_a_redis_cluster() -> Tested {
-    let redis = Redis::start_cluster().await?;
+    let redis = Redis::start_cluster()?;
     let url = format!("redis+cluster://127.0.0.1:{}", redis.port());
     for backend in backends() {
         all_cross(|backend| config(&url, backend), backend).await?;

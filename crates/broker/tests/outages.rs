@@ -267,7 +267,7 @@ async fn a_hub_that_reads_slowly_misses_nothing_of_a_stream() -> Tested {
 
 #[tokio::test]
 async fn a_link_follows_a_cluster_that_comes_back() -> Tested {
-    let mut redis = Redis::start_cluster().await?;
+    let mut redis = Redis::start_cluster()?;
     let url = format!("redis+cluster://127.0.0.1:{}", redis.port());
     let backend = Backend::Sharded {
         mode: Mode::Dynamic,

@@ -44,7 +44,7 @@ fn number(answer: &str) -> Option<i64> {
 #[tokio::test]
 async fn a_session_is_its_new_owners_and_the_old_one_writes_it_no_longer() -> Tested {
     let single = Redis::start(&[])?;
-    let cluster = Redis::start_cluster().await?;
+    let cluster = Redis::start_cluster()?;
     let of_cluster = format!("redis+cluster://127.0.0.1:{}", cluster.port());
     for url in [single.url(), of_cluster] {
         for prefix in ["sio:session:", "{app}:session:"] {
@@ -145,7 +145,7 @@ async fn a_session_of_a_node_server_is_taken_over() -> Tested {
 #[tokio::test]
 async fn many_sessions_are_written_to_all_servers_of_a_cluster() -> Tested {
     const MANY: usize = 1200;
-    let servers = Redis::start_cluster_of_two().await?;
+    let servers = Redis::start_cluster_of_two()?;
     let url = format!("redis+cluster://127.0.0.1:{}", servers[0].port());
     let (a, _to_a) = linked(config(&url, Backend::streams())).await?;
     for round in 0..2 {

@@ -10,6 +10,7 @@ mod net;
 mod noise;
 mod polling;
 mod process;
+pub mod redis;
 mod socketio;
 mod ws;
 

@@ -199,7 +199,7 @@ impl Receiver<'_> {
                 );
                 for namespace in self.hub.namespaces() {
                     if let Some(recovery) = namespace.inner.recovery.get() {
-                        recovery.channel.begin_at(0);
+                        recovery.channel.lose();
                     }
                 }
                 for shard in 0..self.hub.shard_count() {

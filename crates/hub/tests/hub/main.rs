@@ -9,6 +9,7 @@ mod broadcast;
 mod close;
 mod connect;
 mod events;
+mod fleet;
 mod model;
 mod namespaces;
 mod panics;

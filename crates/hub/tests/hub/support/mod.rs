@@ -91,6 +91,7 @@ pub fn run_with(settings: Settings, test: impl AsyncFnOnce(World)) {
 
 pub fn on_a_loop(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, work);
