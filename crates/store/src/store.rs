@@ -108,8 +108,10 @@ impl Store {
     /// Connects to a Redis server, the primary of a Sentinel group, or a node of a cluster:
     ///
     /// * `redis://[user:password@]host[:port][,host[:port]…][/db]` (`rediss://` over TLS; several hosts are asked in turn),
+    /// * `redis+cluster://[user:password@]host[:port][,…]` (`rediss+cluster://`),
     /// * `redis+unix:///path[?db=…]`,
-    /// * `redis+sentinel://[user:password@]host[:port][,…]/name[/db]` (`rediss+sentinel://`; user and password are the primary's).
+    /// * `redis+sentinel://[user:password@]host[:port][,…]/name[/db]` (`rediss+sentinel://`; user and password are the primary's,
+    ///   `?sentinel_user=…&sentinel_password=…` the sentinels').
     ///
     /// # Errors
     /// See [`OpenError`]; each says what to do.

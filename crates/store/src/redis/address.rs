@@ -2,11 +2,14 @@
 //!
 //! | URL | what it means |
 //! |---|---|
-//! | `redis://[user:password@]host[:port][,host[:port]…][/db]` | one server, or nodes of one Redis Cluster to ask in turn |
-//! | `rediss://…` | the same over TLS, with the roots that the system trusts |
+//! | `redis://[user:password@]host[:port][,host[:port]…][/db]` | one server, or several to ask in turn |
+//! | `redis+cluster://[user:password@]host[:port][,…]` | nodes of one Redis Cluster, to ask in turn |
 //! | `redis+unix:///path[?db=…]` | a socket on this machine |
 //! | `redis+sentinel://[user:password@]host[:port][,…]/name[/db]` | the primary that these sentinels know as `name` |
-//! | `rediss+sentinel://…` | the same, with TLS to the sentinels and to the primary |
+//!
+//! `rediss`, `rediss+cluster` and `rediss+sentinel` are TLS to all of them, with the roots that the system trusts. With
+//! sentinels, user and password are the primary's; `?sentinel_user=…&sentinel_password=…` are the sentinels' own. These are
+//! the forms of the broker too: a node is given one URL for both.
 
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
@@ -38,6 +41,8 @@ impl Target {
             .ok_or("it has no scheme such as redis://")?;
         match scheme {
             "redis" | "rediss" => Self::direct(scheme, rest, PORT),
+            "redis+cluster" => Self::direct("redis", rest, PORT),
+            "rediss+cluster" => Self::direct("rediss", rest, PORT),
             "redis+sentinel" => Self::sentinels("redis", rest),
             "rediss+sentinel" => Self::sentinels("rediss", rest),
             "redis+unix" | "unix" => Ok(Self {
@@ -45,17 +50,15 @@ impl Target {
                 primary: None,
             }),
             other => Err(format!(
-                "{other}:// is none of redis, rediss, redis+unix, redis+sentinel and rediss+sentinel"
+                "{other}:// is none of redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster and \
+                 rediss+cluster"
             )),
         }
     }
 
     fn direct(scheme: &str, rest: &str, port: u16) -> Result<Self, String> {
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (user, hosts) = match authority.rfind('@') {
-            Some(at) => authority.split_at(at + 1),
-            None => ("", authority),
-        };
+        let (user, hosts) = user_and_hosts(authority);
         let servers = hosts.split(',').map(|host| {
             let port = if has_port(host) {
                 String::new()
@@ -73,24 +76,45 @@ impl Target {
     fn sentinels(scheme: &str, rest: &str) -> Result<Self, String> {
         const NAMELESS: &str =
             "it names no primary after the sentinels, as in redis+sentinel://host:26379/name";
+        let (rest, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').ok_or(NAMELESS)?;
-        let (name, path) = path.split_at(path.find(['/', '?', '#']).unwrap_or(path.len()));
+        let (name, db) = path.split_at(path.find('/').unwrap_or(path.len()));
         if name.is_empty() {
             return Err(NAMELESS.to_owned());
         }
-        let target = Self::direct(scheme, &format!("{authority}{path}"), SENTINEL_PORT)?;
-        let primary = Primary {
-            name: name.to_owned(),
-            settings: target.servers[0].redis_settings().clone(),
+        let (user, hosts) = user_and_hosts(authority);
+        // The host is the sentinels' to say.
+        let primary = server(&format!("{scheme}://{user}localhost{db}{fragment}"))?;
+        let own = match (
+            option(query, "sentinel_user"),
+            option(query, "sentinel_password"),
+        ) {
+            (user, Some(password)) => format!("{}:{password}@", user.unwrap_or_default()),
+            _ => String::new(),
         };
-        // User, password and database are the primary's.
-        let sentinel =
-            |info: ConnectionInfo| info.set_redis_settings(RedisConnectionInfo::default());
+        let sentinels = Self::direct(scheme, &format!("{own}{hosts}{fragment}"), SENTINEL_PORT)?;
         Ok(Self {
-            servers: target.servers.into_iter().map(sentinel).collect(),
-            primary: Some(primary),
+            servers: sentinels.servers,
+            primary: Some(Primary {
+                name: name.to_owned(),
+                settings: primary.redis_settings().clone(),
+            }),
         })
     }
+}
+
+/// Who signs in, with the `@`, and where. A password may hold an @ of its own, a host never does.
+fn user_and_hosts(authority: &str) -> (&str, &str) {
+    match authority.rfind('@') {
+        Some(at) => authority.split_at(at + 1),
+        None => ("", authority),
+    }
+}
+
+fn option<'a>(query: &'a str, key: &str) -> Option<&'a str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(name, value)| (name == key).then_some(value))
 }
 
 /// For people: without a password.
@@ -176,6 +200,7 @@ mod tests {
                 4,
             ),
             ("redis+unix:///run/redis.sock?db=1", "/run/redis.sock", 1),
+            ("redis+cluster://a:7000,b", "a:7000,b:6379", 0),
         ] {
             assert_eq!(parsed(url), (place.to_owned(), db), "{url}");
         }
@@ -195,6 +220,16 @@ mod tests {
             Some("secret")
         );
         assert!(!target.to_string().contains("secret"));
+        let own = "redis+sentinel://s/main/2?sentinel_user=ann&sentinel_password=s%40t";
+        let target = Target::parse(own).unwrap();
+        let sentinel = target.servers[0].redis_settings();
+        assert_eq!(
+            (sentinel.username(), sentinel.password()),
+            (Some("ann"), Some("s@t"))
+        );
+        assert_eq!(sentinel.db(), 0, "sentinels have no databases");
+        let primary = &target.primary.as_ref().unwrap().settings;
+        assert_eq!((primary.password(), primary.db()), (None, 2));
         let wrong = Target::parse("redis://:secret@a:port").unwrap_err();
         assert!(!wrong.contains("secret"), "{wrong}");
     }

@@ -80,6 +80,17 @@ impl Default for RedisOptions {
     }
 }
 
+impl RedisOptions {
+    /// Says what is wrong with a URL or with these options, without connecting.
+    ///
+    /// # Errors
+    /// [`OpenError::Address`], without the password.
+    pub fn check(&self, url: &str) -> Result<(), OpenError> {
+        Target::parse(url).map_err(|detail| OpenError::Address { detail })?;
+        Settings::new(self).map(drop)
+    }
+}
+
 /// What all connections of a store have in common.
 pub(crate) struct Settings {
     prefix: String,
