@@ -150,9 +150,28 @@ pub struct SettingsArgs {
     /// Let everybody in without a sign-in, on whatever address is bound
     #[arg(long)]
     pub open: bool,
-    /// Name of this node among others [default: made at each start]
+    /// Name of this node among others; its first three characters must differ from node to node [default: made at each
+    /// start]
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
+    /// Redis that the nodes of a fleet share: redis://[user:password@]host[:6379][/db], rediss://… for TLS,
+    /// redis+unix:///path, redis+sentinel://host,host/NAME or redis+cluster://host,host; other users of this machine can see
+    /// it in the process list, so prefer the variable or the file where there is a password in it
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// File that holds the URL of Redis
+    #[arg(long, value_name = "FILE")]
+    pub redis_file: Option<String>,
+    /// What the names of all channels in Redis begin with [default: socket.io]
+    #[arg(long, value_name = "KEY")]
+    pub redis_key: Option<String>,
+    /// How nodes reach each other: local, redis, redis-sharded or redis-streams [default: redis-streams with --redis, else
+    /// local]
+    #[arg(long)]
+    pub broker: Option<String>,
+    /// Where modules keep their data: sqlite or redis [default: redis with --redis, else sqlite]
+    #[arg(long)]
+    pub store: Option<String>,
     /// What to log: error, warn, info, debug, trace, or by part [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
@@ -172,6 +191,11 @@ impl SettingsArgs {
             "--open" => self.open.then(|| "true".to_owned()),
             "--auth-secret" => self.auth_secret.clone(),
             "--auth-secret-file" => self.auth_secret_file.clone(),
+            "--redis" => self.redis.clone(),
+            "--redis-file" => self.redis_file.clone(),
+            "--redis-key" => self.redis_key.clone(),
+            "--broker" => self.broker.clone(),
+            "--store" => self.store.clone(),
             "--log" => self.log.clone(),
             "--log-format" => self.log_format.clone(),
             _ => None,
@@ -281,6 +305,16 @@ mod tests {
             "g",
             "--log-format",
             "h",
+            "--redis",
+            "i",
+            "--redis-file",
+            "j",
+            "--redis-key",
+            "k",
+            "--broker",
+            "l",
+            "--store",
+            "m",
         ];
         let Command::CheckConfig { settings } = Cli::try_parse_from(args).unwrap().command else {
             panic!("another command");

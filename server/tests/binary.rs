@@ -78,6 +78,32 @@ fn print_config_says_where_a_value_came_from_and_hides_secrets() {
 }
 
 #[test]
+fn what_a_fleet_needs_is_told_before_the_start() {
+    let folder = TempDir::new().unwrap();
+    for command in ["serve", "check-config"] {
+        for (flag, word) in [("--broker", "redis-streams"), ("--store", "redis")] {
+            let (code, _, err) = output(folder.path(), &[command, flag, word]);
+            assert_eq!(code, 2, "{err}");
+            assert!(err.contains("give --redis URL, LAKH_REDIS or"), "{err}");
+        }
+        let (code, _, err) = output(folder.path(), &[command, "--redis", "localhost:6379"]);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("--redis: `redis.url`"), "{err}");
+    }
+    assert!(!folder.path().join("lakh-data").exists());
+    let url = "redis://lakh:hunter2@redis/1";
+    let args = ["print-config", "--redis", url, "--broker", "redis"];
+    let (code, out, _) = output(folder.path(), &args);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("# url = \"redis://lakh:***@redis/1\" # --redis"),
+        "{out}"
+    );
+    assert!(out.contains("broker = \"redis\" # --broker"), "{out}");
+    assert!(!out.contains("hunter2"), "{out}");
+}
+
+#[test]
 fn a_token_is_printed_alone_or_it_is_said_what_is_missing() {
     let folder = TempDir::new().unwrap();
     let (code, out, _) = output(

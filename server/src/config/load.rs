@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::Settings;
 use super::problem::{Place, Problem, Problems, nearest, suggestion};
 use super::section::Section;
-use super::value::{Raw, Secret};
+use super::value::Raw;
 
 /// A setting that has a flag, and with it a short variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Short {
 }
 
 /// The settings that have a flag.
-pub const SHORT: [Short; 9] = [
+pub const SHORT: [Short; 14] = [
     short("--bind", "LAKH_BIND", "server", "bind"),
     short("--path", "LAKH_PATH", "server", "path"),
     short("--data", "LAKH_DATA", "server", "data"),
@@ -41,6 +41,11 @@ pub const SHORT: [Short; 9] = [
         "auth",
         "secret_file",
     ),
+    short("--redis", "LAKH_REDIS", "redis", "url"),
+    short("--redis-file", "LAKH_REDIS_FILE", "redis", "url_file"),
+    short("--redis-key", "LAKH_REDIS_KEY", "redis", "key"),
+    short("--broker", "LAKH_BROKER", "redis", "broker"),
+    short("--store", "LAKH_STORE", "redis", "store"),
     short("--log", "LAKH_LOG", "log", "level"),
     short("--log-format", "LAKH_LOG_FORMAT", "log", "format"),
 ];
@@ -238,26 +243,39 @@ impl Loader {
 
     /// Puts the content of each `<key>_file` in the place of its secret.
     fn secret_files(&mut self, read: &dyn Fn(&Path) -> std::io::Result<String>) {
-        let Some(path) = self.settings.auth.secret_file.clone() else {
-            return;
-        };
-        let named_by = self.take_place("auth", "secret_file");
-        if let Some(other) = self.places.get(&("auth".into(), "secret".into())) {
+        let files = [
+            ("auth", "secret", self.settings.auth.secret_file.clone()),
+            ("redis", "url", self.settings.redis.url_file.clone()),
+        ];
+        for (section, key, path) in files {
+            if let Some(path) = path {
+                self.secret_file(section, key, &path, read);
+            }
+        }
+    }
+
+    fn secret_file(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        path: &Path,
+        read: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) {
+        let file_key = format!("{key}_file");
+        let named_by = self.take_place(section, &file_key);
+        if let Some(other) = self.places.get(&(section.into(), key.into())) {
             let message = format!(
-                "`auth.secret_file` and `auth.secret` ({other}) exclude each other: give one of them"
+                "`{section}.{file_key}` and `{section}.{key}` ({other}) exclude each other: give one of them"
             );
             self.problem(named_by, message);
             return;
         }
-        let place = Place::SecretFile(path.clone(), Box::new(named_by));
-        match read(&path) {
-            Err(error) => self.problem(place, format!("the secret can't be read: {error}")),
+        let place = Place::SecretFile(path.to_owned(), Box::new(named_by));
+        match read(path) {
+            Err(error) => self.problem(place, format!("the {key} can't be read: {error}")),
             Ok(text) => match text.trim_end_matches(['\n', '\r']) {
-                "" => self.problem(place, "the secret is empty".into()),
-                secret => {
-                    self.settings.auth.secret = Some(Secret(secret.to_owned()));
-                    self.places.insert(("auth".into(), "secret".into()), place);
-                }
+                "" => self.problem(place, format!("the {key} is empty")),
+                secret => self.set(section, key, Raw::Text(secret), place),
             },
         }
     }
@@ -305,9 +323,14 @@ fn line_of(text: &str, offset: usize) -> usize {
     before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-/// Kubernetes sets such variables in every pod when a service is named `lakh`; none of them is meant for us.
+/// Kubernetes sets such variables in every pod when a service is named `lakh`, or `lakh-redis`; none of them is meant
+/// for us. Ours end otherwise, or have two underscores in them.
 fn is_from_kubernetes(name: &str) -> bool {
-    name == "LAKH_PORT" || name.starts_with("LAKH_PORT_") || name.starts_with("LAKH_SERVICE_")
+    let theirs = ["_PORT", "_SERVICE_HOST"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || name.contains("_PORT_");
+    theirs && !name.contains("__")
 }
 
 fn keys<'a>(section: &'a dyn Section) -> impl Iterator<Item = &'static str> + 'a {

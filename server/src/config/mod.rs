@@ -5,6 +5,7 @@
 
 pub mod load;
 pub mod problem;
+pub mod redis_url;
 pub mod section;
 pub mod sections;
 pub mod show;
@@ -15,8 +16,9 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Auth, Chat, Cors, Drain, Engine, ForwardedHeader, Limits, Log, LogFormat, Metrics, Module,
-    Proxy, Recovery, RoomRule, Rooms, SameSite, Server, SlowReader, Tls, Transport, Who,
+    Auth, Broker, Chat, Cors, Drain, Engine, ForwardedHeader, Limits, Log, LogFormat, Metrics,
+    Module, Proxy, Recovery, Redis, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind,
+    SubscriptionMode, Tls, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.
@@ -38,6 +40,8 @@ pub struct Settings {
     pub proxy: Proxy,
     /// `[recovery]`
     pub recovery: Recovery,
+    /// `[redis]`
+    pub redis: Redis,
     /// `[drain]`
     pub drain: Drain,
     /// `[log]`
@@ -52,7 +56,7 @@ pub struct Settings {
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 13] {
+    pub fn sections(&self) -> [&dyn Section; 14] {
         [
             &self.server,
             &self.auth,
@@ -62,6 +66,7 @@ impl Settings {
             &self.tls,
             &self.proxy,
             &self.recovery,
+            &self.redis,
             &self.drain,
             &self.log,
             &self.metrics,
@@ -71,7 +76,7 @@ impl Settings {
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 13] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
         [
             &mut self.server,
             &mut self.auth,
@@ -81,6 +86,7 @@ impl Settings {
             &mut self.tls,
             &mut self.proxy,
             &mut self.recovery,
+            &mut self.redis,
             &mut self.drain,
             &mut self.log,
             &mut self.metrics,

@@ -30,8 +30,9 @@ fn effective_line(section: &dyn Section, field: &Field, place: &Place) -> String
     let key = field.key;
     match (section.show(key), place) {
         // The file is named one line further; both together would be refused.
-        (_, Place::SecretFile(..)) => format!("# {key} = \"***\" # {place}"),
-        (Some(_), _) if field.secret => format!("# {key} = \"***\" # {place}"),
+        (Some(value), Place::SecretFile(..)) => format!("# {key} = {value} # {place}"),
+        // What is shown of it is no value.
+        (Some(value), _) if field.secret => format!("# {key} = {value} # {place}"),
         (Some(value), _) => format!("{key} = {value} # {place}"),
         (None, _) => format!("# {key} is not set"),
     }

@@ -229,11 +229,15 @@ fn the_long_and_the_short_variable_together_are_refused() {
 }
 
 #[test]
-fn variables_that_kubernetes_sets_for_a_service_named_lakh_are_passed_over() {
+fn variables_that_kubernetes_sets_for_services_named_like_us_are_passed_over() {
     let env = &[
         ("LAKH_PORT", "tcp://10.0.0.1:3000"),
         ("LAKH_PORT_3000_TCP_ADDR", "10.0.0.1"),
         ("LAKH_SERVICE_HOST", "10.0.0.1"),
+        ("LAKH_REDIS_PORT", "tcp://10.0.0.2:6379"),
+        ("LAKH_REDIS_PORT_6379_TCP", "tcp://10.0.0.2:6379"),
+        ("LAKH_REDIS_SERVICE_HOST", "10.0.0.2"),
+        ("LAKH_REDIS_SERVICE_PORT_REDIS", "6379"),
         ("PATH", "/bin"),
     ];
     let loaded = Given {
@@ -316,6 +320,13 @@ fn values_that_fit_their_type_and_no_purpose_are_refused() {
         ("[proxy]\ntrusted = [\"0.0.0.0/0\"]", "everybody"),
         ("[log]\nlevel = \"inof\"", "did you mean `info`?"),
         ("[limits]\nmax_payload_bytes = 0", "must be more than 0"),
+        (
+            "[redis]\nurl = \"redis://h\"\nkey = \"\"",
+            "must have 1 to 256",
+        ),
+        ("[redis]\nstream_max_len = 0", "must be more than 0"),
+        ("[redis]\nurl = 3", "a URL such as"),
+        ("[redis]\nbroker = \"streams\"", "unknown word `streams`"),
         ("[chat]\nhistory_limit = 201", "must be at most"),
     ] {
         let problem = Given {
@@ -349,4 +360,82 @@ fn certificate_and_key_come_together_and_can_be_read() {
         ..Given::default()
     };
     assert!(both.load().is_ok());
+}
+
+#[test]
+fn with_redis_both_broker_and_store_move_there_unless_they_are_named() {
+    let of = |given: Given<'_>| {
+        let redis = given.load().unwrap().settings.redis;
+        (redis.broker(), redis.store())
+    };
+    let alone = of(Given::default());
+    assert_eq!(alone, (Broker::Local, StoreKind::Sqlite));
+    let redis = ("--redis", "redis://127.0.0.1");
+    let both = of(Given {
+        flags: &[redis],
+        ..Given::default()
+    });
+    assert_eq!(both, (Broker::RedisStreams, StoreKind::Redis));
+    let named = of(Given {
+        env: &[("LAKH_BROKER", "redis-sharded"), ("LAKH_STORE", "sqlite")],
+        flags: &[redis],
+        ..Given::default()
+    });
+    assert_eq!(named, (Broker::RedisSharded, StoreKind::Sqlite));
+}
+
+#[test]
+fn what_needs_redis_is_refused_where_nothing_says_where_it_is() {
+    for (flag, word) in [
+        ("--broker", "redis"),
+        ("--broker", "redis-sharded"),
+        ("--broker", "redis-streams"),
+        ("--store", "redis"),
+    ] {
+        let problem = Given {
+            flags: &[(flag, word)],
+            ..Given::default()
+        }
+        .problem();
+        let part = format!("{flag}: `redis.{}` is \"{word}\"", &flag[2..]);
+        assert!(problem.starts_with(&part), "{problem}");
+        assert!(problem.contains("give --redis URL"), "{problem}");
+    }
+}
+
+#[test]
+fn the_url_of_redis_comes_from_a_file_too_and_shows_no_password() {
+    let secret = Some("redis://lakh:hunter2@redis:6379/1\n");
+    let given = Given {
+        env: &[("LAKH_REDIS_FILE", "/run/redis-url")],
+        secret,
+        ..Given::default()
+    };
+    let loaded = given.load().unwrap();
+    let url = loaded.settings.redis.url.as_ref().unwrap();
+    assert_eq!(url.secret(), "redis://lakh:hunter2@redis:6379/1");
+    let shown = super::show::effective(&loaded);
+    let line = "# url = \"redis://lakh:***@redis:6379/1\" # file /run/redis-url (named by LAKH_REDIS_FILE)";
+    assert!(shown.contains(line), "{shown}");
+    assert!(!format!("{shown}{loaded:?}").contains("hunter2"));
+
+    let twice = Given {
+        flags: &[("--redis", "redis://h"), ("--redis-file", "/f")],
+        secret,
+        ..Given::default()
+    };
+    assert!(twice.problem().contains("exclude each other"));
+    let missing = Given {
+        flags: &[("--redis-file", "/f"), ("--broker", "redis")],
+        ..Given::default()
+    };
+    assert!(missing.problem().contains("the url can't be read"));
+    let broken = Given {
+        flags: &[("--redis-file", "/f")],
+        secret: Some("redis://:hunter2@a,b"),
+        ..Given::default()
+    };
+    let problems = broken.load().unwrap_err().to_string();
+    assert!(problems.contains("redis+cluster://"), "{problems}");
+    assert!(!problems.contains("hunter2"), "{problems}");
 }

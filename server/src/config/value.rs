@@ -38,7 +38,7 @@ impl Raw<'_> {
     }
 
     /// The text, if it is one.
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Raw::Text(text) => Some(text),
             Raw::Toml(value) => value.as_str(),

@@ -39,7 +39,8 @@ section! {
         /// it). Elsewhere, and when off, each message takes a system call.
         io_uring: bool = true;
         /// Name of this node among others: 1 to 32 of `A-Z a-z 0-9 _ -`. Its first three characters stand in every session
-        /// id, so they must differ from node to node. Unset: one is made at each start.
+        /// id, so they must differ from node to node; with Redis a node makes sure of it at its start. Unset: one is made at
+        /// each start, by which no balancer can route.
         node: Option<String> = None;
         /// Says that everybody may come in without a sign-in, on whatever address is bound.
         open: bool = false;
