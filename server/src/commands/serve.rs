@@ -16,15 +16,14 @@ use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
 use lakh_net::tls::TlsReloader;
 use lakh_net::{Running, Server, SystemClock};
-use lakh_store::Store;
 
 use super::Failure;
-use crate::config::Settings;
 use crate::config::load::Loaded;
+use crate::config::{Broker, Settings, StoreKind};
 use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End};
 use crate::mode::{self, Mode};
-use crate::node::{self, Node, Prepared};
+use crate::node::{self, Backing, Node, Prepared};
 use crate::service_manager;
 use crate::sign_in::SignIn;
 use crate::telemetry::logs;
@@ -39,7 +38,10 @@ pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     tracing::info!("lakh {VERSION}, {}", super::source(&loaded));
     tell(mode, &loaded.settings);
-    let name = node_name(&loaded.settings)?;
+    let name = match &loaded.settings.server.node {
+        Some(name) => name.clone(),
+        None => node::random_name().map_err(anyhow::Error::from)?,
+    };
     let mut prepared = Prepared::new(&loaded.settings, name, super::cores())?;
     prepared.options.inherited = inherited;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -72,6 +74,18 @@ fn tell(mode: Mode, settings: &Settings) {
         ),
         Mode::Production => tracing::info!("production: clients need a token"),
     }
+    let redis = &settings.redis;
+    let Some(url) = &redis.url else { return };
+    let (broker, store) = (redis.broker(), redis.store());
+    tracing::info!(redis = %url, broker = broker.word(), store = store.word(), "a fleet");
+    if (broker, store) == (Broker::Local, StoreKind::Sqlite) {
+        tracing::warn!("nothing is kept in Redis: redis.broker and redis.store both say so");
+    }
+    if settings.server.node.is_none() {
+        tracing::warn!(
+            "this node of a fleet has no name (--node), so one is made at each start: balancers can't route by it"
+        );
+    }
 }
 
 async fn serve(
@@ -87,18 +101,20 @@ async fn serve(
         life_cycle::on_hangup(move || reload(&tls)).context("SIGHUP can't be handled")?;
     }
     fit_connections(mode, &mut prepared.options.connections);
-    let store = node::open_store(&settings.server.data)?;
-    tracing::info!("data folder {}", settings.server.data.display());
-
-    let (running, node) = match start(&settings, mode, sign_in, prepared, &store) {
-        Ok(started) => started,
-        Err(error) => {
-            // The error in hand says more than one of closing would.
-            let _ = store.close().await;
-            return Err(error);
+    // Redis may be waited for; whoever asks for the end meanwhile gets it.
+    let up = tokio::select! {
+        up = start(&settings, mode, sign_in, prepared) => up?,
+        Some(signal) = signals.recv() => {
+            tracing::info!(signal = signal.name(), "ended before it served");
+            return Ok(ExitCode::SUCCESS);
         }
     };
-    tokio::spawn(node::tidy(store.clone(), now_ms));
+    let Up {
+        running,
+        node,
+        backing,
+    } = up;
+    tokio::spawn(node::tidy(backing.store().clone(), now_ms));
     tokio::spawn({
         let node = Arc::clone(&node);
         service_manager::watch(move || {
@@ -117,7 +133,7 @@ async fn serve(
             "draining; a second signal ends at once"
         );
         running.drain().await;
-        store.close().await
+        backing.close().await
     })
     .await;
     match end {
@@ -151,20 +167,69 @@ fn fit_connections(mode: Mode, limits: &mut ConnectionLimits) {
     }
 }
 
-/// Puts hub, modules, HTTP side and sockets together.
-fn start(
+/// What serves.
+struct Up {
+    running: Running,
+    node: Arc<Node>,
+    backing: Arc<Backing>,
+}
+
+/// Opens what stands behind the node, and then the node.
+async fn start(
     settings: &Settings,
     mode: Mode,
     sign_in: SignIn,
-    prepared: Prepared,
-    store: &Store,
-) -> anyhow::Result<(Running, Arc<Node>)> {
+    mut prepared: Prepared,
+) -> anyhow::Result<Up> {
+    let plan = prepared.fleet.take();
     let name = prepared.hub.node.clone();
+    let data = &settings.server.data;
+    let mut backing = Backing::open(plan.as_ref(), data, name, now_ms).await?;
+    if let Some(name) = backing.name() {
+        prepared.hub.node = name.to_owned();
+    }
+    if backing.store_is_shared() {
+        tracing::info!("the store is in Redis");
+    } else {
+        tracing::info!("data folder {}", data.display());
+    }
+    let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
     let sign_in = Arc::new(sign_in);
-    let hub = Hub::new(prepared.hub, SystemClock::default());
+    backing.join(plan.as_ref(), &hub)?;
     node::guard(&hub, &sign_in, settings, super::now_s);
-    node::install(&hub, store, settings);
-    let node = Node::new(name, now_ms(), hub.clone(), store.clone());
+    node::install(&hub, backing.store(), settings);
+    let backing = Arc::new(backing);
+    let settled = backing.settle().await;
+    let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, hub, &backing));
+    match listens {
+        Ok((running, node)) => Ok(Up {
+            running,
+            node,
+            backing,
+        }),
+        Err(error) => {
+            // The error in hand says more than one of closing would.
+            let _ = backing.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// Puts HTTP side and sockets before the hub.
+fn listen(
+    settings: &Settings,
+    mode: Mode,
+    sign_in: Arc<SignIn>,
+    prepared: Prepared,
+    hub: Hub,
+    backing: &Arc<Backing>,
+) -> anyhow::Result<(Running, Arc<Node>)> {
+    let node = Node::new(
+        prepared.hub.node,
+        now_ms(),
+        hub.clone(),
+        Arc::clone(backing),
+    );
     let router = http::router(HttpState {
         observed: Arc::clone(&node) as Arc<dyn http::Observed>,
         sign_in,
@@ -215,17 +280,4 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn now_ms() -> u64 {
     SystemClock::default().wall_ms()
-}
-
-/// The configured name, or one made of random letters: its beginning tells nodes apart, so no prefix stands before it.
-fn node_name(settings: &Settings) -> anyhow::Result<String> {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    if let Some(name) = &settings.server.node {
-        return Ok(name.clone());
-    }
-    let mut random = [0; 6];
-    getrandom::fill(&mut random)
-        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-    let letter = |byte: u8| char::from(LETTERS[usize::from(byte % 32)]);
-    Ok(random.into_iter().map(letter).collect())
 }

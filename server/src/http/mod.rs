@@ -36,7 +36,7 @@ pub trait Observed: Send + Sync + 'static {
     /// The numbers of this moment.
     fn snapshot(&self) -> Later<'_, Snapshot>;
 
-    /// What must be well for the node to take new clients (store, broker, …).
+    /// What should be well: store, broker, …
     fn checks(&self) -> Later<'_, Vec<health::Check>>;
 
     /// Whether the server is ending and sends new clients elsewhere.

@@ -116,7 +116,7 @@ impl Stats {
     (status = 403, description = "In production: not an admin's token", body = error::ErrorBody)))]
 pub async fn stats(State(state): State<HttpState>) -> Response {
     let snapshot = state.observed.snapshot().await;
-    let ready = health::readiness(&*state.observed).await.status == "ready";
+    let ready = health::readiness(&*state.observed).await.takes_clients();
     let stats = Stats::new(snapshot, &process::read(), state.mode, ready);
     ([(header::CACHE_CONTROL, "no-store")], Json(stats)).into_response()
 }

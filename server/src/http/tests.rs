@@ -20,6 +20,7 @@ const NOW_S: u64 = 1_800_000_000;
 struct Fake {
     draining: bool,
     store: bool,
+    broker: bool,
 }
 
 impl Observed for Fake {
@@ -41,12 +42,14 @@ impl Observed for Fake {
     }
 
     fn checks(&self) -> Later<'_, Vec<health::Check>> {
-        let check = health::Check {
-            name: "store",
-            ok: self.store,
-            detail: (!self.store).then(|| "the disk is full".into()),
-        };
-        Box::pin(async { vec![check] })
+        let store = (!self.store).then(|| "the disk is full".into());
+        let broker = (!self.broker).then(|| "Redis is away".into());
+        Box::pin(async {
+            vec![
+                health::Check::of_a_need("store", store),
+                health::Check::of_a_help("broker", broker),
+            ]
+        })
     }
 
     fn draining(&self) -> bool {
@@ -70,6 +73,7 @@ fn state(mode: Mode) -> HttpState {
         observed: Arc::new(Fake {
             draining: false,
             store: true,
+            broker: true,
         }),
         sign_in: Arc::new(SignIn::new(&auth).unwrap()),
         mode,
@@ -134,13 +138,21 @@ async fn json(response: Response<Body>) -> Value {
 
 #[tokio::test]
 async fn ready_says_503_while_draining_or_when_a_check_fails() {
-    for (draining, store, status, word) in [
-        (false, true, StatusCode::OK, "ready"),
-        (true, true, StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        (false, false, StatusCode::SERVICE_UNAVAILABLE, "unready"),
+    let away = StatusCode::SERVICE_UNAVAILABLE;
+    for (draining, store, broker, status, word) in [
+        (false, true, true, StatusCode::OK, "ready"),
+        (false, true, false, StatusCode::OK, "impaired"),
+        (true, true, true, away, "draining"),
+        (true, true, false, away, "draining"),
+        (false, false, true, away, "unready"),
+        (false, false, false, away, "unready"),
     ] {
         let mut state = state(Mode::Development);
-        state.observed = Arc::new(Fake { draining, store });
+        state.observed = Arc::new(Fake {
+            draining,
+            store,
+            broker,
+        });
         let live = ask(state.clone(), get("/live")).await;
         assert_eq!(live.status(), StatusCode::OK, "it lives all the while");
         let response = ask(state, get("/ready")).await;

@@ -3,9 +3,12 @@
 //! What must hold: whatever can be wrong in the settings is found by [`Prepared::new`], which binds nothing and writes
 //! nothing; `check-config` calls it too.
 
+mod backing;
 mod descriptors;
 mod door;
+mod fleet;
 mod modules;
+mod names;
 mod observed;
 mod prepare;
 mod stored;
@@ -13,9 +16,12 @@ mod stored;
 #[cfg(test)]
 mod effect_tests;
 
+pub use backing::Backing;
 pub use descriptors::raise as raise_descriptor_limit;
 pub use door::guard;
+pub use fleet::{FleetLink, FleetPlan};
 pub use modules::{install, namespace};
+pub use names::{NoRandom, random_name};
 pub use observed::Node;
 pub use prepare::{PrepareError, Prepared};
-pub use stored::{FILE, open as open_store, tidy};
+pub use stored::{FILE, tidy};

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use lakh_hub::{CLOSE_REASONS, Hub};
 use lakh_net::Observer;
-use lakh_store::{Health, Store};
+use lakh_store::Store;
 use tokio::sync::oneshot;
 
+use super::backing::Backing;
 use crate::http::health::Check;
 use crate::http::{Later, Observed};
 use crate::telemetry::snapshot::{LogCount, NamespaceCount, Snapshot, StoreCount};
@@ -22,7 +23,7 @@ pub struct Node {
     started: Instant,
     started_at_ms: u64,
     hub: Hub,
-    store: Store,
+    backing: Arc<Backing>,
     /// Set once the sockets are there: the HTTP side is made before them.
     sockets: OnceLock<Observer>,
 }
@@ -35,13 +36,13 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     /// A node that starts now, `started_at_ms` milliseconds since 1970.
-    pub fn new(name: String, started_at_ms: u64, hub: Hub, store: Store) -> Arc<Self> {
+    pub fn new(name: String, started_at_ms: u64, hub: Hub, backing: Arc<Backing>) -> Arc<Self> {
         Arc::new(Self {
             name,
             started: Instant::now(),
             started_at_ms,
             hub,
-            store,
+            backing,
             sockets: OnceLock::new(),
         })
     }
@@ -140,20 +141,29 @@ impl Node {
             .into(),
             recoveries: [("recovered", hub.recovered), ("refused", hub.not_recovered)].into(),
             recovery_logs: logs.collect(),
-            store: store_count(&self.store),
+            store: store_count(self.backing.store()),
+            broker: None,
         }
     }
 }
 
 impl Observed for Node {
     fn snapshot(&self) -> Later<'_, Snapshot> {
-        Box::pin(async { self.count(&self.loop_lags().await) })
+        Box::pin(async {
+            let mut snapshot = self.count(&self.loop_lags().await);
+            if let Some(link) = self.backing.link() {
+                snapshot.broker = link.count().await;
+            }
+            snapshot
+        })
     }
 
     fn checks(&self) -> Later<'_, Vec<Check>> {
         Box::pin(async {
             let loops = check_loops(&self.loop_lags().await);
-            vec![check_store(&self.store.health()), loops]
+            let mut checks = self.backing.checks();
+            checks.push(loops);
+            checks
         })
     }
 
@@ -179,20 +189,6 @@ fn store_count(store: &Store) -> StoreCount {
     }
 }
 
-fn check_store(health: &Health) -> Check {
-    let detail = match health {
-        Health::Ok => None,
-        Health::Impaired(reason) => Some(format!("the last commit failed: {reason}")),
-        Health::Failed(reason) => Some(format!("it writes no more: {reason}")),
-        Health::Closed => Some("it is closed".into()),
-    };
-    Check {
-        name: "store",
-        ok: detail.is_none(),
-        detail,
-    }
-}
-
 fn check_loops(lags: &[Option<Duration>]) -> Check {
     let stuck = lags.iter().filter(|lag| lag.is_none()).count();
     let detail = (stuck > 0).then(|| {
@@ -202,11 +198,7 @@ fn check_loops(lags: &[Option<Duration>]) -> Check {
             lags.len()
         )
     });
-    Check {
-        name: "loops",
-        ok: detail.is_none(),
-        detail,
-    }
+    Check::of_a_need("loops", detail)
 }
 
 fn ms(time: Duration) -> u64 {
@@ -227,7 +219,12 @@ mod tests {
         };
         let hub = Hub::new(settings, SystemClock::default());
         let _ = hub.of("/chat");
-        Node::new("n1".into(), 5, hub, Store::memory())
+        Node::new(
+            "n1".into(),
+            5,
+            hub,
+            Arc::new(Backing::alone(Store::memory())),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -262,7 +259,7 @@ mod tests {
         assert_eq!(snapshot.namespaces[0].name, "/chat");
         assert!(!node.draining());
 
-        node.store.close().await.unwrap();
+        node.backing.close().await.unwrap();
         let checks = node.checks().await;
         assert_eq!(checks[0].detail.as_deref(), Some("it is closed"));
         running.stop().await;

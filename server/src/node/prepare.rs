@@ -12,6 +12,7 @@ use lakh_net::slow::{BodyRate, PhaseTimeouts};
 use lakh_net::tls::{TlsError, TlsFiles, TlsReloader};
 use lakh_net::trust::{TrustError, TrustedProxies};
 
+use super::fleet::FleetPlan;
 use crate::config::{ForwardedHeader, SameSite, Settings, SlowReader, Transport};
 
 /// Settings that are right each and make no server.
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub options: lakh_net::Options,
     /// For the hub.
     pub hub: lakh_hub::Settings,
+    /// What is shared with other nodes, in a fleet.
+    pub fleet: Option<FleetPlan>,
 }
 
 impl Prepared {
@@ -47,6 +50,7 @@ impl Prepared {
         Ok(Self {
             options: options(settings)?,
             hub: hub(settings, node, cores),
+            fleet: FleetPlan::new(settings),
         })
     }
 }

@@ -18,7 +18,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 const TIDY_AT_ONCE: usize = 1_000;
 
 /// Opens the store, and makes the folder where it's missing: for this user alone, since it holds what people wrote.
-pub fn open(folder: &Path) -> anyhow::Result<Store> {
+pub(super) fn open(folder: &Path) -> anyhow::Result<Store> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(folder).with_context(|| {

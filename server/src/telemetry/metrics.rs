@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::process::Process;
-use super::snapshot::{ByWord, LogCount, Snapshot, StoreCount};
+use super::snapshot::{BrokerCount, ByWord, LogCount, Snapshot, StoreCount};
 
 /// The content type of [`exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -31,6 +31,9 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     counters(&mut out, snapshot);
     recovery_logs(&mut out, &snapshot.recovery_logs);
     store(&mut out, &snapshot.store);
+    if let Some(count) = &snapshot.broker {
+        broker(&mut out, count);
+    }
     process_metrics(&mut out, snapshot, process);
     out.0
 }
@@ -162,6 +165,40 @@ fn store(out: &mut Text, store: &StoreCount) {
     ] {
         out.gauge(name, help);
         out.value(name, &[], value);
+    }
+}
+
+fn broker(out: &mut Text, broker: &BrokerCount) {
+    out.gauge("lakh_broker_up", "1 while the other nodes are reached.");
+    out.value("lakh_broker_up", &[], u8::from(broker.up));
+    let state = "lakh_broker_state_seconds";
+    out.gauge(state, "How long they have been reached, or not.");
+    out.value(state, &[], seconds(broker.state_ms));
+    let messages = "lakh_broker_messages_total";
+    out.counter(messages, "Messages from (in) and to (out) other nodes.");
+    out.value(messages, &[("direction", "in")], broker.received);
+    out.value(messages, &[("direction", "out")], broker.sent);
+    out.by_word(
+        "lakh_broker_messages_lost_total",
+        "Messages that did not get through.",
+        "reason",
+        &broker.lost,
+    );
+    let gaps = "lakh_broker_gaps_total";
+    let help = "Times that entries of the stream were gone before this node read them.";
+    out.counter(gaps, help);
+    out.value(gaps, &[], broker.gaps);
+    let connects = "lakh_broker_connects_total";
+    out.counter(connects, "Connections made to Redis.");
+    out.value(connects, &[], broker.connects);
+    let queue = "lakh_broker_queue_bytes";
+    out.gauge(queue, "Bytes that wait to be delivered (in) or sent (out).");
+    out.value(queue, &[("direction", "in")], broker.inbound_bytes);
+    out.value(queue, &[("direction", "out")], broker.outbound_bytes);
+    if let Some(nodes) = broker.other_nodes {
+        let name = "lakh_broker_other_nodes";
+        out.gauge(name, "Other nodes that listen, those in Node among them.");
+        out.value(name, &[], nodes);
     }
 }
 
@@ -328,6 +365,13 @@ mod tests {
                 commits: 6,
                 ..StoreCount::default()
             },
+            broker: Some(BrokerCount {
+                state_ms: 2_500,
+                received: 8,
+                lost: [("overflow", 5)].into(),
+                other_nodes: Some(2),
+                ..BrokerCount::default()
+            }),
             namespaces: vec![NamespaceCount {
                 name: "/a\"b".into(),
                 sockets: 2,
@@ -362,6 +406,11 @@ mod tests {
             "lakh_recovery_log_bytes{namespace=\"/\"} 9",
             "lakh_store_ok 1",
             "lakh_store_commits_total 6",
+            "lakh_broker_up 0",
+            "lakh_broker_state_seconds 2.5",
+            "lakh_broker_messages_total{direction=\"in\"} 8",
+            "lakh_broker_messages_lost_total{reason=\"overflow\"} 5",
+            "lakh_broker_other_nodes 2",
             "process_start_time_seconds 1800000000.5",
             "process_cpu_seconds_total 1.5",
             "process_resident_memory_bytes 4096",

@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub recovery_logs: Vec<LogCount>,
     /// The store.
     pub store: StoreCount,
+    /// The link to the other nodes, in a fleet.
+    pub broker: Option<BrokerCount>,
 }
 
 /// What the recovery log of one namespace holds.
@@ -95,6 +97,31 @@ pub struct StoreCount {
     pub file_bytes: u64,
     /// Size of the write-ahead log beside it.
     pub wal_bytes: u64,
+}
+
+/// How the link to the other nodes is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerCount {
+    /// Whether they are reached.
+    pub up: bool,
+    /// How long it has been so.
+    pub state_ms: u64,
+    /// Messages to other nodes that Redis took.
+    pub sent: u64,
+    /// Messages that came from Redis.
+    pub received: u64,
+    /// Messages lost, by reason ("connection", "overflow", "undecodable").
+    pub lost: ByWord,
+    /// How often entries of the stream were gone before they were read here.
+    pub gaps: u64,
+    /// Connections made.
+    pub connects: u64,
+    /// Bytes that wait to be sent.
+    pub outbound_bytes: u64,
+    /// Bytes that came and wait to be delivered.
+    pub inbound_bytes: u64,
+    /// Other nodes; `None` while Redis can't tell.
+    pub other_nodes: Option<u64>,
 }
 
 /// What one namespace holds.

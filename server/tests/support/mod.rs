@@ -2,6 +2,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod redis;
+
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -47,26 +49,41 @@ impl Server {
     }
 
     pub(crate) fn run(command: &mut Command) -> Self {
-        let mut server = Self::run_at(command, "://");
-        let (_, address) = server.at.split_once("://").unwrap();
-        server.address = address.parse().unwrap();
+        let mut server = Self::spawn(command);
+        server.serves();
         server
     }
 
     /// The same, where it may listen on something else than an address: it says `place` then.
     pub(crate) fn run_at(command: &mut Command, place: &str) -> Self {
+        let mut server = Self::spawn(command);
+        server.listening(place);
+        server
+    }
+
+    /// A process that may not get as far as to listen.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut server = Self {
+        Self {
             child,
             log,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             at: String::new(),
-        };
-        let line = server.wait_for("listening on ");
-        server.at = text(&line).to_owned();
-        assert!(server.at.contains(place), "{}", server.at);
-        server
+        }
+    }
+
+    fn listening(&mut self, place: &str) {
+        let line = self.wait_for("listening on ");
+        self.at = text(&line).to_owned();
+        assert!(self.at.contains(place), "{}", self.at);
+    }
+
+    /// Waits until it listens on an address.
+    pub(crate) fn serves(&mut self) {
+        self.listening("://");
+        let (_, address) = self.at.split_once("://").unwrap();
+        self.address = address.parse().unwrap();
     }
 
     /// Reads the log up to a line with that message.

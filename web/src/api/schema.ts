@@ -90,11 +90,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description One thing that must be well. */
+        /** @description One thing that should be well. */
         Check: {
             /** @description What is wrong, where something is. */
             detail?: string | null;
-            /** @description What it is: "store", "loops", … */
+            /** @description What it is: "store", "loops", "broker", … */
             name: string;
             /** @description Whether it is well. */
             ok: boolean;
@@ -136,7 +136,7 @@ export interface components {
         Health: {
             /** @description What was looked at. */
             checks: components["schemas"]["Check"][];
-            /** @description "live", "ready", "draining" or "unready". */
+            /** @description "live", "ready", "impaired" (it takes clients, and something they may miss is wrong), "draining" or "unready". */
             status: string;
         };
         /** @description What one namespace holds. */
@@ -373,7 +373,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The node takes new clients */
+            /** @description The node takes new clients; `status` and `checks` say if not all is well */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -382,7 +382,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description It is draining, or a check failed */
+            /** @description It is draining, or what it needs is not well */
             503: {
                 headers: {
                     [name: string]: unknown;

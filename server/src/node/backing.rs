@@ -1,0 +1,186 @@
+//! What stands behind a node: its store, and in a fleet its name among the others and the link to them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lakh_hub::Hub;
+use lakh_store::{CloseError, Health, Store};
+use tokio::time::Instant;
+
+use super::fleet::{self, FleetLink, FleetPlan};
+use super::names::NodeName;
+use super::stored;
+use crate::http::health::Check;
+
+/// All that a node keeps its data in, and reaches others by.
+pub struct Backing {
+    store: Store,
+    /// Whether other nodes have the same store, so that what is wrong with it is wrong for all.
+    store_is_shared: bool,
+    fleet: Option<Fleet>,
+}
+
+struct Fleet {
+    /// Where names are claimed; modules may keep their data elsewhere.
+    shared: Store,
+    name: Arc<NodeName>,
+    link: Option<FleetLink>,
+    /// By when all of it must be there.
+    deadline: Instant,
+}
+
+impl std::fmt::Debug for Backing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backing")
+            .field("store_is_shared", &self.store_is_shared)
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Backing {
+    /// A store of the node's own, and no others.
+    pub fn alone(store: Store) -> Self {
+        Self {
+            store,
+            store_is_shared: false,
+            fleet: None,
+        }
+    }
+
+    /// Opens what the settings name: a file in `data`, or what the fleet shares. Waits for Redis as long as the plan says.
+    pub async fn open(
+        plan: Option<&FleetPlan>,
+        data: &Path,
+        name: String,
+        now_ms: fn() -> u64,
+    ) -> anyhow::Result<Self> {
+        let Some(plan) = plan else {
+            return Ok(Self::alone(stored::open(data)?));
+        };
+        let deadline = plan.deadline();
+        let shared = fleet::open_store(plan, deadline).await?;
+        let name = fleet::claim_name(plan, &shared, name, now_ms, deadline).await?;
+        tokio::spawn({
+            let name = Arc::clone(&name);
+            async move { name.keep().await }
+        });
+        let store = match plan.keeps_data() {
+            true => shared.clone(),
+            false => stored::open(data)?,
+        };
+        Ok(Self {
+            store,
+            store_is_shared: plan.keeps_data(),
+            fleet: Some(Fleet {
+                shared,
+                name,
+                link: None,
+                deadline,
+            }),
+        })
+    }
+
+    /// Starts to reach the other nodes, if there are to be any. To be called on the runtime that the link lives on, before
+    /// modules are put on the hub.
+    pub fn join(&mut self, plan: Option<&FleetPlan>, hub: &Hub) -> anyhow::Result<()> {
+        if let (Some(plan), Some(fleet)) = (plan, &mut self.fleet) {
+            fleet.link = FleetLink::join(plan, hub)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until what other nodes publish arrives here.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        let Some(fleet) = &self.fleet else {
+            return Ok(());
+        };
+        match &fleet.link {
+            Some(link) => link.settle(fleet.deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The store of the modules.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether the store is the fleet's.
+    pub fn store_is_shared(&self) -> bool {
+        self.store_is_shared
+    }
+
+    /// The name that this node has made sure of, in a fleet.
+    pub fn name(&self) -> Option<&str> {
+        self.fleet.as_ref().map(|fleet| fleet.name.name())
+    }
+
+    /// The link to the other nodes.
+    pub(super) fn link(&self) -> Option<&FleetLink> {
+        self.fleet.as_ref()?.link.as_ref()
+    }
+
+    /// How all of it is.
+    pub fn checks(&self) -> Vec<Check> {
+        let mut checks = vec![check_store(&self.store.health(), self.store_is_shared)];
+        if let Some(fleet) = &self.fleet {
+            checks.extend(fleet.link.as_ref().map(FleetLink::check));
+            checks.push(fleet.name.check());
+        }
+        checks
+    }
+
+    /// Leaves the other nodes and writes out the store. Redis may be away: then it takes a few seconds at most.
+    pub async fn close(&self) -> Result<(), CloseError> {
+        if let Some(fleet) = &self.fleet {
+            let leave = async {
+                if let Some(link) = &fleet.link {
+                    link.leave().await;
+                }
+            };
+            tokio::join!(leave, fleet.name.release());
+            fleet.shared.close().await?;
+        }
+        self.store.close().await
+    }
+}
+
+fn check_store(health: &Health, shared: bool) -> Check {
+    let detail = match (health, shared) {
+        (Health::Ok, _) => None,
+        (Health::Impaired(reason), false) => Some(format!("the last commit failed: {reason}")),
+        (Health::Impaired(reason), true) => Some(format!("Redis does not serve it now: {reason}")),
+        (Health::Failed(reason), _) => Some(format!("it writes no more: {reason}")),
+        (Health::Closed, _) => Some("it is closed".into()),
+    };
+    // What can pass, and is the same for all nodes, sends nobody away: there is no better place to go.
+    match (shared, health) {
+        (true, Health::Impaired(_)) => Check::of_a_help("store", detail),
+        _ => Check::of_a_need("store", detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_all_nodes_share_sends_nobody_away_while_it_may_come_back() {
+        let impaired = Health::Impaired("Connection refused (os error 111)".into());
+        let own = check_store(&impaired, false);
+        assert!(own.needed && !own.ok);
+        assert!(own.detail.unwrap().starts_with("the last commit failed"));
+        let shared = check_store(&impaired, true);
+        assert!(!shared.needed && !shared.ok);
+        assert_eq!(
+            shared.detail.unwrap(),
+            "Redis does not serve it now: Connection refused (os error 111)"
+        );
+        for health in [Health::Failed("a thread panicked".into()), Health::Closed] {
+            let check = check_store(&health, true);
+            assert!(check.needed && !check.ok, "{health:?}");
+        }
+        assert!(check_store(&Health::Ok, true).ok);
+    }
+}
