@@ -27,9 +27,9 @@ LAKH ?= $(TARGET)/release/lakh
 # cargo-deb looks for assets in this folder.
 PACKAGE := $(TARGET)/release/package
 
-.PHONY: help run build install uninstall deb test lint bench fuzz conformance format \
+.PHONY: help run build install uninstall deb test lint bench chaos fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-nginx test-install test-python test-browser binaries
+        test-rust test-web test-clients test-nginx test-chaos test-install test-python test-browser binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -85,7 +85,7 @@ package-files:
 	gzip -9n $(PACKAGE)/man/*.1
 	for shell in bash zsh fish; do "$(LAKH)" completions $$shell > $(PACKAGE)/lakh.$$shell; done
 
-test: install-test lint test-web test-rust test-clients test-nginx test-install test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
+test: install-test lint test-web test-rust test-clients test-nginx test-chaos test-install test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
 	$(SAY) "all tests passed"
 
 lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
@@ -111,7 +111,7 @@ test-web: web/node_modules/.installed
 
 # With cargo-nextest where it is there; it runs no examples in documentation, so those follow. What is counted is built
 # before: the test that counts would do it otherwise, beside others that run against the clock.
-test-rust: install-test binaries
+test-rust: install-test binaries tests/chaos/node_modules/.installed
 	$(SAY) "Rust: units, protocol, abuse, a Rust client, counts"
 	$(OPEN_FILES)
 	cargo build --profile counts --package lakh-counts --bin lakh-counts
@@ -135,6 +135,11 @@ test-nginx: binaries tests/nginx/node_modules/.installed
 	$(SAY) "three nodes behind nginx"
 	npm --prefix tests/nginx test --silent
 
+test-chaos: binaries tests/chaos/node_modules/.installed
+	$(SAY) "stock clients, while connections are cut and nodes are killed, stopped and restarted"
+	$(TARGET)/debug/lakh-chaos --faults reset,half-open,stall,delay,pause --seconds 10 --clients 60 --rooms 6 --rate 60
+	$(TARGET)/debug/lakh-chaos --faults kill,rolling,half-open --seconds 5 --clients 60 --rooms 6 --rate 60
+
 test-install: binaries
 	$(SAY) "make install and uninstall"
 	tests/install/run.sh $(TARGET)/debug/lakh
@@ -156,6 +161,11 @@ fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 
 bench: ## measure beside the floor and its peers, redraw docs/performance.md; ARGS="--quick" for a short run
 	bench/run.sh $(ARGS)
+
+chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes and connections under stock clients, compare what each saw; ARGS="--seconds 300 --seed 7"
+	$(SAY) "building the server and the checker (the first time takes some minutes)"
+	cargo build --release -p lakh-server -p lakh-chaos
+	$(TARGET)/release/lakh-chaos $(ARGS)
 
 install-build:
 	@tools/install.sh build
