@@ -11,7 +11,9 @@
 //! `rediss+sentinel` and `rediss+cluster` are TLS to all of them. With sentinels, user and password are those of the
 //! master; `?sentinel_user=…&sentinel_password=…` are the sentinels' own.
 
-use redis::{ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
+use redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+};
 use thiserror::Error;
 
 /// A URL that names no Redis.
@@ -84,6 +86,24 @@ impl Address {
             }
             _ => Err(AddressError::Unknown),
         }
+    }
+}
+
+impl Address {
+    /// The hosts of the URL, with their ports. None over a socket file.
+    pub(crate) fn hosts(&self) -> Vec<(String, u16)> {
+        let infos = match self {
+            Self::Single(info) => std::slice::from_ref(info),
+            Self::Sentinel { sentinels, .. } => sentinels,
+            Self::Cluster(nodes) => nodes,
+        };
+        let hosts = infos.iter().filter_map(|info| match info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some((host.clone(), *port))
+            }
+            _ => None,
+        });
+        hosts.collect()
     }
 }
 
@@ -178,11 +198,16 @@ mod tests {
             panic!("not one server");
         };
         assert_eq!(info.addr().to_string(), "h:1");
+        assert_eq!(
+            Address::parse("rediss://h")?.hosts(),
+            [("h".to_owned(), 6379)]
+        );
         assert_eq!(info.redis_settings().db(), 3);
         assert_eq!(info.redis_settings().password(), Some("p"));
 
         let unix = format!("{:?}", Address::parse("redis+unix:///run/redis.sock")?);
         assert_eq!(unix, "Single(/run/redis.sock)");
+        assert!(Address::parse("unix:///run/redis.sock")?.hosts().is_empty());
 
         let url = "rediss+sentinel://:p%40w@a,[::1]:9,b:27000/mine/2?sentinel_password=s";
         let Address::Sentinel {
