@@ -7,7 +7,7 @@
 mod flush;
 mod polls;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::drain::{DrainSchedule, LifePhase};
 use crate::farewell::Farewells;
+use crate::forward::{Upstream, upstream};
 use crate::give_back::{self, GiveBack};
 use crate::polling::PollAnswer;
 use crate::ring::Ring;
@@ -89,6 +90,7 @@ pub(crate) struct EventLoop {
     /// Connections that wait until other loops have caught up.
     held: RefCell<Vec<std::task::Waker>>,
     farewells: RefCell<Farewells>,
+    upstream: OnceCell<Upstream>,
 }
 
 impl EventLoop {
@@ -103,6 +105,7 @@ impl EventLoop {
             turn: RefCell::new(flush::Turn::new(ring)),
             held: RefCell::default(),
             farewells: RefCell::default(),
+            upstream: OnceCell::new(),
         })
     }
 
@@ -146,7 +149,9 @@ impl EventLoop {
         // A session that is due to end is not found any more, however early in the turn its client asks.
         self.shard.advance();
         match message {
-            Message::Accepted(accepted, guard) => crate::greet::start(self, accepted, guard),
+            Message::Accepted(accepted, guard, door) => {
+                crate::greet::start(self, accepted, guard, door);
+            }
             Message::Poll { sid, reply } => self.poll(sid, reply),
             Message::PollGone(sid) => {
                 if let Some(key) = self.shard.find(&sid) {
@@ -292,6 +297,11 @@ impl EventLoop {
             .take()
             .into_iter()
             .for_each(std::task::Waker::wake);
+    }
+
+    /// The way to the other nodes.
+    pub(crate) fn upstream(&self) -> &Upstream {
+        self.upstream.get_or_init(|| upstream(&self.shared))
     }
 
     fn counters(&self) -> &LoopCounters {

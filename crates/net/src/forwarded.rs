@@ -186,7 +186,7 @@ fn list_from_right<'h>(
 }
 
 /// An address with or without port: `1.2.3.4`, `1.2.3.4:5`, `[::1]`, `[::1]:5`, `::1`.
-fn parse_node(text: &[u8]) -> Option<(IpAddr, Option<u16>)> {
+pub(crate) fn parse_node(text: &[u8]) -> Option<(IpAddr, Option<u16>)> {
     let text = std::str::from_utf8(text).ok()?;
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some((address.ip().to_canonical(), Some(address.port())));

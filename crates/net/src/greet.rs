@@ -3,6 +3,8 @@
 //!
 //! Every wait has a deadline, so a connection that says nothing costs a task for some seconds and no more.
 
+mod proxied;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -21,23 +23,27 @@ use lakh_wire::ws;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
+use proxied::read_proxy_header;
+
 use crate::accept::Accepted;
 use crate::admission::Reject;
 use crate::event_loop::EventLoop;
-use crate::forwarded::{Peer, resolve_client};
+use crate::forward::{Forwarding, agree, connect};
+use crate::forwarded::Peer;
 use crate::head::{Head, HeadReader, ParsedHead, header_slots};
-use crate::proxy::{ProxyHeader, parse_proxy_header};
+use crate::peers::{Came, NODES_ONLY};
 use crate::response::{After, write_head_error, write_response, write_switching_protocols};
+use crate::shared::Door;
 use crate::stream::{Guard, Stream};
 use crate::takeover::{ask_to_probe, attach};
 use crate::ws::WsConn;
 
 /// Starts serving an accepted connection.
-pub(crate) fn start(lp: &Rc<EventLoop>, accepted: Accepted, guard: Guard) {
+pub(crate) fn start(lp: &Rc<EventLoop>, accepted: Accepted, guard: Guard, door: Door) {
     let peer = accepted.peer();
     match Stream::new(accepted, guard) {
         Ok(stream) => {
-            let greeting = Box::pin(read_first_request(Rc::clone(lp), stream, peer));
+            let greeting = Box::pin(read_first_request(Rc::clone(lp), stream, peer, door));
             tokio::task::spawn_local(Life::Greeting { greeting });
         }
         Err(error) => {
@@ -93,21 +99,25 @@ async fn read_first_request(
     lp: Rc<EventLoop>,
     mut stream: Stream,
     mut peer: Option<SocketAddr>,
+    door: Door,
 ) -> io::Result<Option<impl Future<Output = ()>>> {
     let timeouts = lp.shared.options.timeouts;
     let mut buffer = Vec::new();
-    if lp.shared.options.proxy_protocol {
+    if lp.shared.options.proxy_protocol && door == Door::Public {
         let reading = Box::pin(read_proxy_header(&lp, &mut stream, peer, &mut buffer));
         let proxied = within(timeouts.proxy_header_ms, reading).await?;
         peer = proxied.or(peer);
     }
-    if let Some(tls) = &lp.shared.options.tls {
+    if let Some(tls) = &lp.shared.options.tls
+        && door == Door::Public
+    {
         let acceptor = tls.acceptor();
         let accepting = Box::pin(stream.accept_tls(&acceptor, std::mem::take(&mut buffer)));
         stream = within(timeouts.tls_ms, accepting).await?;
     }
     let mut reader = HeadReader::default();
-    let looking = poll_fn(|cx| poll_step(&lp, &mut stream, peer, &mut reader, &mut buffer, cx));
+    let at = (peer, door);
+    let looking = poll_fn(|cx| poll_step(&lp, &mut stream, at, &mut reader, &mut buffer, cx));
     let step = within(timeouts.head_ms, looking).await?;
     match step {
         Step::Open(opening) => {
@@ -115,13 +125,14 @@ async fn read_first_request(
             return Ok(Some(lp.serve(conn, buffer)));
         }
         // Boxed: these are larger than all the rest, and seldom.
-        Step::Http => Box::pin(crate::http::serve(lp, stream, peer, buffer.into())).await,
+        Step::Http => Box::pin(crate::http::serve(lp, stream, at, buffer.into())).await,
         Step::Refuse(answer) => Box::pin(refuse(&mut stream, &answer)).await?,
         Step::Ask(asking) => {
             let asked = Box::pin(ask(&lp, stream, *asking)).await?;
             return Ok(asked.map(|conn| lp.serve(conn, buffer)));
         }
         Step::Probe(probing) => Box::pin(probe(&lp, stream, *probing, buffer)).await?,
+        Step::Forward(elsewhere) => Box::pin(forward(&lp, stream, elsewhere, buffer)).await?,
     }
     Ok(None)
 }
@@ -131,14 +142,14 @@ async fn read_first_request(
 fn poll_step(
     lp: &EventLoop,
     stream: &mut Stream,
-    peer: Option<SocketAddr>,
+    at: (Option<SocketAddr>, Door),
     reader: &mut HeadReader,
     buffer: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<Step>> {
     loop {
         if !buffer.is_empty()
-            && let Some((step, used)) = look(lp, stream, peer, reader, buffer)
+            && let Some((step, used)) = look(lp, stream, at, reader, buffer)
         {
             buffer.drain(..used);
             return Poll::Ready(Ok(step));
@@ -151,53 +162,12 @@ fn poll_step(
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
         if buffer.is_empty()
-            && let Some((step, used)) = look(lp, stream, peer, reader, bytes)
+            && let Some((step, used)) = look(lp, stream, at, reader, bytes)
         {
             buffer.extend_from_slice(&bytes[used..]);
             return Poll::Ready(Ok(step));
         }
         buffer.extend_from_slice(bytes);
-    }
-}
-
-async fn read_more(stream: &mut Stream, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    /// A browser's handshake with cookies fits.
-    const FIRST: usize = 2048;
-    buffer.reserve(FIRST);
-    stream.read_buf(buffer).await
-}
-
-async fn read_proxy_header(
-    lp: &EventLoop,
-    stream: &mut Stream,
-    peer: Option<SocketAddr>,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Option<SocketAddr>> {
-    let trusted = match peer {
-        Some(peer) => lp.shared.options.trusted.contains(peer.ip()),
-        None => lp.shared.options.trusted.contains_unix(),
-    };
-    if !trusted {
-        tracing::warn!(
-            ?peer,
-            "a connection that isn't from a trusted proxy was closed"
-        );
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
-    loop {
-        if read_more(stream, buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        match parse_proxy_header(buffer) {
-            ProxyHeader::NeedMore => {}
-            ProxyHeader::Complete(proxied) => {
-                buffer.drain(..proxied.consumed);
-                return Ok(proxied.addresses.map(|(source, _)| source));
-            }
-            ProxyHeader::Invalid(error) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-            }
-        }
     }
 }
 
@@ -210,6 +180,8 @@ enum Step {
     /// The server's own rule is to be asked first.
     Ask(Box<Asking>),
     Probe(Box<Probing>),
+    /// Another node has the session.
+    Forward(Box<Elsewhere>),
 }
 
 /// A WebSocket whose session is open.
@@ -231,6 +203,12 @@ struct Asking {
 struct Probing {
     sid: Id,
     agreed: Agreed,
+}
+
+/// A WebSocket that wants to take over a session of another node.
+struct Elsewhere {
+    forwarding: Forwarding,
+    origin: Option<HeaderValue>,
 }
 
 /// What the answer to a handshake is made of.
@@ -261,7 +239,7 @@ impl Agreed {
 fn look(
     lp: &EventLoop,
     stream: &mut Stream,
-    peer: Option<SocketAddr>,
+    at: (Option<SocketAddr>, Door),
     reader: &mut HeadReader,
     bytes: &[u8],
 ) -> Option<(Step, usize)> {
@@ -276,6 +254,13 @@ fn look(
             return Some((Step::Refuse(answer), bytes.len()));
         }
     };
+    let came = lp.shared.came(&head);
+    if at.1 == Door::Nodes && !matches!(came, Came::From(_)) {
+        lp.shared.counters.refused("forbidden");
+        let mut answer = BytesMut::new();
+        write_head_error(&mut answer, NODES_ONLY);
+        return Some((Step::Refuse(answer), bytes.len()));
+    }
     let Some(app) = lp
         .shared
         .app(head.path())
@@ -283,7 +268,7 @@ fn look(
     else {
         return Some((Step::Http, 0));
     };
-    Some(match upgrade(lp, stream, peer, app, &head) {
+    Some(match upgrade(lp, stream, (at.0, came), app, &head) {
         Ok(step) => (step, len),
         Err(answer) => (Step::Refuse(answer), len),
     })
@@ -292,7 +277,7 @@ fn look(
 fn upgrade(
     lp: &EventLoop,
     stream: &mut Stream,
-    peer: Option<SocketAddr>,
+    (peer, came): (Option<SocketAddr>, Came),
     app: App,
     head: &Head<'_>,
 ) -> Result<Step, BytesMut> {
@@ -321,6 +306,25 @@ fn upgrade(
     let (accept, deflate) = shared
         .agree(head, &upgrade)
         .map_err(|error| reject(error.into()))?;
+    let peer = Peer {
+        address: peer,
+        secure: stream.is_tls(),
+    };
+    if let Some(id) = query
+        .sid
+        .as_ref()
+        .and_then(|sid| shared.elsewhere(came, sid))
+    {
+        let parts = parts.or_else(|| parts_of(head).map(Box::new));
+        let parts =
+            parts.ok_or_else(|| refusal(lp, HandshakeError::BadRequest.into(), None, None))?;
+        let forwarding = Forwarding {
+            id,
+            client: shared.client(peer, came, head),
+            parts: *parts,
+        };
+        return Ok(Step::Forward(Box::new(Elsewhere { forwarding, origin })));
+    }
     if let Some(sid) = &query.sid {
         let sid = Id::parse(sid).ok_or_else(|| reject(HandshakeError::UnknownSid.into()))?;
         let agreed = Agreed {
@@ -331,16 +335,7 @@ fn upgrade(
         };
         return Ok(Step::Probe(Box::new(Probing { sid, agreed })));
     }
-    let peer = Peer {
-        address: peer,
-        secure: stream.is_tls(),
-    };
-    let client = resolve_client(
-        peer,
-        shared.options.forwarded_by,
-        &shared.options.trusted,
-        head,
-    );
+    let client = shared.client(peer, came, head);
     let version = shared
         .admit(&query, client, stream.guard.as_mut())
         .map_err(reject)?;
@@ -384,6 +379,28 @@ fn parts_of(head: &Head<'_>) -> Option<Parts> {
         request = request.header(header.name, header.value);
     }
     Some(request.body(()).ok()?.into_parts().0)
+}
+
+/// Passes the connection on to the node that has the session.
+async fn forward(
+    lp: &EventLoop,
+    mut stream: Stream,
+    elsewhere: Box<Elsewhere>,
+    early: Vec<u8>,
+) -> io::Result<()> {
+    let forwarding = &elsewhere.forwarding;
+    // Boxed, and dropped with the request: neither is to stay for as long as the connection does.
+    let agreed = match Box::pin(agree(lp, forwarding)).await {
+        Ok(agreed) => agreed,
+        Err(refused) => {
+            let (parts, origin) = (Some(&forwarding.parts), elsewhere.origin.as_ref());
+            let answer = refused.unwrap_or_else(|reject| refusal(lp, reject, parts, origin));
+            return Box::pin(refuse(&mut stream, &answer)).await;
+        }
+    };
+    drop(elsewhere);
+    connect(lp, stream, early, agreed).await;
+    Ok(())
 }
 
 fn refusal(

@@ -21,12 +21,14 @@ use tower::ServiceExt;
 
 use crate::drain::LifePhase;
 use crate::event_loop::EventLoop;
-use crate::forwarded::{Peer, resolve_client};
+use crate::forwarded::Peer;
+use crate::peers::{Came, NODES_ONLY};
 use crate::rewind::{Rewind, SharedStream};
+use crate::shared::Door;
 use crate::stream::{Guard, Stream};
 
 /// A connection as the HTTP library holds it.
-pub(crate) type HttpIo = TokioIo<SharedStream>;
+type HttpIo = TokioIo<SharedStream>;
 
 /// What the requests of a connection see of it.
 pub(crate) struct Held {
@@ -36,11 +38,28 @@ pub(crate) struct Held {
     pub polled: Cell<bool>,
 }
 
+impl Held {
+    /// Watches for the client going away, until what is given is dropped.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        self.polled.set(true);
+        Watch(self)
+    }
+}
+
+/// While it's there, the connection's task looks whether the client is.
+pub(crate) struct Watch<'a>(&'a Held);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.polled.set(false);
+    }
+}
+
 /// Serves a connection whose first bytes were read already.
 pub(crate) async fn serve(
     lp: Rc<EventLoop>,
     mut stream: Stream,
-    address: Option<SocketAddr>,
+    (address, door): (Option<SocketAddr>, Door),
     early: Bytes,
 ) {
     let peer = Peer {
@@ -55,7 +74,7 @@ pub(crate) async fn serve(
     let options = &lp.shared.options;
     let service = {
         let (lp, held) = (Rc::clone(&lp), Rc::clone(&held));
-        service_fn(move |request| answer(Rc::clone(&lp), Rc::clone(&held), peer, request))
+        service_fn(move |request| answer(Rc::clone(&lp), Rc::clone(&held), (peer, door), request))
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -93,18 +112,17 @@ pub(crate) async fn serve(
 async fn answer(
     lp: Rc<EventLoop>,
     held: Rc<Held>,
-    peer: Peer,
+    (peer, door): (Peer, Door),
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let options = &lp.shared.options;
-    let client = resolve_client(
-        peer,
-        options.forwarded_by,
-        &options.trusted,
-        request.headers(),
-    );
+    let came = lp.shared.came(request.headers());
+    if door == Door::Nodes && !matches!(came, Came::From(_)) {
+        lp.shared.counters.refused("forbidden");
+        return Ok(plain(NODES_ONLY.status, NODES_ONLY.message));
+    }
+    let client = lp.shared.client(peer, came, request.headers());
     if let Some(app) = lp.shared.app(request.uri().path()) {
-        return Ok(crate::polling::answer(&lp, app, client, &held, request).await);
+        return Ok(crate::polling::answer(&lp, app, (client, came), &held, request).await);
     }
     let Some(router) = lp.shared.router.clone() else {
         return Ok(plain(StatusCode::NOT_FOUND, "Not found"));
@@ -113,6 +131,19 @@ async fn answer(
     let info = ConnectInfo(SocketAddr::new(address, client.port.unwrap_or(0)));
     request.extensions_mut().insert(info);
     router.oneshot(request.map(Body::new)).await
+}
+
+/// The connection itself, once the 101 is written, and what came behind the request.
+pub(crate) async fn upgraded(
+    upgrade: hyper::upgrade::OnUpgrade,
+    held: &Held,
+) -> Option<(Stream, Vec<u8>)> {
+    let parts = upgrade.await.ok()?.downcast::<HttpIo>().ok()?;
+    let (ahead, mut stream) = parts.io.into_inner().take()?.into_parts();
+    stream.guard = held.guard.borrow_mut().take();
+    // What the library has read came before what it has not.
+    let early = [&parts.read_buf[..], &ahead[..]].concat();
+    Some((stream, early))
 }
 
 pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {

@@ -9,10 +9,13 @@ mod batch;
 mod clock;
 mod event_loop;
 mod farewell;
+mod forward;
 mod give_back;
 mod greet;
 mod http;
+mod observe;
 mod options;
+mod peers;
 mod polling;
 mod pressure;
 mod ring;
@@ -27,8 +30,11 @@ pub use ::http::{HeaderMap, HeaderValue, Method};
 pub use axum::Router;
 pub use clock::SystemClock;
 
+pub use forward::ForwardCount;
+pub use observe::{NetStats, Observer};
 pub use options::{AllowRequest, Decision, HeadersHook, Hooks, Options, UseRequest};
-pub use server::{NetStats, Observer, Running, Server, StartError};
+pub use peers::{Fleet, Node, Peers, Secret};
+pub use server::{Running, Server, StartError};
 pub use shared::REFUSALS;
 
 pub mod accept;

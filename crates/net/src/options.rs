@@ -14,6 +14,7 @@ use crate::cors::Cors;
 use crate::forwarded::ForwardedBy;
 use crate::head::DEFAULT_MAX_HEAD_BYTES;
 use crate::limits::{ConnectionLimits, RateLimits};
+use crate::peers::Fleet;
 use crate::slow::{BodyRate, PhaseTimeouts};
 use crate::tls::TlsReloader;
 use crate::trust::TrustedProxies;
@@ -169,6 +170,8 @@ pub struct Options {
     /// The messages of a turn are handed to io_uring together, where the kernel allows it. Elsewhere, and where it is
     /// off, each takes a system call.
     pub io_uring: bool,
+    /// The other nodes: requests for their sessions are forwarded to them. `None`: such sessions are unknown.
+    pub fleet: Option<Fleet>,
     /// Hooks.
     pub hooks: Hooks,
 }
@@ -218,6 +221,7 @@ impl Default for Options {
             max_head_bytes: DEFAULT_MAX_HEAD_BYTES,
             drain_window_ms: 5000,
             io_uring: true,
+            fleet: None,
             hooks: Hooks::default(),
         }
     }

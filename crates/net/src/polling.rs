@@ -20,12 +20,13 @@ use tokio::sync::oneshot;
 
 use crate::admission::Reject;
 use crate::event_loop::EventLoop;
+use crate::forward::{Forwarding, switch};
 use crate::forwarded::Client;
 use crate::head::Head;
-use crate::http::{Held, HttpIo, plain};
+use crate::http::{Held, Watch, plain, upgraded};
+use crate::peers::Came;
 use crate::shared::Message;
 use crate::slow::BodyProgress;
-use crate::stream::Stream;
 use crate::ws::WsConn;
 
 /// What a long poll is answered with.
@@ -55,6 +56,7 @@ struct EngineRequest<'a> {
     lp: &'a Rc<EventLoop>,
     app: App,
     client: Client,
+    came: Came,
     held: &'a Rc<Held>,
     parts: Parts,
     query: Query,
@@ -64,7 +66,7 @@ struct EngineRequest<'a> {
 pub(crate) async fn answer(
     lp: &Rc<EventLoop>,
     app: App,
-    client: Client,
+    (client, came): (Client, Came),
     held: &Rc<Held>,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
@@ -90,6 +92,7 @@ pub(crate) async fn answer(
         lp,
         app,
         client,
+        came,
         held,
         parts,
         query,
@@ -127,6 +130,11 @@ fn reject(lp: &EventLoop, rejected: Reject, parts: &Parts) -> Response<Body> {
 
 impl EngineRequest<'_> {
     async fn poll_or_post(&self, body: Incoming) -> Result<Response<Body>, Reject> {
+        if let Some(id) = self.elsewhere()
+            && [Method::GET, Method::POST].contains(&self.parts.method)
+        {
+            return self.forward(id, body).await;
+        }
         match (&self.query.sid, &self.parts.method) {
             (None, &Method::GET) => self.open().await,
             (None, _) => Err(HandshakeError::BadMethod.into()),
@@ -134,6 +142,27 @@ impl EngineRequest<'_> {
             (Some(sid), &Method::POST) => self.post(self.parse(sid)?, body).await,
             (Some(_), _) => Err(HandshakeError::BadRequest.into()),
         }
+    }
+
+    /// The session, if another node has it.
+    fn elsewhere(&self) -> Option<Id> {
+        let sid = self.query.sid.as_ref()?;
+        self.lp.shared.elsewhere(self.came, sid)
+    }
+
+    /// Passes the request on to the node that has the session. Its body is read first, under the same rules as if it were
+    /// for a session of this node: a client that trickles holds no connection to the other node.
+    async fn forward(&self, id: Id, body: Incoming) -> Result<Response<Body>, Reject> {
+        let (body, watch) = match self.parts.method {
+            Method::POST => match self.read_body(body).await {
+                Ok(body) => (body, None),
+                Err(refused) => return self.refused(refused),
+            },
+            _ => (Bytes::new(), Some(self.held.watch())),
+        };
+        let answer = crate::forward::polling(self.lp, id, self.client, &self.parts, body).await;
+        drop(watch);
+        answer
     }
 
     fn parse(&self, sid: &str) -> Result<Id, HandshakeError> {
@@ -217,26 +246,29 @@ impl EngineRequest<'_> {
             Ok(body) => self.give(sid, body).await,
             Err(refused) => Err(refused),
         };
+        if let Err(refused) = refused {
+            return self.refused(refused);
+        }
+        // `ok` as HTML, so that old browsers don't ask where to save it.
+        let mut response = plain(StatusCode::OK, "ok");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        response.headers_mut().extend(self.headers(None));
+        Ok(response)
+    }
+
+    fn refused(&self, refused: PostRefused) -> Result<Response<Body>, Reject> {
         let mut response = match refused {
-            Ok(()) => {
-                // `ok` as HTML, so that old browsers don't ask where to save it.
-                let mut response = plain(StatusCode::OK, "ok");
-                response
-                    .headers_mut()
-                    .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-                response
-            }
-            Err(PostRefused::Unknown) => return Err(HandshakeError::UnknownSid.into()),
-            Err(PostRefused::Mismatch) => return Err(HandshakeError::BadRequest.into()),
-            Err(PostRefused::Bad(error)) => {
+            PostRefused::Unknown => return Err(HandshakeError::UnknownSid.into()),
+            PostRefused::Mismatch => return Err(HandshakeError::BadRequest.into()),
+            PostRefused::Bad(error) => {
                 tracing::debug!(error, "a client posted what is no payload");
                 plain(StatusCode::BAD_REQUEST, "The body is no Engine.IO payload")
             }
             // Without a word, as in Node: clients have tests that hold on to it.
-            Err(PostRefused::TooLarge) => plain(StatusCode::PAYLOAD_TOO_LARGE, ""),
-            Err(PostRefused::Broken) => {
-                plain(StatusCode::REQUEST_TIMEOUT, "The body did not arrive")
-            }
+            PostRefused::TooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, ""),
+            PostRefused::Broken => plain(StatusCode::REQUEST_TIMEOUT, "The body did not arrive"),
         };
         response.headers_mut().extend(self.headers(None));
         Ok(response)
@@ -336,6 +368,16 @@ impl EngineRequest<'_> {
                 return Ok(response);
             }
         };
+        if let Some(id) = self.elsewhere() {
+            let forwarding = Forwarding {
+                id,
+                client: self.client,
+                parts: self.parts.clone(),
+            };
+            let held = Rc::clone(self.held);
+            let client = async move { upgraded(upgrade, &held).await };
+            return switch(self.lp, &forwarding, client).await;
+        }
         let (accept, deflate) = shared.agree(&head, &checked)?;
         let opened = self.begin_upgrade(upgrade, deflate.is_some()).await?;
         let mut response = Response::new(Body::empty());
@@ -417,30 +459,19 @@ impl EngineRequest<'_> {
     }
 }
 
-/// The connection itself, once the 101 is written, and what came behind the request.
-async fn upgraded(upgrade: hyper::upgrade::OnUpgrade, held: &Held) -> Option<(Stream, Vec<u8>)> {
-    let parts = upgrade.await.ok()?.downcast::<HttpIo>().ok()?;
-    let (ahead, mut stream) = parts.io.into_inner().take()?.into_parts();
-    stream.guard = held.guard.borrow_mut().take();
-    // What the library has read came before what it has not.
-    let early = [&parts.read_buf[..], &ahead[..]].concat();
-    Some((stream, early))
-}
-
 /// Tells the session's loop when the client of a poll goes away.
 struct Waiting<'a> {
     lp: &'a Rc<EventLoop>,
-    held: &'a Held,
+    _watch: Watch<'a>,
     sid: Id,
     answered: bool,
 }
 
 impl<'a> Waiting<'a> {
     fn new(lp: &'a Rc<EventLoop>, held: &'a Held, sid: Id) -> Self {
-        held.polled.set(true);
         Self {
             lp,
-            held,
+            _watch: held.watch(),
             sid,
             answered: false,
         }
@@ -449,7 +480,6 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.held.polled.set(false);
         if !self.answered {
             let (lp, sid) = (Rc::clone(self.lp), self.sid);
             tokio::task::spawn_local(

@@ -74,6 +74,15 @@ pub fn write_switching_protocols(
     out.put_slice(b"\r\n");
 }
 
+/// Writes the 101 of another node. Its fields are passed on as they are.
+pub(crate) fn write_switched(out: &mut BytesMut, headers: &HeaderMap) {
+    write_status_line(out, StatusCode::SWITCHING_PROTOCOLS);
+    for (name, value) in headers {
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    out.put_slice(b"\r\n");
+}
+
 /// Writes the answer to a request that can't be taken, as plain text, and closes.
 pub fn write_head_error(out: &mut BytesMut, error: HeadError) {
     let mut fields = vec![("Content-Type", "text/plain; charset=utf-8")];

@@ -13,14 +13,17 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::accept::{AcceptAction, AcceptErrors, Accepted, ListenError, Listener, LoopLoads};
+use crate::accept::{
+    AcceptAction, AcceptErrors, Accepted, ListenAddress, ListenError, Listener, LoopLoads, Port,
+};
 use crate::drain::{LifePhase, Lifecycle};
 use crate::event_loop::EventLoop;
 use crate::limits::{ConnectionCap, HandshakeRate, Refusal};
+use crate::observe::Observer;
 use crate::options::Options;
 use crate::pressure::Pressure;
 use crate::response::write_refusal;
-use crate::shared::{Counters, Message, REFUSALS, Shared};
+use crate::shared::{Counters, Door, Message, Shared};
 use crate::stream::Guard;
 
 /// Messages from other loops that may wait for one loop. Who sends more waits.
@@ -110,7 +113,7 @@ impl Server {
             shared.lifecycle.advance(LifePhase::Stopped);
         }
         Ok(Running {
-            address: bound?,
+            bound: bound?,
             shared,
             threads,
         })
@@ -157,7 +160,25 @@ fn listen(shared: &Shared) -> Result<Listener, ListenError> {
     }
 }
 
-type Listening = std::sync::mpsc::Sender<Result<Option<SocketAddr>, StartError>>;
+/// The listener of the nodes' own door, if there is one.
+fn listen_to_nodes(shared: &Shared) -> Result<Option<Listener>, ListenError> {
+    let options = &shared.options;
+    let address = options.fleet.as_ref().and_then(|fleet| fleet.listen);
+    let bind = |address| {
+        let (address, write_ms) = (ListenAddress::Tcp(address), options.timeouts.write_ms);
+        Listener::bind(&address, Port::Alone, options.backlog, write_ms)
+    };
+    address.map(bind).transpose()
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    clients: Option<SocketAddr>,
+    nodes: Option<SocketAddr>,
+}
+
+type Listening = std::sync::mpsc::Sender<Result<Bound, StartError>>;
 
 fn run_loop(
     runtime: &runtime::Runtime,
@@ -171,13 +192,25 @@ fn run_loop(
     let serve = async move {
         let lp = EventLoop::new(Arc::clone(&shared), index);
         if let Some(listening) = listening {
-            let listener = match listen(&shared) {
-                Ok(listener) => listener,
+            let both = listen_to_nodes(&shared).and_then(|nodes| Ok((listen(&shared)?, nodes)));
+            let (clients, nodes) = match both {
+                Ok(listeners) => listeners,
                 // `start` waits for this; it can't be gone.
                 Err(error) => return drop(listening.send(Err(error.into()))),
             };
-            drop(listening.send(Ok(listener.local_addr())));
-            tokio::task::spawn_local(listen_while_due(Rc::clone(&lp), listener));
+            drop(listening.send(Ok(Bound {
+                clients: clients.local_addr(),
+                nodes: nodes.as_ref().and_then(Listener::local_addr),
+            })));
+            let loads = LoopLoads::new(shared.inboxes.len());
+            if let Some(nodes) = nodes {
+                let (lp, loads) = (Rc::clone(&lp), Arc::clone(&loads));
+                tokio::task::spawn_local(async move {
+                    let mut acceptor = Acceptor::new(&lp, &nodes, loads, Door::Nodes);
+                    acceptor.accept_until(LifePhase::Stopped).await;
+                });
+            }
+            tokio::task::spawn_local(listen_while_due(Rc::clone(&lp), clients, loads));
         }
         lp.run(inbox).await;
     };
@@ -196,9 +229,9 @@ fn run_loop(
 ///
 /// A port of its own is held to the end: balancers then read from `/ready` that it drains. One that is shared is left to
 /// the others as soon as the drain begins, and what came this way is served before.
-async fn listen_while_due(lp: Rc<EventLoop>, listener: Listener) {
+async fn listen_while_due(lp: Rc<EventLoop>, listener: Listener, loads: Arc<LoopLoads>) {
     let options = &lp.shared.options;
-    let mut acceptor = Acceptor::new(&lp, &listener);
+    let mut acceptor = Acceptor::new(&lp, &listener, loads, Door::Public);
     if !options.shares_its_port() {
         return acceptor.accept_until(LifePhase::Stopped).await;
     }
@@ -221,15 +254,22 @@ struct Acceptor<'a> {
     lp: &'a Rc<EventLoop>,
     listener: &'a Listener,
     loads: Arc<LoopLoads>,
+    door: Door,
     errors: AcceptErrors,
 }
 
 impl<'a> Acceptor<'a> {
-    fn new(lp: &'a Rc<EventLoop>, listener: &'a Listener) -> Self {
+    fn new(
+        lp: &'a Rc<EventLoop>,
+        listener: &'a Listener,
+        loads: Arc<LoopLoads>,
+        door: Door,
+    ) -> Self {
         Self {
             lp,
             listener,
-            loads: LoopLoads::new(lp.shared.inboxes.len()),
+            loads,
+            door,
             errors: AcceptErrors::default(),
         }
     }
@@ -256,7 +296,7 @@ impl<'a> Acceptor<'a> {
         let mut turns = 1;
         loop {
             match accepted {
-                Ok(connection) => deal(self.lp, &self.loads, connection).await,
+                Ok(connection) => deal(self.lp, &self.loads, connection, self.door).await,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
                 Err(error) => match self.errors.decide(&error, self.lp.shared.hub.clock_ms()) {
                     AcceptAction::Next => {}
@@ -283,7 +323,7 @@ impl<'a> Acceptor<'a> {
     }
 }
 
-async fn deal(lp: &Rc<EventLoop>, loads: &Arc<LoopLoads>, connection: Accepted) {
+async fn deal(lp: &Rc<EventLoop>, loads: &Arc<LoopLoads>, connection: Accepted, door: Door) {
     let shared = &lp.shared;
     shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
     let permit = match shared.cap.try_open() {
@@ -297,11 +337,11 @@ async fn deal(lp: &Rc<EventLoop>, loads: &Arc<LoopLoads>, connection: Accepted) 
     let index = place.index();
     let guard = Guard::new(permit, place);
     if index == lp.index {
-        return crate::greet::start(lp, connection, guard);
+        return crate::greet::start(lp, connection, guard, door);
     }
     // Fails only when that loop has ended, and then the server is ending.
     let _ = shared.inboxes[index]
-        .send(Message::Accepted(connection, guard))
+        .send(Message::Accepted(connection, guard, door))
         .await;
 }
 
@@ -325,7 +365,7 @@ fn turn_away(connection: Accepted, refusal: Refusal, random: u32) {
 /// A server that is running. Dropping it stops the loops without draining.
 #[derive(Debug)]
 pub struct Running {
-    address: Option<SocketAddr>,
+    bound: Bound,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -338,68 +378,23 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// What the sockets count, from the start on.
-#[derive(Clone, Debug, Default)]
-pub struct NetStats {
-    /// Connections open now.
-    pub connections: usize,
-    /// Connections accepted.
-    pub accepted: u64,
-    /// Bytes of messages and payloads received.
-    pub bytes_in: u64,
-    /// Bytes of messages and payloads sent.
-    pub bytes_out: u64,
-    /// Loops that write through io_uring.
-    pub io_uring_loops: usize,
-    /// Connections and handshakes refused, by reason.
-    pub refused: Vec<(&'static str, u64)>,
-}
-
-/// A view on a running server's sockets, for metrics.
-#[derive(Clone, Debug)]
-pub struct Observer(Arc<Shared>);
-
-impl Observer {
-    /// The counters.
-    #[must_use]
-    pub fn stats(&self) -> NetStats {
-        let counters = &self.0.counters;
-        let refused = REFUSALS
-            .iter()
-            .zip(&counters.refused)
-            .map(|(why, count)| (*why, count.load(Ordering::Relaxed)));
-        NetStats {
-            connections: self.0.cap.open(),
-            accepted: counters.accepted.load(Ordering::Relaxed),
-            bytes_in: counters.loops.iter().map(|own| own.bytes_in.get()).sum(),
-            bytes_out: counters.loops.iter().map(|own| own.bytes_out.get()).sum(),
-            io_uring_loops: counters
-                .loops
-                .iter()
-                .filter(|own| own.io_uring.load(Ordering::Relaxed))
-                .count(),
-            refused: refused.collect(),
-        }
-    }
-
-    /// Whether new sessions are taken.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.0.lifecycle.is_ready()
-    }
-}
-
 impl Running {
     /// Where it listens; `None` on a Unix socket.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.address
+        self.bound.clients
+    }
+
+    /// Where it listens for other nodes alone: [`Fleet::listen`](crate::Fleet::listen) with the port that was chosen.
+    #[must_use]
+    pub fn nodes_addr(&self) -> Option<SocketAddr> {
+        self.bound.nodes
     }
 
     /// A view on its sockets.
     #[must_use]
     pub fn observer(&self) -> Observer {
-        Observer(Arc::clone(&self.shared))
+        Observer::new(&self.shared)
     }
 
     /// Takes no new sessions, closes those that are open spread over the drain window, and stops the loops. Where other
@@ -417,7 +412,7 @@ impl Running {
             tokio::select! {
                 () = &mut over => break,
                 () = tokio::time::sleep(Duration::from_millis(20)) => {
-                    if self.shared.hub.stats().sessions == 0 {
+                    if self.is_empty() {
                         break;
                     }
                 }
@@ -425,6 +420,11 @@ impl Running {
         }
         tokio::time::sleep(LAST_ANSWERS).await;
         self.stop().await;
+    }
+
+    fn is_empty(&self) -> bool {
+        let forwarded = self.shared.counters.forwards.open_websockets();
+        self.shared.hub.stats().sessions == 0 && forwarded == 0
     }
 
     /// Stops at once.

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::accept::Accepted;
 use crate::drain::Lifecycle;
+use crate::forward::Forwards;
 use crate::limits::{ConnectionCap, HandshakeRate};
 use crate::options::Options;
 use crate::polling::{PollAnswer, PostRefused};
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
 pub(crate) struct Counters {
     pub accepted: AtomicU64,
     pub refused: [AtomicU64; REFUSALS.len()],
+    pub forwards: Forwards,
     pub loops: Box<[LoopCounters]>,
 }
 
@@ -63,6 +65,7 @@ impl Counters {
         Self {
             accepted: AtomicU64::new(0),
             refused: Default::default(),
+            forwards: Forwards::default(),
             loops: (0..loops).map(|_| LoopCounters::default()).collect(),
         }
     }
@@ -74,9 +77,18 @@ impl Counters {
     }
 }
 
+/// Where a connection came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Where clients come, and proxies.
+    Public,
+    /// Where only other nodes come.
+    Nodes,
+}
+
 /// What other loops hand over.
 pub(crate) enum Message {
-    Accepted(Accepted, Guard),
+    Accepted(Accepted, Guard, Door),
     /// A long poll for a session of this loop.
     Poll {
         sid: Id,

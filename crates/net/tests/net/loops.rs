@@ -1,11 +1,12 @@
 //! Several event loops: connections are dealt out in turn, and sessions are reached wherever their requests arrive.
 
+#![allow(unreachable_pub)]
+
 use std::sync::Arc;
 
 use lakh_net::Options;
-use lakh_net::tls::{TlsFiles, TlsReloader};
 
-use crate::support::{Conn, TestServer, loops, poll_path, start, ws_path};
+use crate::support::{Certified, Conn, TestServer, loops, poll_path, start, ws_path};
 
 /// The shard tag in an id.
 fn home(sid: &str) -> u8 {
@@ -22,7 +23,7 @@ fn apart(server: &TestServer, connect: impl Fn(&TestServer) -> Conn) -> (Conn, S
     (here, sid, there)
 }
 
-fn talk_over_polling(conn: &mut Conn, sid: &str) {
+pub fn talk_over_polling(conn: &mut Conn, sid: &str) {
     assert_eq!(conn.post(&poll_path(sid), b"40").text(), "ok");
     conn.poll_for(sid, |packet| packet.starts_with("40{"));
     assert_eq!(
@@ -36,7 +37,7 @@ fn talk_over_polling(conn: &mut Conn, sid: &str) {
 }
 
 /// Moves a polling session to a WebSocket on this connection, as stock clients do.
-fn upgrade(polling: &mut Conn, ws: &mut Conn, sid: &str) {
+pub fn upgrade(polling: &mut Conn, ws: &mut Conn, sid: &str) {
     ws.upgrade(&ws_path(sid)).unwrap();
     ws.send("2probe");
     assert_eq!(ws.text(), "3probe");
@@ -111,47 +112,19 @@ fn loops_take_connections_in_turn_and_give_their_places_back() {
     }
 }
 
-struct Certified {
-    server: TestServer,
-    client: Arc<rustls::ClientConfig>,
-    _dir: tempfile::TempDir,
-}
-
-fn over_tls() -> Certified {
-    let dir = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let files = TlsFiles {
-        certificate: dir.path().join("cert.pem"),
-        key: dir.path().join("key.pem"),
-    };
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+/// A server with two loops, and what its clients trust.
+fn over_tls() -> (TestServer, Certified) {
+    let certified = Certified::new();
     let options = Options {
-        tls: Some(Arc::new(TlsReloader::new(files).unwrap())),
+        tls: Some(Arc::clone(&certified.tls)),
         ..Options::default()
     };
-    Certified {
-        server: start(loops(2), options),
-        client: Arc::new(client),
-        _dir: dir,
-    }
+    (start(loops(2), options), certified)
 }
 
 #[test]
 fn websockets_and_polling_go_over_tls() {
-    let Certified {
-        server,
-        client,
-        _dir,
-    } = over_tls();
+    let (server, Certified { client, .. }) = over_tls();
     let mut ws = server.connect_tls(&client);
     ws.upgrade(crate::support::WS).unwrap();
     ws.join();
@@ -167,13 +140,9 @@ fn websockets_and_polling_go_over_tls() {
 
 #[test]
 fn a_session_over_tls_is_upgraded_by_a_websocket_on_either_loop() {
-    let Certified {
-        server,
-        client,
-        _dir,
-    } = over_tls();
+    let (server, Certified { client, .. }) = over_tls();
     for _ in 0..2 {
-        let (mut here, sid, _there) = apart(&server, |server| server.connect_tls(&client));
+        let (mut here, sid, there) = apart(&server, |server| server.connect_tls(&client));
         talk_over_polling(&mut here, &sid);
         let mut ws = server.connect_tls(&client);
         upgrade(&mut here, &mut ws, &sid);
@@ -185,5 +154,11 @@ fn a_session_over_tls_is_upgraded_by_a_websocket_on_either_loop() {
             ws.receive().unwrap(),
             (0x88, 1000_u16.to_be_bytes().to_vec())
         );
+        drop((here, there, ws));
+        // Or those that are just going would decide where the next ones go.
+        let observer = server.running.as_ref().unwrap().observer();
+        crate::support::until("the end of connections", || {
+            observer.stats().connections == 0
+        });
     }
 }

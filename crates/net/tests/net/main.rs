@@ -5,6 +5,8 @@
 mod support;
 
 mod doors;
+mod forward;
+mod forward_failures;
 mod http_side;
 mod loops;
 mod polling;

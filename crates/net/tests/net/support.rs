@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lakh_hub::{Ack, Binary, Hub, Settings, Socket};
 use lakh_net::accept::ListenAddress;
+use lakh_net::tls::{TlsFiles, TlsReloader};
 use lakh_net::{Options, Running, Server, SystemClock};
 use rustls::pki_types::ServerName;
 
@@ -118,6 +119,39 @@ impl TestServer {
     }
 }
 
+/// A certificate for `localhost`, and clients that trust it.
+pub struct Certified {
+    pub tls: Arc<TlsReloader>,
+    pub client: Arc<rustls::ClientConfig>,
+    _dir: tempfile::TempDir,
+}
+
+impl Certified {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let files = TlsFiles {
+            certificate: dir.path().join("cert.pem"),
+            key: dir.path().join("key.pem"),
+        };
+        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let client = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self {
+            tls: Arc::new(TlsReloader::new(files).unwrap()),
+            client: Arc::new(client),
+            _dir: dir,
+        }
+    }
+}
+
 pub const WS: &str = "/socket.io/?EIO=4&transport=websocket";
 pub const POLL: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -193,7 +227,7 @@ impl Conn {
         }
     }
 
-    fn take(&mut self, count: usize) -> Option<Vec<u8>> {
+    pub fn take(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.read.len() < count {
             if !self.fill() {
                 return None;
