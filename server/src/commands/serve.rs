@@ -23,7 +23,7 @@ use crate::config::{Broker, Settings, StoreKind};
 use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End};
 use crate::mode::{self, Mode};
-use crate::node::{self, Backing, Node, Prepared};
+use crate::node::{self, Backing, Neighbours, Node, Prepared};
 use crate::service_manager;
 use crate::sign_in::SignIn;
 use crate::telemetry::logs;
@@ -113,6 +113,7 @@ async fn serve(
         running,
         node,
         backing,
+        neighbours,
     } = up;
     tokio::spawn(node::tidy(backing.store().clone(), now_ms));
     tokio::spawn({
@@ -133,6 +134,9 @@ async fn serve(
             "draining; a second signal ends at once"
         );
         running.drain().await;
+        if let Some(neighbours) = &neighbours {
+            neighbours.leave().await;
+        }
         backing.close().await
     })
     .await;
@@ -172,6 +176,7 @@ struct Up {
     running: Running,
     node: Arc<Node>,
     backing: Arc<Backing>,
+    neighbours: Option<Arc<Neighbours>>,
 }
 
 /// Opens what stands behind the node, and then the node.
@@ -199,14 +204,21 @@ async fn start(
     node::guard(&hub, &sign_in, settings, super::now_s);
     node::install(&hub, backing.store(), settings);
     let backing = Arc::new(backing);
+    let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
     let settled = backing.settle().await;
     let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, hub, &backing));
     match listens {
-        Ok((running, node)) => Ok(Up {
-            running,
-            node,
-            backing,
-        }),
+        Ok((running, node)) => {
+            if let Some(neighbours) = &neighbours {
+                neighbours.announce(&running).await;
+            }
+            Ok(Up {
+                running,
+                node,
+                backing,
+                neighbours,
+            })
+        }
         Err(error) => {
             // The error in hand says more than one of closing would.
             let _ = backing.close().await;

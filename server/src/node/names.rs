@@ -59,7 +59,7 @@ pub(super) enum ClaimError {
 /// No name can be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no random numbers: {0}")]
-pub struct NoRandom(getrandom::Error);
+pub struct NoRandom(pub(super) getrandom::Error);
 
 /// A name whose beginning is this node's alone.
 pub(super) struct NodeName {

@@ -110,6 +110,10 @@ impl Node {
             bytes: log.bytes as u64,
             reach_ms: log.reach_ms,
         });
+        let forwarded = sockets.forwarded.iter();
+        let forwarded = forwarded.map(|count| (count.kind, count.result, count.count));
+        let forwarding = sockets.forwarding.iter();
+        let forwarding = forwarding.map(|(kind, open)| (*kind, *open as u64));
         let slowest = lags.iter().map(|lag| lag.unwrap_or(LOOP_PATIENCE)).max();
         Snapshot {
             node: self.name.clone(),
@@ -134,6 +138,8 @@ impl Node {
                 .map(|(reason, count)| (reason.as_str(), count))
                 .collect(),
             handshakes_refused: sockets.refused.into_iter().collect(),
+            forwarded: forwarded.collect(),
+            forwarding: forwarding.collect(),
             packets_dropped: [
                 ("volatile", hub.dropped_volatile),
                 ("slow_reader", hub.dropped_slow),

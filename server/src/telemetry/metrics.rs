@@ -29,6 +29,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     out.value("lakh_ready", &[], u8::from(about.ready));
     gauges(&mut out, snapshot);
     counters(&mut out, snapshot);
+    forwards(&mut out, snapshot);
     recovery_logs(&mut out, &snapshot.recovery_logs);
     store(&mut out, &snapshot.store);
     if let Some(count) = &snapshot.broker {
@@ -90,6 +91,23 @@ fn gauges(out: &mut Text, snapshot: &Snapshot) {
         "Open network connections, those of HTTP requests among them.",
     );
     out.value("lakh_network_connections", &[], snapshot.open_streams);
+}
+
+/// What is passed on to other nodes.
+fn forwards(out: &mut Text, snapshot: &Snapshot) {
+    let name = "lakh_forwarded_requests_total";
+    out.counter(name, "Requests for sessions of other nodes, passed on.");
+    for (kind, result, count) in &snapshot.forwarded {
+        out.value(name, &[("kind", kind), ("result", result)], count);
+    }
+    let name = "lakh_forwarded_open";
+    out.gauge(
+        name,
+        "Requests and WebSockets passed on to other nodes that are open.",
+    );
+    for (kind, open) in &snapshot.forwarding {
+        out.value(name, &[("kind", kind)], open);
+    }
 }
 
 /// What is kept for clients that come back.
@@ -378,6 +396,8 @@ mod tests {
                 rooms: 1,
             }],
             sessions_closed: [("ping timeout", 4)].into(),
+            forwarded: vec![("polling", "answered", 8)],
+            forwarding: [("websocket", 3)].into(),
             ..Snapshot::default()
         };
         let process = Process {
@@ -404,6 +424,8 @@ mod tests {
             "lakh_sessions_closed_total{reason=\"ping timeout\"} 4",
             "lakh_event_loop_lag_seconds 0.012",
             "lakh_recovery_log_bytes{namespace=\"/\"} 9",
+            "lakh_forwarded_requests_total{kind=\"polling\",result=\"answered\"} 8",
+            "lakh_forwarded_open{kind=\"websocket\"} 3",
             "lakh_store_ok 1",
             "lakh_store_commits_total 6",
             "lakh_broker_up 0",

@@ -51,6 +51,10 @@ pub struct Snapshot {
     pub sessions_closed: ByWord,
     /// Handshakes refused, by reason ("rate", "full", "origin", …).
     pub handshakes_refused: ByWord,
+    /// Requests passed on to other nodes: their kind, what came of it, how many.
+    pub forwarded: Vec<(&'static str, &'static str, u64)>,
+    /// Those that are open now, by kind.
+    pub forwarding: ByWord,
     /// Packets dropped for slow readers, by policy ("volatile", "slow_reader").
     pub packets_dropped: ByWord,
     /// Sessions that came back with what they missed, and those that could not.

@@ -42,6 +42,13 @@ section! {
         /// id, so they must differ from node to node; with Redis a node makes sure of it at its start. Unset: one is made at
         /// each start, by which no balancer can route.
         node: Option<String> = None;
+        /// Address and port at which the other nodes of a fleet reach this one, to pass on requests for its sessions: plain
+        /// HTTP. Unset: `server.nodes_bind`, else `server.bind`; for one that stands for all addresses, the one from which
+        /// Redis is reached.
+        advertise: Option<Address> = None;
+        /// Another address and port where only other nodes are served, over plain HTTP. Needed where clients speak TLS to this
+        /// node, where proxies send PROXY headers, and where processes share the port. Keep strangers away from it.
+        nodes_bind: Option<Address> = None;
         /// Says that everybody may come in without a sign-in, on whatever address is bound.
         open: bool = false;
     }
@@ -54,6 +61,11 @@ section! {
         }
         if server.modules.is_empty() {
             wrong.push(("modules", "must name a module: \"rooms\" or \"chat\"".into()));
+        }
+        if let Some(Address(at)) = server.advertise
+            && (at.ip().is_unspecified() || at.port() == 0)
+        {
+            wrong.push(("advertise", format!("`{at}` is no address that others can reach: name one, with a port")));
         }
         if matches!(server.loops, Some(loops) if loops == 0 || loops > 64) {
             wrong.push(("loops", "must be 1 to 64".into()));
