@@ -31,7 +31,7 @@ export async function freePort() {
 
 // Resolves once `found` has matched in what the child writes. Resolves to {pid, log(), stop(), found}.
 // A process that is cut off at once must not leave children: nginx's workers outlive a killed master.
-function start(path, args, options, found, last = "SIGKILL") {
+export function start(path, args, options, found, last = "SIGKILL") {
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   let log = "";
   const exited = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
