@@ -1,5 +1,7 @@
 //! `room:join`, `room:leave` and `room:members`.
 
+use std::time::Duration;
+
 use lakh_hub::{Failure, Namespace, Person, Room, Socket};
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +10,8 @@ use crate::{Inner, Rooms, names};
 
 /// Members told at once when the client names no number.
 const MEMBERS: usize = 100;
+/// Wait for other nodes to say who is in a room with them.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Members told at once at most.
 const MAX_MEMBERS: usize = 1_000;
 
@@ -97,7 +101,11 @@ async fn members(rooms: &Inner, socket: &Socket, request: &AskMembers) -> Result
             "join the room before you ask who is in it",
         ));
     }
-    let found = socket.namespace().members(Room::clone(&room), limit).await;
+    let namespace = socket.namespace();
+    if namespace.hub().cluster_state().is_some() {
+        return Ok(members_of_fleet(&namespace, room, limit).await);
+    }
+    let found = namespace.members(Room::clone(&room), limit).await;
     let members = found.iter().map(|member| Member {
         id: member.id().to_owned(),
         user: member.get::<Person>().map(|person| Person::clone(&person)),
@@ -106,4 +114,28 @@ async fn members(rooms: &Inner, socket: &Socket, request: &AskMembers) -> Result
         members: members.collect(),
         count: rooms.numbers.of(&room).1,
     })
+}
+
+/// What other servers keep with a socket.
+#[derive(Deserialize, Default)]
+struct Kept {
+    user: Option<Person>,
+}
+
+/// The members on all nodes; a node that is silent for longer than this is left out.
+async fn members_of_fleet(namespace: &Namespace, room: Room, limit: usize) -> Members {
+    let asked = namespace.to(room).timeout(PATIENCE);
+    let found = asked.fetch_sockets().await;
+    let count = found.len();
+    let members = found.into_iter().take(limit).map(|member| {
+        let kept: Kept = serde_json::from_value(member.data).unwrap_or_default();
+        Member {
+            id: member.id,
+            user: kept.user,
+        }
+    });
+    Members {
+        members: members.collect(),
+        count,
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! What must hold: where tokens are needed nobody is in a namespace without one, and what a socket is called comes from
 //! its sign-in and from nothing else that it says. A client that takes up an earlier session within the recovery window
-//! is not asked again, as in Node.
+//! is not asked again, as in Node, where this node had the session; from another node, it is.
 
 use std::sync::Arc;
 
@@ -20,7 +20,13 @@ pub fn guard(hub: &Hub, sign_in: &Arc<SignIn>, settings: &Settings, now_s: fn() 
         let (sign_in, module) = (Arc::clone(sign_in), *module);
         let check = async move |socket: Socket| {
             match who(&sign_in, module, &said(&socket, old_clients), now_s()) {
-                Ok(Some(person)) => socket.insert(person),
+                Ok(Some(person)) => {
+                    if socket.namespace().hub().cluster_state().is_some() {
+                        // What other nodes see of it.
+                        socket.set_data(json!({"user": &person}));
+                    }
+                    socket.insert(person);
+                }
                 Ok(None) => {}
                 Err(error) => return Err(refusal(error)),
             }

@@ -56,7 +56,7 @@ impl Config {
             limits: Limits::default(),
             max_inbound_bytes: 64 << 20,
             max_outbound_bytes: 64 << 20,
-            backoff: (Duration::from_millis(50), Duration::from_secs(3)),
+            backoff: (Duration::from_millis(50), Duration::from_secs(1)),
             connect_timeout: Duration::from_secs(3),
             response_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(5),

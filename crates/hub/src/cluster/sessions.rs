@@ -34,7 +34,7 @@ pub(super) const EVICT: &str = "lakh:evict";
 /// Records written at once.
 const BATCH: usize = 512;
 /// Wait for Redis to come back, before a client is told that its session is lost.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(6);
 /// Wait between attempts while Redis is away.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Pages of the log that are read for one client at most.
