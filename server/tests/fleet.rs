@@ -301,6 +301,8 @@ fn two_nodes_whose_names_begin_alike_do_not_run_together() {
     assert_eq!(ready(&first).1["status"], "ready");
     // One that ended gave it back, and one without a name makes a free one.
     first.signal("-TERM");
+    let told = first.messages_up_to("drained, all is written");
+    assert!(!told.iter().any(|line| line.contains("away")), "{told:?}");
     assert_eq!(first.wait().code(), Some(0));
     let second = node(&folder, &redis, "n01-b");
     assert_eq!(ready(&second).1["status"], "ready");

@@ -13,6 +13,7 @@ use lakh_hub::{Clock as _, ClusterState, Hub};
 use lakh_net::SystemClock;
 use lakh_store::{OpenError, RedisOptions, Store};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::names::{ClaimError, NodeName, random_name};
@@ -161,6 +162,7 @@ pub(super) async fn claim_name(
 pub struct FleetLink {
     hub: Hub,
     clock: Clock,
+    telling: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for FleetLink {
@@ -194,10 +196,14 @@ impl FleetLink {
             ..Config::new(plan.url.secret(), wanted.backend.clone(), own)
         };
         let (link, inbound) = Link::open(config)?;
-        tokio::spawn(tell_changes(link.watch_state()));
+        let telling = tokio::spawn(tell_changes(link.watch_state()));
         tokio::spawn(hub.join_cluster(link, inbound)?);
         let hub = hub.clone();
-        Ok(Some(Self { hub, clock }))
+        Ok(Some(Self {
+            hub,
+            clock,
+            telling,
+        }))
     }
 
     /// Waits until what the others publish arrives.
@@ -260,6 +266,8 @@ impl FleetLink {
 
     /// Sends what waits, as far as Redis takes it, and is gone for the other nodes.
     pub(super) async fn leave(&self) {
+        // That the connection goes is no news now.
+        self.telling.abort();
         if timeout(FAREWELL, self.hub.leave_cluster()).await.is_err() {
             tracing::warn!("Redis did not take the last broadcasts in time");
         }

@@ -99,6 +99,16 @@ impl Server {
         }
     }
 
+    /// The messages of the log from here on, up to one that contains this.
+    pub(crate) fn messages_up_to(&mut self, message: &str) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        while !all.last().is_some_and(|last| last.contains(message)) {
+            let line = self.wait_for("");
+            all.push(text(&line).to_owned());
+        }
+        all
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([name, &pid]).status().unwrap();
