@@ -50,8 +50,8 @@ class Client {
     this.socket.io.on("reconnect_attempt", () => (this.socket.io.uri = this.pickNode()));
     this.socket.on("connect", () => this.connected());
     this.socket.on("disconnect", (reason) => this.lost(reason));
-    this.socket.on("m", ({ w, n, r, mark }) => {
-      record("e", now(), client, r, w, n);
+    this.socket.on("m", ({ w, n, r, mark }, origin) => {
+      record("e", now(), client, r, w, n, origin?.seq ?? 0);
       if (!mark || this.marked.has(`${r} ${mark}`)) return;
       this.marked.add(`${r} ${mark}`);
       standing.marks[mark] = (standing.marks[mark] ?? 0) + 1;

@@ -274,7 +274,8 @@ impl Client {
         }
         let data = &body[1];
         let room = data["r"].as_str().unwrap_or_default();
-        let rest = format_args!("{room} {} {}", data["w"], data["n"]);
+        let seq = body[2]["seq"].as_u64().unwrap_or(0);
+        let rest = format_args!("{room} {} {} {seq}", data["w"], data["n"]);
         self.shared.record('e', self.plan.client, rest);
         if let Some(round) = data["mark"].as_u64()
             && self.marked.insert((room.to_owned(), round))

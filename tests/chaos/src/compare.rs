@@ -13,7 +13,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::order::merge;
-use crate::records::{Lived, Message, Name, Records};
+use crate::records::{Message, Name, Records};
+use crate::stretches::{self, Stretch, View};
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub enum Kind {
     Reorder,
     /// All see a writer's messages in another order than they were written.
     WriterOrder,
+    /// The server counts a room's messages otherwise than one by one, or not alike for all.
+    Count,
     /// A message came that nobody wrote, or not into that room.
     Phantom,
     /// The server says that a client is not in a room which it joined.
@@ -47,6 +50,7 @@ impl Kind {
             Self::Double => "double",
             Self::Reorder => "reordering",
             Self::WriterOrder => "writer's order",
+            Self::Count => "count",
             Self::Phantom => "phantom",
             Self::LostRoom => "lost room",
             Self::OtherId => "other id",
@@ -71,31 +75,13 @@ pub struct Violation {
     pub words: String,
 }
 
-/// What a client saw of a room in one stretch.
-#[derive(Debug, Default)]
-struct View {
-    joined: Option<u64>,
-    seen: Vec<(u64, Name)>,
-}
-
-/// A client's life from being told that it's new to being told so again.
-#[derive(Debug)]
-struct Stretch {
-    client: usize,
-    /// The connections of this client, counted over its whole life, of which this stretch is made.
-    recovered: Vec<u64>,
-    /// Whether it goes on to the end of the run.
-    last: bool,
-    rooms: HashMap<u32, View>,
-}
-
 /// Compares a whole run.
 #[must_use]
 pub fn compare(records: &Records) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut stretches = Vec::new();
     for (client, life) in records.clients.iter().enumerate() {
-        stretches.extend(stretches_of(client, life, &mut found));
+        stretches.extend(stretches::of(client, life, &mut found));
     }
     let seen = stretches.iter().flat_map(|stretch| stretch.rooms.keys());
     let written = records.messages.values().map(|message| &message.room);
@@ -109,82 +95,6 @@ pub fn compare(records: &Records) -> Vec<Violation> {
     found
 }
 
-fn stretches_of(client: usize, life: &[(u64, Lived)], found: &mut Vec<Violation>) -> Vec<Stretch> {
-    let mut stretches: Vec<Stretch> = Vec::new();
-    let mut id = "";
-    let mut tell = |kind, time, words| {
-        found.push(Violation {
-            kind,
-            client: Some(client),
-            count: 1,
-            time: (time, time),
-            words,
-        });
-    };
-    for (time, lived) in life {
-        if let Lived::Connected { recovered, sid, .. } = lived {
-            if *recovered && sid != id && !stretches.is_empty() {
-                let words = format!("recovered as {sid}, was {id}");
-                tell(Kind::OtherId, *time, words);
-            }
-            id = sid;
-        }
-        if stretches.is_empty()
-            || matches!(
-                lived,
-                Lived::Connected {
-                    recovered: false,
-                    ..
-                }
-            )
-        {
-            stretches.push(Stretch {
-                client,
-                recovered: Vec::new(),
-                last: false,
-                rooms: HashMap::new(),
-            });
-        }
-        let Some(stretch) = stretches.last_mut() else {
-            continue;
-        };
-        match lived {
-            Lived::Connected { recovered, .. } => {
-                stretch.recovered.extend(recovered.then_some(*time));
-            }
-            Lived::Joined(room) => {
-                let joined = &mut stretch.rooms.entry(*room).or_default().joined;
-                *joined = joined.or(Some(*time));
-            }
-            Lived::Saw(room, name) => {
-                let view = stretch.rooms.entry(*room).or_default();
-                view.seen.push((*time, *name));
-            }
-            Lived::Refused(room, why) if why == "not_member" => {
-                let view = stretch.rooms.get(room);
-                if let Some(joined) = view.and_then(|view| view.joined) {
-                    let words = format!("r{room}: not a member any more, joined at {}", at(joined));
-                    tell(Kind::LostRoom, *time, words);
-                }
-            }
-            Lived::Refused(..) | Lived::Lost(_) => {}
-        }
-    }
-    let end = life.iter().rev().find_map(|(time, lived)| match lived {
-        Lived::Connected { .. } => Some((*time, true)),
-        Lived::Lost(_) => Some((*time, false)),
-        _ => None,
-    });
-    match (end, stretches.last_mut()) {
-        (Some((_, true)), Some(stretch)) => stretch.last = true,
-        (end, _) => {
-            let time = end.map_or(0, |(time, _)| time);
-            tell(Kind::Stuck, time, "was not connected at the end".to_owned());
-        }
-    }
-    stretches
-}
-
 /// A room, and all that is needed to judge it.
 struct Room<'a> {
     room: u32,
@@ -194,6 +104,8 @@ struct Room<'a> {
     place: HashMap<Name, usize>,
     /// Messages that nobody may miss.
     kept: HashSet<Name>,
+    /// The lowest count that the server told anybody of a message.
+    counts: HashMap<Name, u64>,
 }
 
 impl<'a> Room<'a> {
@@ -229,6 +141,11 @@ impl<'a> Room<'a> {
             message.is_some_and(|message| message.acked.is_some())
         };
         kept.extend(order.iter().filter(acked));
+        let mut counts = HashMap::new();
+        for (name, count) in views.iter().flat_map(|(_, view)| &view.counts) {
+            let least = counts.entry(*name).or_insert(*count);
+            *least = (*least).min(*count);
+        }
         Self {
             room,
             records,
@@ -236,6 +153,7 @@ impl<'a> Room<'a> {
             order,
             place,
             kept,
+            counts,
         }
     }
 
@@ -243,6 +161,7 @@ impl<'a> Room<'a> {
         for (stretch, view) in &self.views {
             self.doubles_and_reorderings(stretch, view, found);
             self.gaps(stretch, view, found);
+            self.counts(stretch, view, found);
         }
         self.seen_by_nobody(found);
         self.writers_order(found);
@@ -323,6 +242,41 @@ impl<'a> Room<'a> {
             }
         }
         self.tell_gap(stretch, &mut missing, before, None, found);
+    }
+
+    /// What are neighbours for all is counted as neighbours to each.
+    fn counts(&self, stretch: &Stretch, view: &View, found: &mut Vec<Violation>) {
+        for pair in view.seen.windows(2) {
+            let [(_, one), (time, two)] = pair else {
+                continue;
+            };
+            let (before, after) = (view.counts[one], view.counts[two]);
+            let neighbours = self.place[one] + 1 == self.place[two];
+            if neighbours && before > 0 && after != before + 1 {
+                let words = format!(
+                    "r{}: {} is number {before}, and {} after it number {after}",
+                    self.room,
+                    self.told(*one),
+                    self.told(*two)
+                );
+                let client = Some(stretch.client);
+                found.push(violation(Kind::Count, client, 1, (*time, *time), words));
+            }
+        }
+        for (name, count) in &view.counts {
+            // Told to those who saw the higher one.
+            if self.counts[name] < *count {
+                let words = format!(
+                    "r{}: {} is number {count} here, and {} elsewhere",
+                    self.room,
+                    self.told(*name),
+                    self.counts[name]
+                );
+                let time = self.sent(*name);
+                let client = Some(stretch.client);
+                found.push(violation(Kind::Count, client, 1, (time, time), words));
+            }
+        }
     }
 
     fn tell_gap(

@@ -19,7 +19,7 @@ fn receiver(client: u64, numbers: &[u64]) -> String {
 }
 
 fn seen(client: u64, numbers: &[u64]) -> String {
-    let line = |number: &u64| format!("e {} {client} r1 0 {number}\n", number * 1_000 + 100);
+    let line = |number: &u64| format!("e {} {client} r1 0 {number} 0\n", number * 1_000 + 100);
     numbers.iter().map(line).collect()
 }
 
@@ -163,6 +163,29 @@ fn acknowledged_and_seen_by_nobody_is_a_gap_for_all() {
     let without = [1, 3, 4];
     let parts = [written(4), receiver(1, &without), receiver(2, &without)];
     assert_eq!(found(&parts), [(Kind::Gap, None, 2)]);
+}
+
+#[test]
+fn the_servers_count_goes_one_by_one_and_is_the_same_for_all() {
+    let counted = |client: u64, counts: [u64; 3]| {
+        let lines = (1..=3).zip(counts).map(|(number, count)| {
+            format!(
+                "e {} {client} r1 0 {number} {count}\n",
+                number * 1_000 + 100
+            )
+        });
+        receiver(client, &[]) + &lines.collect::<String>()
+    };
+    let parts = [written(3), counted(1, [5, 6, 7]), counted(2, [5, 6, 7])];
+    assert_eq!(found(&parts), []);
+    let parts = [written(3), counted(1, [5, 7, 8]), counted(2, [5, 7, 8])];
+    assert_eq!(
+        found(&parts),
+        [(Kind::Count, Some(1), 1), (Kind::Count, Some(2), 1)]
+    );
+    let parts = [written(3), counted(1, [5, 6, 7]), counted(2, [6, 7, 8])];
+    let wrong = found(&parts);
+    assert_eq!(wrong, [(Kind::Count, Some(2), 1); 3]);
 }
 
 #[test]

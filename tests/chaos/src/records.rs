@@ -10,7 +10,7 @@
 //! w TIME CLIENT ROOM NUMBER         a message was sent
 //! a TIME CLIENT ROOM NUMBER         it was acknowledged
 //! x TIME CLIENT ROOM NUMBER WHY     it was refused, or the connection broke before
-//! e TIME CLIENT ROOM WRITER NUMBER  a message was seen
+//! e TIME CLIENT ROOM WRITER NUMBER COUNT  a message was seen; the server counts it as COUNT in its room (0: doesn't)
 //! ```
 
 use std::collections::HashMap;
@@ -62,8 +62,8 @@ pub enum Lived {
     Joined(u32),
     /// A message was refused in that room.
     Refused(u32, String),
-    /// It saw a message of that room.
-    Saw(u32, Name),
+    /// It saw a message of that room, which the server counts so (0: it does not count).
+    Saw(u32, Name, u64),
 }
 
 /// The whole of a run.
@@ -103,11 +103,12 @@ impl Records {
             "d" => Lived::Lost(rest.to_owned()),
             "j" => Lived::Joined(room(rest)?),
             "e" => {
-                let (place, name) = rest.split_once(' ')?;
-                let (writer, number) = name.split_once(' ')?;
-                let writer = writer.parse().ok()?;
-                let number = number.parse().ok()?;
-                Lived::Saw(room(place)?, Name { writer, number })
+                let mut words = rest.split(' ');
+                let place = room(words.next()?)?;
+                let writer = words.next()?.parse().ok()?;
+                let number = words.next()?.parse().ok()?;
+                let count = words.next()?.parse().ok()?;
+                Lived::Saw(place, Name { writer, number }, count)
             }
             "w" | "a" | "x" => return self.written(kind, time, client, rest),
             _ => return None,
@@ -173,7 +174,7 @@ mod tests {
     fn lines_become_lives_and_messages() -> Result<(), String> {
         let mut records = Records::default();
         records.read(
-            "c 10 1 0 0 abc\nj 20 1 r3\nw 30 1 r3 1\na 40 1 r3 1\ne 41 1 r3 1 1\nd 50 1 transport close\n\
+            "c 10 1 0 0 abc\nj 20 1 r3\nw 30 1 r3 1\na 40 1 r3 1\ne 41 1 r3 1 1 7\nd 50 1 transport close\n\
              c 60 1 2 1 abc\nw 70 1 r3 2\nx 80 1 r3 2 not_member\n",
         )?;
         let name = |number| Name { writer: 1, number };
@@ -183,7 +184,7 @@ mod tests {
         assert_eq!(records.messages[&name(2)].connection, 2);
         let lost = Lived::Lost("transport close".to_owned());
         assert!(records.clients[1].contains(&(50, lost)));
-        assert!(records.clients[1].contains(&(41, Lived::Saw(3, name(1)))));
+        assert!(records.clients[1].contains(&(41, Lived::Saw(3, name(1), 7))));
         Ok(())
     }
 

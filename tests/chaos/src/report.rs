@@ -208,7 +208,9 @@ impl Report<'_> {
     fn latencies(&self) -> Vec<u64> {
         let lives = self.records.clients.iter().flatten();
         let seen = lives.filter_map(|(time, lived)| match lived {
-            Lived::Saw(_, name) => Some(time.saturating_sub(self.records.messages.get(name)?.sent)),
+            Lived::Saw(_, name, _) => {
+                Some(time.saturating_sub(self.records.messages.get(name)?.sent))
+            }
             _ => None,
         });
         seen.collect()
