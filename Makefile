@@ -139,6 +139,7 @@ test-chaos: binaries tests/chaos/node_modules/.installed
 	$(SAY) "stock clients, while connections are cut and nodes are killed, stopped and restarted"
 	$(TARGET)/debug/lakh-chaos --faults reset,half-open,stall,delay,pause --seconds 10 --clients 60 --rooms 6 --rate 60
 	$(TARGET)/debug/lakh-chaos --faults kill,rolling,half-open --seconds 5 --clients 60 --rooms 6 --rate 60
+	$(TARGET)/debug/lakh-chaos --nodes 3 --seconds 25 --clients 60 --rooms 6 --rate 60
 
 test-install: binaries
 	$(SAY) "make install and uninstall"
@@ -162,7 +163,7 @@ fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 bench: ## measure beside the floor and its peers, redraw docs/performance.md; ARGS="--quick" for a short run
 	bench/run.sh $(ARGS)
 
-chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes and connections under stock clients, compare what each saw; ARGS="--seconds 300 --seed 7"
+chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes and connections under stock clients, compare what each saw; ARGS="--nodes 3 --seed 7"
 	$(SAY) "building the server and the checker (the first time takes some minutes)"
 	cargo build --release -p lakh-server -p lakh-chaos
 	$(TARGET)/release/lakh-chaos $(ARGS)
