@@ -163,6 +163,12 @@ impl<T: Clone> Channel<T> {
     /// Something was missed behind the last broadcast: whoever has seen that one may lack what came next.
     pub fn lose(&self) {
         let mut inner = self.inner.lock();
+        if !self.follows() {
+            // A number that nothing ever has.
+            inner.last += 1;
+            let last = inner.last;
+            return inner.log.begin_at(last);
+        }
         let last = inner.last;
         inner.log.begin_at(last + 1);
     }
@@ -378,6 +384,20 @@ mod tests {
         let new = channel.position();
         assert_eq!(take(21), Some(21));
         assert_eq!(channel.read(new, []), Ok((vec![], at(21))));
+    }
+
+    #[test]
+    fn after_a_loss_those_before_it_are_refused_and_those_after_it_miss_nothing() {
+        let channel = Channel::new(7, LogLimits::default());
+        let say = || channel.publish(1, 0, |at| at.seq, |_| &[], |seq| seq);
+        say();
+        let before = channel.position();
+        channel.lose();
+        let after = channel.position();
+        let said = say();
+        assert!(channel.read(before, []).is_err());
+        let read = channel.read(after, []).map(|(items, _)| items);
+        assert_eq!(read, Ok(vec![(said, said)]));
     }
 
     #[test]

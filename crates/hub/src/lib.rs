@@ -26,6 +26,7 @@ mod outgoing;
 mod pace;
 mod payload;
 mod person;
+mod publish;
 mod recovery;
 mod request;
 mod settings;

@@ -195,19 +195,11 @@ impl Namespace {
 
     /// Makes this namespace recoverable: clients that come back within the log's age get what they missed.
     /// An offset is appended to the arguments of every event without acknowledgement, as Node does. To be called before
-    /// the server starts; later calls change nothing. In a fleet whose link keeps nothing (pub/sub) there is no recovery,
-    /// as there is none in Node: what was published while Redis was away would be missing without a trace.
+    /// the server starts; later calls change nothing. In a fleet whose link keeps a stream, clients may come back to any
+    /// node; where it keeps nothing (pub/sub), to the one that they were on, if that one has missed nothing since.
     pub fn recoverable(&self, limits: LogLimits) -> &Self {
-        let cluster = self.hub.cluster();
-        if cluster.is_some_and(|cluster| !cluster.follows()) {
-            tracing::info!(
-                namespace = self.name(),
-                "no recovery of lost connections: this broker keeps no log"
-            );
-            return self;
-        }
         self.inner.recovery.get_or_init(|| Recovery {
-            channel: match cluster {
+            channel: match self.hub.followed() {
                 Some(cluster) => {
                     let channel = Channel::following(limits);
                     channel.begin_at(cluster.seen());

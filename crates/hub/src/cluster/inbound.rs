@@ -190,29 +190,29 @@ impl Receiver<'_> {
 
     /// Something was missed.
     fn gap(&self, gap: Gap) {
+        self.cluster.gaps.fetch_add(1, Ordering::Relaxed);
         match gap {
-            Gap::Trimmed => {
-                self.cluster.gaps.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(
-                    "entries of the stream were trimmed or lost before this node read them; its recoverable clients are \
-                     closed, and come back to where nothing is missing, or are told"
-                );
-                for namespace in self.hub.namespaces() {
-                    if let Some(recovery) = namespace.inner.recovery.get() {
-                        recovery.channel.lose();
-                    }
-                }
-                for shard in 0..self.hub.shard_count() {
-                    self.hub
-                        .run_surely_on(shard, |shard| shard.close_recoverable());
-                }
-            }
+            Gap::Trimmed => tracing::error!(
+                "entries of the stream were trimmed or lost before this node read them; its recoverable clients are \
+                 closed, and come back to where nothing is missing, or are told"
+            ),
             Gap::Reconnected => tracing::warn!(
                 "Redis was away: what other nodes published meanwhile did not reach this one"
             ),
             Gap::Overflow => tracing::warn!(
                 "other nodes publish more than this one takes: some of it was dropped"
             ),
+        }
+        for namespace in self.hub.namespaces() {
+            if let Some(recovery) = namespace.inner.recovery.get() {
+                recovery.channel.lose();
+            }
+        }
+        if self.cluster.follows {
+            for shard in 0..self.hub.shard_count() {
+                self.hub
+                    .run_surely_on(shard, |shard| shard.close_recoverable());
+            }
         }
     }
 
@@ -246,7 +246,8 @@ impl Receiver<'_> {
                 _ if own => {}
                 _ => {
                     if let Some(made) = self.broadcast(&namespace, data, &opts, number) {
-                        self.hub.route(Arc::new(made), None);
+                        // Into this node's own log, where it has one.
+                        self.hub.log_and_route(made, None);
                     }
                 }
             };

@@ -218,11 +218,6 @@ impl Namespace {
 }
 
 impl Cluster {
-    /// What must come first: whether recoverable namespaces follow a stream.
-    pub(crate) fn follows(&self) -> bool {
-        self.follows
-    }
-
     /// Up to where the stream was handed to the loops.
     pub(crate) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Acquire)
