@@ -35,6 +35,9 @@ pub struct Options {
     /// Nodes. More than one meet in a Redis of the run's own.
     #[arg(long, default_value_t = 1)]
     pub nodes: usize,
+    /// What a balancer before the nodes would hold to.
+    #[arg(long, value_enum, default_value_t = Balance::Session)]
+    pub balance: Balance,
     /// Faults, by name; or `all` that apply, or `none`.
     #[arg(long, value_delimiter = ',', default_value = "all")]
     pub faults: Vec<String>,
@@ -74,6 +77,9 @@ pub struct Options {
     /// How Redis writes its log to disk. Short of `always` a killed Redis may forget what it acknowledged.
     #[arg(long, default_value = "always")]
     pub appendfsync: String,
+    /// Judges the records of an earlier run again, which lie in that folder, and starts nothing.
+    #[arg(long, value_name = "FOLDER")]
+    pub judge: Option<PathBuf>,
     /// Folder for records, logs and schedule. Unset: a new one, taken away if nothing was found.
     #[arg(long)]
     pub keep: Option<PathBuf>,
@@ -86,6 +92,15 @@ pub enum Server {
     Lakh,
     /// Node's `socket.io`, with `redis-streams-adapter` for several nodes.
     Node,
+}
+
+/// What a balancer before the nodes would hold to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Balance {
+    /// A session stays with its node; a new one goes to any.
+    Session,
+    /// Nothing: each connection goes to any node, so each request of long polling does.
+    Connection,
 }
 
 /// What the server of Node does wrong, to see whether it is found.

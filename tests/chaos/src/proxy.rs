@@ -96,20 +96,21 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on `port` of loopback and forwards to `target`. `gate_of` names the gate of a peer by its address.
+    /// Listens on `port` of loopback and forwards each connection to the next of `targets`. `gate_of` names the gate of a
+    /// peer by its address.
     ///
     /// # Errors
     /// What the system says.
     pub async fn listen(
         port: u16,
-        target: SocketAddr,
+        targets: Vec<SocketAddr>,
         gates: Arc<[Gate]>,
         gate_of: impl Fn(SocketAddr) -> Option<usize> + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let accepting = tokio::task::spawn_local(async move {
-            loop {
+            for target in targets.iter().cycle() {
                 let Ok((near, peer)) = listener.accept().await else {
                     // Out of descriptors: some will come back.
                     sleep(Duration::from_millis(10)).await;
@@ -117,7 +118,7 @@ impl Proxy {
                 };
                 match gate_of(peer).and_then(|index| gates.get(index)) {
                     Some(gate) => {
-                        tokio::task::spawn_local(connection(near, target, gate.0.subscribe()));
+                        tokio::task::spawn_local(connection(near, *target, gate.0.subscribe()));
                     }
                     None => reset(&near),
                 }

@@ -19,6 +19,8 @@ pub struct Report<'a> {
     pub clients: &'a [ClientPlan],
     /// What is wrong.
     pub violations: &'a [Violation],
+    /// Whether it is known which node a connection goes to.
+    pub sticky: bool,
     /// From when to when writers wrote.
     pub load: (u64, u64),
     /// The longest time in which a heartbeat is missed, in microseconds.
@@ -253,6 +255,7 @@ impl Report<'_> {
             let fault = &broke.fault;
             fault.clients.contains(&client)
                 || fault.nodes.contains(&node)
+                || (!self.sticky && !fault.nodes.is_empty())
                 || (fault.clients.is_empty() && fault.nodes.is_empty())
         };
         let found = self.broke.iter().filter(near).filter(concerns);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::breaker::{Diary, network, processes, revive};
 use crate::compare::{Kind, Violation, compare};
 use crate::crew::Crew;
-use crate::options::Options;
+use crate::options::{Balance, Options};
 use crate::plan::{ClientPlan, Command, Plan, Standing, clients};
 use crate::records::Records;
 use crate::report::{Report, told};
@@ -51,7 +51,10 @@ pub async fn run(options: &Options, program: &Path) -> Result<bool, Failure> {
     if options.clients < options.rooms || options.rooms == 0 || options.nodes == 0 {
         return Err("each room needs a client, and there must be rooms and nodes".into());
     }
-    let lived = live(options, program, seed, &folder).await?;
+    let lived = match &options.judge {
+        Some(earlier) => again(options, earlier)?,
+        None => live(options, program, seed, &folder).await?,
+    };
     let fine = judge(options, seed, &folder, &lived)?;
     if fine && options.keep.is_none() {
         fs::remove_dir_all(&folder)?;
@@ -163,6 +166,25 @@ async fn live(
     })
 }
 
+/// A run that lies in a folder. What was broken in it stands there for people alone.
+fn again(options: &Options, folder: &Path) -> io::Result<Lived> {
+    let mut records = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("records-") && name.ends_with(".txt") {
+            records.push(path);
+        }
+    }
+    Ok(Lived {
+        clients: clients(options.clients, options.rooms),
+        diary: Rc::new(Diary::new(Instant::now())),
+        load: (0, u64::MAX),
+        records,
+        wrong: Vec::new(),
+    })
+}
+
 fn not_in(crew: &Crew, clients: usize, joins: usize) -> String {
     let Standing {
         connected, joined, ..
@@ -246,6 +268,7 @@ fn judge(options: &Options, seed: u64, folder: &Path, lived: &Lived) -> Result<b
         broke: &broke,
         clients: &lived.clients,
         violations: &violations,
+        sticky: options.balance == Balance::Session,
         load: lived.load,
         silence: (options.ping_interval_ms + options.ping_timeout_ms + 1_000) * 1_000,
     };

@@ -2,11 +2,12 @@
 
 use std::env;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::crew::script;
-use crate::options::{Options, Server};
+use crate::options::{Balance, Options, Server};
 use crate::plan::ClientPlan;
 use crate::processes::{Ports, Process};
 use crate::proxy::{Gate, Proxy};
@@ -22,7 +23,7 @@ pub struct Site {
     pub clients: Arc<[Gate]>,
     /// Between each node and Redis.
     pub links: Arc<[Gate]>,
-    /// Before each node.
+    /// Before each node, or one before all of them.
     pub doors: Vec<Proxy>,
     /// Between each node and Redis; kept for as long as the site stands.
     _links: Vec<Proxy>,
@@ -56,7 +57,8 @@ impl Site {
             let mut url = None;
             if let Some(redis) = &site.redis {
                 let (links, target) = (Arc::clone(&site.links), ([127, 0, 0, 1], redis.port));
-                let link = Proxy::listen(ports.free()?, target.into(), links, move |_| Some(index));
+                let (port, target) = (ports.free()?, vec![target.into()]);
+                let link = Proxy::listen(port, target, links, move |_| Some(index));
                 let link = link.await?;
                 url = Some(format!("redis://{}", link.address));
                 site._links.push(link);
@@ -67,8 +69,18 @@ impl Site {
             };
             node.start().await?;
             site.nodes.push(node);
-            let (gates, target) = (Arc::clone(&site.clients), ([127, 0, 0, 1], port));
-            let door = Proxy::listen(ports.free()?, target.into(), gates, ClientPlan::gate_of);
+        }
+        let nodes = site.nodes.iter();
+        let nodes: Vec<SocketAddr> = nodes
+            .map(|node| ([127, 0, 0, 1], node.port).into())
+            .collect();
+        let doors = match options.balance {
+            Balance::Session => nodes.into_iter().map(|node| vec![node]).collect(),
+            Balance::Connection => vec![nodes],
+        };
+        for targets in doors {
+            let gates = Arc::clone(&site.clients);
+            let door = Proxy::listen(ports.free()?, targets, gates, ClientPlan::gate_of);
             site.doors.push(door.await?);
         }
         Ok(site)

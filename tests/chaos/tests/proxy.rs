@@ -27,7 +27,7 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let gates = Gate::row(1);
         let target = listener.local_addr()?;
-        let proxy = Proxy::listen(0, target, Arc::clone(&gates), |_| Some(0)).await?;
+        let proxy = Proxy::listen(0, vec![target], Arc::clone(&gates), |_| Some(0)).await?;
         Ok(Self {
             gates,
             listener,
