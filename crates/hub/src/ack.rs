@@ -126,7 +126,8 @@ impl<T: DeserializeOwned> Future for AckFuture<T> {
 pub struct BroadcastAcks<T> {
     /// What came, in the order it came.
     pub answers: Vec<T>,
-    /// Sockets that were asked and did not answer in time, went away, or answered with something else.
+    /// Sockets that were asked and did not answer in time, went away, or answered with something else. A node that did
+    /// not say how many it asked counts as one.
     pub missing: usize,
 }
 
@@ -164,7 +165,17 @@ struct CollectorState {
     failed: usize,
     answers: Vec<Payload>,
     over: bool,
+    /// The time is up for those who have not said how many sockets they asked, too.
+    over_for_all: bool,
     waker: Option<Waker>,
+}
+
+impl CollectorState {
+    fn is_complete(&self) -> bool {
+        let all = self.shards == 0;
+        let answered = self.answers.len() + self.failed >= self.asked;
+        all && (answered || self.over) || self.over_for_all
+    }
 }
 
 impl Collector {
@@ -211,16 +222,20 @@ impl Collector {
         });
     }
 
+    /// What others know already is still waited for: another node's answers come in one piece, a moment after the time
+    /// that it was given. The second time nothing is.
     pub(crate) fn time_is_up(&self) {
-        self.change(|state| state.over = true);
+        self.change(|state| {
+            state.over_for_all = state.over;
+            state.over = true;
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut CollectorState)) {
         let waker = {
             let mut state = self.state.lock();
             change(&mut state);
-            let complete = state.shards == 0 && state.answers.len() + state.failed >= state.asked;
-            if complete || state.over {
+            if state.is_complete() {
                 state.waker.take()
             } else {
                 None
@@ -244,8 +259,7 @@ impl<T: DeserializeOwned> Future for BroadcastAckFuture<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.collector.state.lock();
-        let complete = state.shards == 0 && state.answers.len() + state.failed >= state.asked;
-        if !complete && !state.over {
+        if !state.is_complete() {
             state.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -256,5 +270,49 @@ impl<T: DeserializeOwned> Future for BroadcastAckFuture<T> {
             .collect();
         let missing = state.asked - answers.len().min(state.asked);
         Poll::Ready(BroadcastAcks { answers, missing })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acks(collector: &Arc<Collector>) -> Option<BroadcastAcks<u8>> {
+        let mut future = BroadcastAckFuture::<u8> {
+            collector: Arc::clone(collector),
+            kind: PhantomData,
+        };
+        match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(acks) => Some(acks),
+            Poll::Pending => None,
+        }
+    }
+
+    fn answer(text: &str) -> Result<Payload, AckError> {
+        Ok(Payload::from_raw(format!("[{text}]"), Vec::new()))
+    }
+
+    #[test]
+    fn what_another_node_tells_just_after_the_time_counts() {
+        let collector = Arc::new(Collector::new(2));
+        collector.asked(1);
+        collector.time_is_up();
+        assert!(acks(&collector).is_none());
+        collector.answered(answer("7"));
+        collector.asked(2);
+        let acks = acks(&collector).expect("all have spoken, and the time is up");
+        assert_eq!((acks.answers, acks.missing), (vec![7], 2));
+    }
+
+    #[test]
+    fn who_never_says_how_many_were_asked_is_waited_for_no_longer_than_twice() {
+        let collector = Arc::new(Collector::new(2));
+        collector.asked(1);
+        collector.answered(answer("7"));
+        collector.time_is_up();
+        assert!(acks(&collector).is_none());
+        collector.time_is_up();
+        let acks = acks(&collector).expect("the time is up for all");
+        assert_eq!((acks.answers, acks.missing), (vec![7], 0));
     }
 }

@@ -15,6 +15,10 @@ use crate::namespace::Namespace;
 use crate::operator::RemoteSocket;
 use crate::outgoing::{Flags, Outgoing, Targets};
 
+/// How long after its time a broadcast's answers of other nodes are waited for: requests are looked at every few
+/// milliseconds, and Redis is asked first who the others are.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Who is told how a request has ended. `None`: it could not be made.
 pub(super) type Done = Box<dyn FnOnce(Option<Finished>) + Send>;
 
@@ -181,6 +185,12 @@ impl Cluster {
         hub: &Hub,
         timeout: Duration,
     ) {
+        let last = hub.now()
+            + lakh_wire::Millis(
+                u64::try_from(timeout.saturating_add(GRACE).as_millis()).unwrap_or(u64::MAX),
+            );
+        let waited = Arc::clone(collector);
+        hub.run_surely_on(0, move |shard| shard.collect_until(&waited, last));
         let (sent, collector, hub) = (Arc::clone(outgoing), Arc::clone(collector), hub.clone());
         self.ask(Job {
             namespace: outgoing.namespace.name.clone(),
@@ -188,12 +198,14 @@ impl Cluster {
             timeout,
             message: Box::new(move |cluster, request| cluster.broadcast(&sent, Some(request))),
             done: Box::new(move |finished| {
+                let silent = finished.as_ref().map_or(0, |ended| ended.missing);
                 let Some(Answers::Acks { clients, acks }) = finished.map(|ended| ended.answers)
                 else {
-                    return collector.asked(0);
+                    return collector.asked(silent);
                 };
                 let limits = &hub.settings().limits;
                 let asked = usize::try_from(clients).unwrap_or(usize::MAX);
+                let asked = asked.saturating_add(silent);
                 for ack in acks {
                     let answer = data::answer(ack, limits);
                     collector.answered(answer.ok_or(crate::AckError::Disconnected));
