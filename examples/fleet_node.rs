@@ -4,7 +4,7 @@
 //! for a free one; `MODE` is the sharded adapter's `subscriptionMode`, `RECOVERY=1` makes `/` recoverable. Prints
 //! `listening on http://…` when it is in the fleet.
 //!
-//! Sockets of `/` and `/custom` join the rooms that their `auth.rooms` names, and get `auth.data` as data. The events
+//! Sockets of `/`, `/custom` and `/dynamic-…` join the rooms that their `auth.rooms` names, and get `auth.data` as data. The events
 //! of `/control` take `{nsp, to, except, local, volatile, timeout}` and what stands here, and are acknowledged:
 //!
 //! | event | arguments | answer |
@@ -13,23 +13,41 @@
 //! | emit-with-ack | target, event, … | `{answers, missing}` |
 //! | fetch | target | `{sockets: [{id, rooms, data, handshake}], missing}` |
 //! | join, leave | target, [room] | null |
-//! | disconnect | target, close | null |
+//! | disconnect-sockets | target, close | null |
+//! | remote | target, `emit`, `join`, `leave` or `disconnect`, argument | number of the sockets, each told by itself |
 //! | server-side-emit | target, event, … | null; `/control` hears others' as `heard` |
 //! | server-side-emit-with-ack | target, event, … | `{answers, missing}` |
 //! | others | | number of other nodes |
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lakh::net::accept::ListenAddress;
 use lakh::redis::{Backend, Mode};
 use lakh::{
-    Ack, Event, LogLimits, Namespace, Operator, Options, Payload, Server, ServerEvent, Settings,
-    Socket,
+    Ack, Binary, Event, LogLimits, Namespace, Operator, Options, Payload, Server, ServerEvent,
+    Settings, Socket,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// What clients answer: any value, with binary ones anywhere in it.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Binary(Binary),
+    List(Vec<Answer>),
+    Fields(BTreeMap<String, Answer>),
+    Plain(Value),
+}
+
+#[derive(Serialize)]
+struct Answers {
+    answers: Vec<Answer>,
+    missing: usize,
+}
 
 /// Whom something is for.
 #[derive(Deserialize)]
@@ -40,6 +58,7 @@ struct Target {
     except: Vec<String>,
     local: bool,
     volatile: bool,
+    compress: Option<bool>,
     /// Milliseconds.
     timeout: u64,
 }
@@ -52,6 +71,7 @@ impl Default for Target {
             except: Vec::new(),
             local: false,
             volatile: false,
+            compress: None,
             timeout: 5000,
         }
     }
@@ -80,6 +100,9 @@ impl Target {
         if self.volatile {
             operator = operator.volatile();
         }
+        if let Some(compress) = self.compress {
+            operator = operator.compress(compress);
+        }
         operator
     }
 }
@@ -89,6 +112,7 @@ fn main() -> Result<()> {
     let settings = Settings {
         shards: 2,
         node: name,
+        keep_headers: vec!["x-test".to_owned()],
         ..Settings::default()
     };
     let port = variable("PORT").and_then(|port| port.parse().ok());
@@ -116,8 +140,11 @@ fn main() -> Result<()> {
     for name in ["/", "/custom"] {
         members(&server.of(name), &control);
     }
+    let dynamic = server.of_fn(async |name: String, _| name.starts_with("/dynamic-"));
+    dynamic.on_connect(seat);
     broadcasts(&control);
     sockets(&control);
+    remotes(&control);
     servers(&control);
 
     let running = server.start()?;
@@ -142,21 +169,27 @@ struct Wish {
     data: Option<Value>,
 }
 
+async fn seat(socket: Socket) {
+    let wish: Wish = socket.auth().unwrap_or_default();
+    for room in wish.rooms {
+        socket.join(room);
+    }
+    if let Some(data) = wish.data {
+        socket.set_data(data);
+    }
+}
+
 fn members(namespace: &Namespace, control: &Namespace) {
-    namespace.on_connect(async |socket: Socket| {
-        let wish: Wish = socket.auth().unwrap_or_default();
-        for room in wish.rooms {
-            socket.join(room);
-        }
-        if let Some(data) = wish.data {
-            socket.set_data(data);
-        }
-    });
+    namespace.on_connect(seat);
     for event in ["hello", "ask"] {
         let control = control.clone();
         namespace.on_server_event(event, async move |event: ServerEvent| {
             let args: Value = serde_json::from_str(event.payload().text()).unwrap_or_default();
-            tell(control.emit("heard", &(event.namespace().name(), args)));
+            tell(
+                control
+                    .local()
+                    .emit("heard", &(event.namespace().name(), args)),
+            );
             if event.wants_answer() {
                 let name = &control.hub().settings().node;
                 tell(event.answer(&format!("lakh {name}")));
@@ -177,10 +210,13 @@ fn broadcasts(control: &Namespace) {
             let target: Target = event.args().unwrap_or_default();
             let asked = target
                 .operator(&socket)
-                .emit_raw_with_ack::<Value>(rest(&event));
+                .emit_raw_with_ack::<Answer>(rest(&event));
             let Ok(asked) = asked else { return };
             let acks = asked.await;
-            tell(ack.send(&json!({"answers": acks.answers, "missing": acks.missing})));
+            tell(ack.send(&Answers {
+                answers: acks.answers,
+                missing: acks.missing,
+            }));
         },
     );
 }
@@ -197,8 +233,9 @@ fn sockets(control: &Namespace) {
                     "id": found.id, "rooms": rooms, "data": found.data,
                     "handshake": {
                         "address": handshake.address.ip(), "issued": handshake.time_ms,
-                        "secure": handshake.secure, "query": &*handshake.query,
-                        "auth": found.auth_text(),
+                        "secure": handshake.secure, "test": handshake.header("x-test"),
+                        "query": handshake.query_params().collect::<BTreeMap<_, _>>(),
+                        "auth": found.auth_text().and_then(|auth| serde_json::from_str::<Value>(auth).ok()),
                     },
                 })
             })
@@ -224,10 +261,28 @@ fn sockets(control: &Namespace) {
         },
     );
     control.on(
-        "disconnect",
+        "disconnect-sockets",
         async |socket: Socket, (target, close): (Target, bool), ack: Ack| {
             target.operator(&socket).disconnect_sockets(close);
             tell(ack.send(&Value::Null));
+        },
+    );
+}
+
+fn remotes(control: &Namespace) {
+    control.on(
+        "remote",
+        async |socket: Socket, (target, what, with): (Target, String, Value), ack: Ack| {
+            let found = target.operator(&socket).fetch_sockets().await;
+            for remote in found.iter() {
+                match (&*what, with.as_str()) {
+                    ("emit", _) => tell(remote.emit("remote", &with)),
+                    ("join", Some(room)) => remote.join(room),
+                    ("leave", Some(room)) => remote.leave(room),
+                    _ => remote.disconnect(with == Value::Bool(true)),
+                }
+            }
+            tell(ack.send(&found.len()));
         },
     );
 }
