@@ -29,7 +29,7 @@ PACKAGE := $(TARGET)/release/package
 
 .PHONY: help run build install uninstall deb test lint bench chaos fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-nginx test-chaos test-install test-python test-browser binaries
+        test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -85,7 +85,7 @@ package-files:
 	gzip -9n $(PACKAGE)/man/*.1
 	for shell in bash zsh fish; do "$(LAKH)" completions $$shell > $(PACKAGE)/lakh.$$shell; done
 
-test: install-test lint test-web test-rust test-clients test-nginx test-chaos test-install test-python test-browser ## check everything: style, units, real clients, nginx, a real browser, abuse
+test: install-test lint test-web test-rust test-clients test-nginx test-cluster test-chaos test-install test-python test-browser ## check everything: style, units, real clients, nginx, fleets with Node servers, a real browser, abuse
 	$(SAY) "all tests passed"
 
 lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
@@ -140,6 +140,10 @@ test-chaos: binaries tests/chaos/node_modules/.installed
 	$(TARGET)/debug/lakh-chaos --faults reset,half-open,stall,delay,pause --seconds 10 --clients 60 --rooms 6 --rate 60
 	$(TARGET)/debug/lakh-chaos --faults kill,rolling,half-open --seconds 5 --clients 60 --rooms 6 --rate 60
 	$(TARGET)/debug/lakh-chaos --nodes 3 --seconds 25 --clients 60 --rooms 6 --rate 60
+
+test-cluster: binaries tests/cluster/node_modules/.installed
+	$(SAY) "fleets of Lakh nodes and Node servers, over Redis"
+	npm --prefix tests/cluster test --silent
 
 test-install: binaries
 	$(SAY) "make install and uninstall"

@@ -1,0 +1,3 @@
+import { behaviours } from "./support/behaviours.js";
+
+behaviours("redis-sharded, dynamic-private");
