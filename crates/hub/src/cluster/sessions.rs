@@ -211,8 +211,15 @@ pub(crate) struct TakenOver {
 }
 
 impl Cluster {
-    /// Takes a session over, wherever it was. `None`: there is no such session, or Redis can't be asked.
-    pub(crate) async fn take_over(&self, hub: &Hub, pid: &Id, ttl_ms: u64) -> Option<TakenOver> {
+    /// Takes a session over, wherever it was, for a client that has seen what stands up to `seen`. `None`: there is no
+    /// such session, or Redis can't be asked.
+    pub(crate) async fn take_over(
+        &self,
+        hub: &Hub,
+        pid: &Id,
+        seen: Option<Position>,
+        ttl_ms: u64,
+    ) -> Option<TakenOver> {
         let asked = async {
             loop {
                 match self.link.take_over(pid.as_str(), ttl_ms).await {
@@ -242,7 +249,8 @@ impl Cluster {
                     .collect(),
                 // What nobody has set is an empty object in Node's records.
                 data: data.filter(|data| *data != Value::Object(serde_json::Map::default())),
-                start: record.start.and_then(Position::in_stream)?,
+                // Node does not say where a session began, and takes nobody back who has seen nothing.
+                start: record.start.and_then(Position::in_stream).or(seen)?,
             },
         })
     }

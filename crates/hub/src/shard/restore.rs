@@ -108,7 +108,11 @@ impl Shard {
         if let Found::Live { shard, key } = recovery.sessions.find(pid, now, window_ms) {
             self.evict(shard, key).await;
         }
-        let taken = cluster.take_over(&self.hub, &pid, window_ms).await?;
+        let seen = match &asked.offset {
+            Some(offset) => Some(Position::parse(offset)?),
+            None => None,
+        };
+        let taken = cluster.take_over(&self.hub, &pid, seen, window_ms).await?;
         cluster.evict_elsewhere(namespace.name(), &taken);
         let epoch = taken.epoch;
         let saved = match recovery.sessions.find(pid, now, window_ms) {
@@ -129,10 +133,7 @@ impl Shard {
             start: taken.session.start,
             epoch,
         });
-        let mut from = match &asked.offset {
-            Some(offset) => Position::parse(offset)?,
-            None => saved.start,
-        };
+        let mut from = seen.unwrap_or(saved.start);
         let place = from.stream_id()?;
         let mut older = Vec::new();
         if recovery.channel.read(from, []).is_err() {
