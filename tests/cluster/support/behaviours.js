@@ -359,8 +359,7 @@ function silence(adapter, fleet) {
   });
 
   test("nodes that were killed are waited for no longer", async () => {
-    await Promise.all(still.map((node) => node.kill()));
-    fleet().nodes = loud;
+    await Promise.all(still.map((node) => fleet().kill(node)));
     await fleet().together();
     const room = fleet().name("room");
     const left = await fleet().everywhere({ rooms: [room] });

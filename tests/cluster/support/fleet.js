@@ -179,6 +179,12 @@ export class Fleet {
     return member;
   }
 
+  // Ends a node at once and for good.
+  kill(node) {
+    this.nodes = this.nodes.filter((one) => one !== node);
+    return node.kill();
+  }
+
   of(kind) {
     return this.nodes.filter((node) => node.kind === kind);
   }
