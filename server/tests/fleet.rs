@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -21,6 +22,15 @@ fn command(folder: &TempDir, redis: &Redis, args: &[&str]) -> Command {
         .env("LAKH_REDIS", redis.url())
         .env("LAKH_DRAIN__WINDOW_MS", "0");
     command
+}
+
+/// The same, with a Redis of that URL.
+fn node_at(folder: &TempDir, url: &str, args: &[&str], certificates: &Path) -> Server {
+    let mut command = command(folder, &Redis::away(), args);
+    command
+        .env("LAKH_REDIS", url)
+        .env("SSL_CERT_FILE", certificates);
+    Server::run(&mut command)
 }
 
 fn node(folder: &TempDir, redis: &Redis, name: &str) -> Server {
@@ -306,6 +316,12 @@ fn two_nodes_whose_names_begin_alike_do_not_run_together() {
     assert_eq!(first.wait().code(), Some(0));
     let second = node(&folder, &redis, "n01-b");
     assert_eq!(ready(&second).1["status"], "ready");
+    // One that was killed could not, so its successor looks first.
+    second.signal("-KILL");
+    let mut third = Server::spawn(&mut command(&folder, &redis, &["--node", "n01-c"]));
+    let line = third.wait_for("waiting to see whether it still runs");
+    assert_eq!(line["name"], "n01-b");
+    third.serves();
     let mut unnamed = Server::spawn(&mut command(&folder, &redis, &[]));
     unnamed.wait_for("has no name");
     unnamed.serves();
@@ -325,4 +341,57 @@ fn a_fleet_may_share_rooms_and_keep_its_stores_apart_or_the_other_way_round() {
     assert_eq!(check(&body, "broker"), Value::Null, "{body}");
     assert_eq!(send(&mut chat(&own, "Ada"), "k")["message"]["seq"], 1);
     assert_eq!(history(&mut chat(&other, "Ada")).len(), 0);
+}
+
+#[test]
+fn a_fleet_may_reach_its_redis_over_tls() {
+    let folder = TempDir::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [cert, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+    let (_redis, port) = Redis::on_a_port(&[
+        "--port",
+        "0",
+        "--tls-auth-clients",
+        "no",
+        "--tls-ca-cert-file",
+        cert,
+        "--tls-cert-file",
+        cert,
+        "--tls-key-file",
+        key,
+        "--tls-port",
+    ]);
+    let url = format!("rediss://localhost:{port}");
+    let nodes = ["n01", "n02"].map(|name| node_at(&folder, &url, &["--node", name], &certificate));
+    let [mut here, mut there] = [in_room(&nodes[0]), in_room(&nodes[1])];
+    assert_eq!(here.call("room:emit", &[like(1)]).unwrap()["ok"], true);
+    assert_eq!(there.next_named("like").unwrap().args[0], 1);
+}
+
+#[test]
+fn sentinels_that_ask_for_a_password_say_where_redis_is() {
+    let folder = TempDir::new().unwrap();
+    let (_primary, port) = Redis::on_a_port(&["--requirepass", "primary-word", "--port"]);
+    let file = folder.path().join("sentinel.conf");
+    let settings = format!(
+        "requirepass sentinel-word\nsentinel monitor main 127.0.0.1 {port} 1\nsentinel auth-pass main primary-word\n"
+    );
+    std::fs::write(&file, settings).unwrap();
+    let (_sentinel, port) = Redis::on_a_port(&[file.to_str().unwrap(), "--sentinel", "--port"]);
+    let url = format!(
+        "redis+sentinel://:primary-word@127.0.0.1:{port}/main?sentinel_password=sentinel-word"
+    );
+    let file = folder.path().join("url");
+    std::fs::write(&file, &url).unwrap();
+    let nodes = ["n01", "n02"].map(|name| {
+        let args = ["--node", name, "--redis-file", file.to_str().unwrap()];
+        let mut command = command(&folder, &Redis::away(), &args);
+        Server::run(command.env_remove("LAKH_REDIS"))
+    });
+    let [mut here, mut there] = [in_room(&nodes[0]), in_room(&nodes[1])];
+    assert_eq!(here.call("room:emit", &[like(1)]).unwrap()["ok"], true);
+    assert_eq!(there.next_named("like").unwrap().args[0], 1);
 }

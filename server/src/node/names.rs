@@ -125,6 +125,7 @@ impl NodeName {
             held: Mutex::new(Held::Own(0)),
         };
         let mut watched = Watched::default();
+        let mut told = false;
         loop {
             match this.look(&mut watched).await? {
                 Look::Own(version) => {
@@ -138,7 +139,15 @@ impl NodeName {
                     });
                 }
                 Look::Others { name, .. } => {
-                    tracing::debug!(other = name, "waiting to see whether that node still runs");
+                    if !told {
+                        let wait_s = (BEAT * SILENT_BEATS).as_secs();
+                        tracing::info!(
+                            name,
+                            wait_s,
+                            "a node of before has not given its name back: waiting to see whether it still runs"
+                        );
+                    }
+                    told = true;
                 }
                 Look::Away(reason) => tracing::debug!(reason, "the name waits for the store"),
             }

@@ -2,12 +2,14 @@
 //! away. Ended by its process id.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 pub(crate) struct Redis {
     folder: TempDir,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -21,9 +23,38 @@ impl Redis {
 
     /// One that isn't there yet.
     pub(crate) fn away() -> Self {
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("redis.sock").display().to_string();
+        let arguments = ["--port", "0", "--unixsocket", &socket];
+        let keeps = ["--appendonly", "yes", "--appendfsync", "everysec"];
         Self {
-            folder: TempDir::new().unwrap(),
+            arguments: arguments
+                .iter()
+                .chain(&keeps)
+                .map(|&text| text.to_owned())
+                .collect(),
+            folder,
             child: None,
+        }
+    }
+
+    /// One more process of it, on a free port, which it gives: with these arguments before the port.
+    pub(crate) fn on_a_port(arguments: &[&str]) -> (Self, u16) {
+        loop {
+            // Whoever takes the port in between makes the start fail, and another one is tried.
+            let probe = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = probe.local_addr().unwrap().port();
+            drop(probe);
+            let mut all: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
+            all.push(port.to_string());
+            let mut redis = Self {
+                folder: TempDir::new().unwrap(),
+                arguments: all,
+                child: None,
+            };
+            if redis.run() {
+                return (redis, port);
+            }
         }
     }
 
@@ -49,26 +80,28 @@ impl Redis {
     /// Comes back when it takes connections.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let folder = self.folder.path();
+        assert!(self.run(), "redis-server ended");
+    }
+
+    fn run(&mut self) -> bool {
         let mut child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "yes"])
-            .args(["--appendfsync", "everysec"])
-            .arg("--unixsocket")
-            .arg(folder.join("redis.sock"))
-            .arg("--dir")
-            .arg(folder)
+            .args(&self.arguments)
+            .args(["--bind", "127.0.0.1", "--save", "", "--dir"])
+            .arg(self.folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("redis-server is installed (tools/install.sh test)");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines
-            .by_ref()
-            .any(|line| line.is_ok_and(|line| line.contains("eady to accept connections")));
+        let ready = lines.by_ref().any(|line| {
+            line.is_ok_and(|line| {
+                line.contains("eady to accept connections") || line.contains("monitor master")
+            })
+        });
         // The pipe must not fill up.
         std::thread::spawn(move || lines.for_each(drop));
         self.child = Some(child);
-        assert!(ready, "redis-server ended");
+        ready
     }
 }
 
