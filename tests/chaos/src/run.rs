@@ -1,7 +1,8 @@
 //! A run from beginning to end: everything up, load, faults, quiet, compare.
 
+use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,8 +17,8 @@ use crate::report::{Report, told};
 use crate::schedule::{Size, lanes};
 use crate::site::Site;
 
-/// How many violations are explained on the screen; the rest stands in the folder.
-const SHOWN: usize = 20;
+/// How many violations of a kind are explained on the screen; the rest stands in the folder.
+const SHOWN: usize = 5;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,15 +40,15 @@ pub async fn run(options: &Options, program: &Path) -> Result<bool, Failure> {
     let seed = options.seed.unwrap_or_else(some_seed);
     lakh_testkit::raise_descriptor_limit()?;
     let folder = folder(options, seed)?;
-    println!(
-        "seed {seed}: {} s of faults, {} clients in {} rooms, {} messages a second, {} node(s); records in {}",
+    say(&format!(
+        "seed {seed}: {} s of faults, {} clients in {} rooms, {} messages a second, {} node(s); records in {}\n",
         options.seconds,
         options.clients,
         options.rooms,
         options.rate,
         options.nodes,
         folder.display()
-    );
+    ));
     if options.clients < options.rooms || options.rooms == 0 || options.nodes == 0 {
         return Err("each room needs a client, and there must be rooms and nodes".into());
     }
@@ -60,10 +61,10 @@ pub async fn run(options: &Options, program: &Path) -> Result<bool, Failure> {
         fs::remove_dir_all(&folder)?;
     }
     if !fine {
-        println!(
-            "records, logs and schedule are kept in {}",
+        say(&format!(
+            "records, logs and schedule are kept in {}\n",
             folder.display()
-        );
+        ));
     }
     Ok(fine)
 }
@@ -131,14 +132,17 @@ async fn live(
     tokio::time::sleep_until(until.into()).await;
     let enough = |all: &Standing| all.acked >= options.messages;
     if !crew.until(options.patience(), enough).await {
-        println!("{} messages were acknowledged", crew.standing().acked);
+        say(&format!(
+            "{} messages were acknowledged\n",
+            crew.standing().acked
+        ));
     }
 
     let mut wrong = Vec::new();
     crew.tell(&Command::Hush).await?;
     let load = (from, diary.now());
     if !crew.until(options.patience(), all_in).await {
-        println!("{}", not_in(&crew, clients.len(), joins));
+        say(&format!("{}\n", not_in(&crew, clients.len(), joins)));
     }
     crew.until(options.patience(), |all| all.pending == 0).await;
     // The second round is behind whatever came late with the first.
@@ -147,10 +151,10 @@ async fn live(
         let seen = |all: &Standing| all.marks.get(&u64::from(round)) >= Some(&joins);
         if !crew.until(options.patience(), seen).await {
             let marks = crew.standing().marks;
-            println!(
-                "marker {round} was seen {:?} of {joins} times",
-                marks.get(&u64::from(round))
-            );
+            say(&format!(
+                "marker {round} was seen {} of {joins} times\n",
+                marks.get(&u64::from(round)).unwrap_or(&0)
+            ));
             break;
         }
     }
@@ -164,6 +168,11 @@ async fn live(
         records,
         wrong,
     })
+}
+
+/// Tells on the screen. Who stops reading does not stop the run.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// A run that lies in a folder. What was broken in it stands there for people alone.
@@ -280,9 +289,14 @@ fn judge(options: &Options, seed: u64, folder: &Path, lived: &Lived) -> Result<b
     fs::write(folder.join("violations.txt"), explained.concat())?;
     fs::write(folder.join("returns.txt"), report.table_of_returns())?;
     fs::write(folder.join("report.txt"), format!("seed {seed}\n{text}"))?;
-    print!("{text}");
-    for one in explained.iter().take(SHOWN) {
-        print!("{one}");
+    say(&text);
+    let mut shown: HashMap<Kind, usize> = HashMap::new();
+    for (violation, words) in violations.iter().zip(&explained) {
+        let shown = shown.entry(violation.kind).or_default();
+        *shown += 1;
+        if *shown <= SHOWN {
+            say(words);
+        }
     }
     if records
         .messages
