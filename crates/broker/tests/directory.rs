@@ -192,7 +192,7 @@ async fn a_node_on_all_addresses_is_found_at_the_one_that_reaches_redis() -> Tes
 
 #[tokio::test]
 async fn a_cluster_holds_the_entries_in_one_slot() -> Tested {
-    let redis = Redis::start_cluster().await?;
+    let redis = Redis::start_cluster()?;
     let mut config = config(&redis);
     config.url = format!("redis+cluster://127.0.0.1:{}", redis.port());
     let (one, two) = (Directory::open(config.clone())?, Directory::open(config)?);

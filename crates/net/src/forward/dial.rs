@@ -21,7 +21,8 @@ use crate::shared::Shared;
 
 /// Nodes stand near each other: one that takes longer is away.
 const CONNECT: Duration = Duration::from_millis(1_500);
-/// A machine that vanished without a word is noticed after this and three times [`PROBE`].
+/// After so much silence a machine is asked whether it is still there. One that vanished without a word gets as long to
+/// answer as for any other byte (`write_ms`).
 const SILENCE: Duration = Duration::from_secs(10);
 const PROBE: Duration = Duration::from_secs(5);
 
