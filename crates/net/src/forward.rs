@@ -161,9 +161,9 @@ impl Shared {
         }
     }
 
-    /// The id of a session that another node has, if this request may be forwarded there.
-    pub(crate) fn elsewhere(&self, came: Came, sid: &str) -> Option<Id> {
-        if self.options.fleet.is_none() || came != Came::Directly {
+    /// The id of a session that another node has, if this request may be forwarded there: one that came `direct`ly.
+    pub(crate) fn elsewhere(&self, direct: bool, sid: &str) -> Option<Id> {
+        if self.options.fleet.is_none() || !direct {
             return None;
         }
         Id::parse(sid).filter(|id| id.node() != self.hub.node_tag().as_str())

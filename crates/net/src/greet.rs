@@ -313,7 +313,7 @@ fn upgrade(
     if let Some(id) = query
         .sid
         .as_ref()
-        .and_then(|sid| shared.elsewhere(came, sid))
+        .and_then(|sid| shared.elsewhere(came == Came::Directly, sid))
     {
         let parts = parts.or_else(|| parts_of(head).map(Box::new));
         let parts =

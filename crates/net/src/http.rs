@@ -121,8 +121,9 @@ async fn answer(
         return Ok(plain(NODES_ONLY.status, NODES_ONLY.message));
     }
     let client = lp.shared.client(peer, came, request.headers());
+    let direct = came == Came::Directly;
     if let Some(app) = lp.shared.app(request.uri().path()) {
-        return Ok(crate::polling::answer(&lp, app, (client, came), &held, request).await);
+        return Ok(crate::polling::answer(&lp, app, (client, direct), &held, request).await);
     }
     let Some(router) = lp.shared.router.clone() else {
         return Ok(plain(StatusCode::NOT_FOUND, "Not found"));

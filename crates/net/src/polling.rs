@@ -24,7 +24,6 @@ use crate::forward::{Forwarding, switch};
 use crate::forwarded::Client;
 use crate::head::Head;
 use crate::http::{Held, Watch, plain, upgraded};
-use crate::peers::Came;
 use crate::shared::Message;
 use crate::slow::BodyProgress;
 use crate::ws::WsConn;
@@ -56,7 +55,8 @@ struct EngineRequest<'a> {
     lp: &'a Rc<EventLoop>,
     app: App,
     client: Client,
-    came: Came,
+    /// From no other node.
+    direct: bool,
     held: &'a Rc<Held>,
     parts: Parts,
     query: Query,
@@ -66,7 +66,7 @@ struct EngineRequest<'a> {
 pub(crate) async fn answer(
     lp: &Rc<EventLoop>,
     app: App,
-    (client, came): (Client, Came),
+    (client, direct): (Client, bool),
     held: &Rc<Held>,
     mut request: Request<Incoming>,
 ) -> Response<Body> {
@@ -92,7 +92,7 @@ pub(crate) async fn answer(
         lp,
         app,
         client,
-        came,
+        direct,
         held,
         parts,
         query,
@@ -133,7 +133,8 @@ impl EngineRequest<'_> {
         if let Some(id) = self.elsewhere()
             && [Method::GET, Method::POST].contains(&self.parts.method)
         {
-            return self.forward(id, body).await;
+            // Boxed: polls of this node's own sessions, which wait, don't carry its size along.
+            return Box::pin(self.forward(id, body)).await;
         }
         match (&self.query.sid, &self.parts.method) {
             (None, &Method::GET) => self.open().await,
@@ -147,7 +148,7 @@ impl EngineRequest<'_> {
     /// The session, if another node has it.
     fn elsewhere(&self) -> Option<Id> {
         let sid = self.query.sid.as_ref()?;
-        self.lp.shared.elsewhere(self.came, sid)
+        self.lp.shared.elsewhere(self.direct, sid)
     }
 
     /// Passes the request on to the node that has the session. Its body is read first, under the same rules as if it were
@@ -376,7 +377,7 @@ impl EngineRequest<'_> {
             };
             let held = Rc::clone(self.held);
             let client = async move { upgraded(upgrade, &held).await };
-            return switch(self.lp, &forwarding, client).await;
+            return Box::pin(switch(self.lp, &forwarding, client)).await;
         }
         let (accept, deflate) = shared.agree(&head, &checked)?;
         let opened = self.begin_upgrade(upgrade, deflate.is_some()).await?;
