@@ -27,7 +27,7 @@ export function behaviours(adapter) {
         },
         kind,
       };
-      broadcasts(context);
+      broadcasts(context, adapter);
       values(context);
       acknowledgements(context);
       rooms(context);
@@ -195,6 +195,21 @@ function disconnects(context) {
     for (const person of people) assert.match(person.lost[0], /io server disconnect|transport close/);
     for (const reason of await Promise.all(over)) assert.match(reason, /io server disconnect|transport close/);
   });
+
+  for (const close of [false, true]) {
+    test(`what was sent before a disconnect arrives${close ? ", also if connections are closed" : ""}`, async () => {
+      const room = context.fleet.name("room");
+      const people = await context.fleet.everywhere({ rooms: [room] });
+      await Promise.all([
+        context.node.emit({ to: [room] }, "bye", Buffer.alloc(5_000)),
+        context.node.ask("disconnect-sockets", { to: [room] }, close),
+      ]);
+      for (const person of people) {
+        await person.when("the end", ({ lost }) => lost.length > 0);
+        assert.equal(person.events("bye").length, 1, person.node.name);
+      }
+    });
+  }
 }
 
 function fetches(context, adapter) {
@@ -244,6 +259,14 @@ function fetches(context, adapter) {
       assert.ok(Math.abs(Date.now() - issued) < 60_000, where);
     }
   });
+
+  if (adapter === "redis" && context.kind === "node") {
+    test("all rooms of all nodes", async () => {
+      const people = await context.fleet.everywhere([{ rooms: ["a"] }, { rooms: ["a", "b"] }, { rooms: ["c"] }, {}]);
+      const found = await context.node.ask("all-rooms");
+      assert.deepEqual(sorted(found), sorted(["a", "b", "c", ...ids(people)]));
+    });
+  }
 
   test("each of the sockets found is told something, joins, leaves, and is disconnected", async () => {
     const room = context.fleet.name("room");
@@ -305,6 +328,7 @@ function servers(context) {
     const asked = await context.node.ask("server-side-emit-with-ack", {}, "ask", 1, "two");
     assert.equal(asked.missing, 0, asked.error);
     assert.deepEqual(sorted(asked.answers), sorted(others().map((node) => `${node.kind} ${node.name}`)));
+    await until("the servers' words", () => others().every((node) => node.heard.length > 0));
     for (const node of others()) assert.deepEqual(node.heard, [["/", ["ask", 1, "two"]]], node.name);
     assert.deepEqual(context.node.heard, []);
   });

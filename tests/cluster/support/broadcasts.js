@@ -14,7 +14,7 @@ export async function whoGot(context, people, event, nsp) {
   });
 }
 
-export function broadcasts(context) {
+export function broadcasts(context, adapter) {
   test("a broadcast reaches all clients", async () => {
     const people = await context.fleet.everywhere();
     await context.node.emit({}, "hello", 1, "2", { three: [3] });
@@ -107,6 +107,18 @@ export function broadcasts(context) {
       assert.deepEqual(person.events("count").flat(), numbers);
     }
   });
+
+  // The sharded adapter knows rooms by text only.
+  if (context.kind === "node" && !adapter.startsWith("redis-sharded")) {
+    test("rooms that are numbers", async () => {
+      const room = 4_711;
+      const people = await context.fleet.everywhere(
+        context.fleet.nodes.map(({ kind }) => ({ rooms: [kind === "node" ? room : String(room)] })),
+      );
+      await context.node.emit({ to: [room] }, "number");
+      assert.deepEqual(await whoGot(context, people, "number"), [0, 1, 2, 3]);
+    });
+  }
 
   test("rooms with odd names", async () => {
     const names = [

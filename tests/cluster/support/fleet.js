@@ -157,10 +157,11 @@ export class Fleet {
     fleet.serial = 0;
     fleet.nodes = [];
     try {
-      // Shared by all that is asked below.
-      fleet.asking = createClient({ url: fleet.redis.url, socket: { reconnectStrategy: () => 50 } });
-      fleet.asking.on("error", () => {});
-      await fleet.asking.connect();
+      if (fleet.redis.url.startsWith("redis:")) {
+        fleet.asking = createClient({ url: fleet.redis.url, socket: { reconnectStrategy: () => 50 } });
+        fleet.asking.on("error", () => {});
+        await fleet.asking.connect();
+      }
       await Promise.all(kinds.map((kind, index) => fleet.add(kind, index + 1)));
       await fleet.together();
     } catch (error) {
@@ -234,7 +235,7 @@ export class Fleet {
   // Rooms have channels of their own where the sharded adapter is dynamic; nobody is told when they are subscribed to.
   async subscribed(node, { nsp, rooms }) {
     const { BROKER, MODE } = this.settings;
-    if (BROKER !== "redis-sharded" || MODE === "static") return;
+    if (BROKER !== "redis-sharded" || MODE === "static" || !this.asking) return;
     const own = rooms.filter((room) => room.length !== 20 || MODE === "dynamic-private");
     for (const room of own) {
       const members = this.people.filter((one) => one.nsp === nsp && one.rooms.includes(room) && one.socket.connected);

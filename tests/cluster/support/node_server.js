@@ -1,13 +1,14 @@
 // A real Socket.IO server that does what tests ask of it: the counterpart of examples/fleet_node.rs, whose first lines
 // name its environment and the events of /control. CLIENT tells which library speaks to Redis: `redis` or `ioredis`.
 //
-// One event more: `emit-special` sends values that JSON can't bring here from a test.
+// Two events more: `emit-special` sends values that JSON can't bring here from a test, and `all-rooms` asks what only the
+// classic adapter can ask.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createAdapter as classic, createShardedAdapter as sharded } from "@socket.io/redis-adapter";
 import { createAdapter as streams } from "@socket.io/redis-streams-adapter";
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 
@@ -17,9 +18,19 @@ const REQUEST_BOUND_MS = 1_500;
 // Redis comes and goes in these tests.
 const quiet = (client) => client.on("error", () => {});
 
+// Of the forms that Lakh has for sentinels and clusters, `ioredis` knows no URL.
+function connect() {
+  const { protocol, hostname: host, port, pathname } = new URL(REDIS);
+  const place = { host, port: Number(port) };
+  const retry = { retryStrategy: () => 50, clusterRetryStrategy: () => 50, sentinelRetryStrategy: () => 50 };
+  if (protocol === "redis+cluster:") return new Cluster([place], { ...retry, shardedSubscribers: true });
+  if (protocol === "redis+sentinel:") return new Redis({ ...retry, sentinels: [place], name: pathname.slice(1) });
+  return new Redis(REDIS, retry);
+}
+
 async function client() {
   if (CLIENT === "ioredis") {
-    const connection = quiet(new Redis(REDIS, { retryStrategy: () => 50 }));
+    const connection = quiet(connect());
     // It asks Redis for its state first, which must not come behind a subscription.
     await once(connection, "ready");
     return connection;
@@ -31,7 +42,11 @@ async function adapter() {
   const publisher = await client();
   switch (BROKER) {
     case "redis":
-      return classic(publisher, await client(), { requestsTimeout: REQUEST_BOUND_MS });
+      // The answers' channel is a choice of each server's, and they have to understand each other.
+      return classic(publisher, await client(), {
+        requestsTimeout: REQUEST_BOUND_MS,
+        publishOnSpecificResponseChannel: CLIENT === "redis",
+      });
     case "redis-sharded":
       return sharded(publisher, await client(), { subscriptionMode: MODE || "dynamic" });
     default:
@@ -153,6 +168,7 @@ control.on("connection", (socket) => {
         }),
       ),
   );
+  on("all-rooms", async (target) => [...(await io.of(target.nsp ?? "/").adapter.allRooms())]);
   on("others", async () => (await control.adapter.serverCount()) - 1);
 });
 

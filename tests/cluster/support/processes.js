@@ -2,11 +2,12 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createClient } from "redis";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const repository = resolve(here, "../../..");
@@ -65,15 +66,11 @@ export function start(path, args, found, env = {}) {
 }
 
 // A redis-server in a folder of its own; `restart` brings it back on its port, with what it wrote.
-export async function startRedis(args = []) {
+export async function startRedis(args = [], port) {
   const folder = mkdtempSync(join(tmpdir(), "lakh-redis-"));
-  const port = await freePort();
-  const begin = () =>
-    start(
-      "redis-server",
-      ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", ...args].map(String),
-      /Ready to accept connections|Running mode=sentinel/,
-    );
+  port ??= await freePort();
+  const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
+  const begin = () => start("redis-server", [...settings, ...args].map(String), /Ready to accept connections/);
   let server = await begin();
   return {
     port,
@@ -87,6 +84,50 @@ export async function startRedis(args = []) {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+// A sentinel that watches over the master on that port, under the name `mine`.
+export async function startSentinel(master) {
+  const folder = mkdtempSync(join(tmpdir(), "lakh-sentinel-"));
+  const file = join(folder, "sentinel.conf");
+  const port = await freePort();
+  const watched = `sentinel monitor mine 127.0.0.1 ${master} 1\nsentinel down-after-milliseconds mine 500\n`;
+  writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${folder}\n${watched}sentinel failover-timeout mine 5000\n`);
+  const sentinel = await start("redis-server", [file, "--sentinel"], /\+monitor master mine/);
+  return {
+    url: `redis+sentinel://127.0.0.1:${port}/mine`,
+    port,
+    log: sentinel.log,
+    async stop() {
+      await sentinel.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+// A cluster of two servers with half of the slots each.
+export async function startRedisCluster() {
+  const both = [];
+  while (both.length < 2) {
+    const port = await freePort();
+    // They talk to each other on a second port, 10,000 above.
+    if (port < 55_000) both.push(await startRedis(["--cluster-enabled", "yes"], port));
+  }
+  const [one, other] = await Promise.all(both.map(({ url }) => createClient({ url }).connect()));
+  await one.sendCommand(["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+  await other.sendCommand(["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+  await other.sendCommand(["CLUSTER", "SET-CONFIG-EPOCH", "2"]);
+  await one.sendCommand(["CLUSTER", "MEET", "127.0.0.1", String(both[1].port)]);
+  for (const client of [one, other]) {
+    for (let info = ""; !/cluster_state:ok[^]*cluster_size:2/.test(info);) {
+      info = String(await client.sendCommand(["CLUSTER", "INFO"]));
+    }
+    client.destroy();
+  }
+  return {
+    url: `redis+cluster://127.0.0.1:${both[0].port}`,
+    stop: () => Promise.all(both.map((redis) => redis.stop())),
   };
 }
 
