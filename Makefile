@@ -27,7 +27,7 @@ LAKH ?= $(TARGET)/release/lakh
 # cargo-deb looks for assets in this folder.
 PACKAGE := $(TARGET)/release/package
 
-.PHONY: help run build install uninstall deb test lint bench chaos fuzz conformance format \
+.PHONY: help run build install uninstall deb test lint bench bench-fleet chaos fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
         test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser binaries
 
@@ -166,6 +166,9 @@ fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 
 bench: ## measure beside the floor and its peers, redraw docs/performance.md; ARGS="--quick" for a short run
 	bench/run.sh $(ARGS)
+
+bench-fleet: ## measure fleets over Redis beside a single node and Node's cluster, and a lakh of connections; ARGS="--quick"
+	bench/fleet.sh $(ARGS)
 
 chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes and connections under stock clients, compare what each saw; ARGS="--nodes 3 --seed 7"
 	$(SAY) "building the server and the checker (the first time takes some minutes)"

@@ -42,7 +42,9 @@ def build_oxide():
 def build_npm(name):
     if not shutil.which("npm"):
         raise Skip("npm is not installed")
-    if not (PEERS / name / "node_modules").exists():
+    # npm writes this file when it is done; one older than the lock has other packages.
+    done, lock = PEERS / name / "node_modules/.package-lock.json", PEERS / name / "package-lock.json"
+    if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
         sh("npm ci --no-audit --no-fund --loglevel=error".split(), PEERS / name)
 
 

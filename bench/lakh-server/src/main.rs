@@ -3,13 +3,15 @@
 //! Handlers are written as the examples write them: typed arguments, no raw payloads, nothing that a user wouldn't do.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lakh::net::limits::{ConnectionLimits, Rate, RateLimits};
+use lakh::redis::{self, Backend};
 use lakh::{Ack, LogLimits, Millis, Namespace, Options, Server, SessionConfig, Settings, Socket};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -32,6 +34,38 @@ struct Arguments {
     /// Milliseconds between two pings.
     #[arg(long, env = "PING_MS", default_value_t = 25_000)]
     ping_ms: u64,
+    /// Redis that the nodes of a fleet share.
+    #[arg(long, env = "REDIS")]
+    redis: Option<String>,
+    /// How the nodes reach each other.
+    #[arg(long, env = "ADAPTER", value_enum, default_value_t = Adapter::Streams)]
+    adapter: Adapter,
+    /// This node's name among others; the first three characters must differ.
+    #[arg(long, env = "NODE")]
+    node: Option<String>,
+}
+
+/// Whose bytes the nodes speak.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Adapter {
+    /// @socket.io/redis-adapter.
+    Classic,
+    /// Its sharded form, a channel a room.
+    Sharded,
+    /// @socket.io/redis-streams-adapter.
+    Streams,
+}
+
+impl Adapter {
+    fn backend(self) -> Backend {
+        match self {
+            Self::Classic => Backend::Classic,
+            Self::Sharded => Backend::Sharded {
+                mode: redis::Mode::Dynamic,
+            },
+            Self::Streams => Backend::streams(),
+        }
+    }
 }
 
 thread_local! {
@@ -42,13 +76,7 @@ thread_local! {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     raise_descriptors();
-    let server = Server::with(settings(&arguments), options(&arguments));
-    let main = server.of("/");
-    if !arguments.no_recovery {
-        main.recoverable(LogLimits::default());
-    }
-    handle(&main);
-    match server.run() {
+    match serve(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("lakh-bench-server: {error}");
@@ -57,8 +85,23 @@ fn main() -> ExitCode {
     }
 }
 
+fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let mut server = Server::with(settings(arguments), options(arguments));
+    if let Some(url) = &arguments.redis {
+        server = server.fleet(url, arguments.adapter.backend())?;
+    }
+    let main = server.of("/");
+    if !arguments.no_recovery {
+        main.recoverable(LogLimits::default());
+    }
+    handle(&main);
+    Ok(server.run()?)
+}
+
 fn settings(arguments: &Arguments) -> Settings {
+    let defaults = Settings::default();
     Settings {
+        node: arguments.node.clone().unwrap_or(defaults.node),
         shards: arguments.loops.max(1),
         engine: SessionConfig {
             ping_interval: Millis(arguments.ping_ms),

@@ -21,11 +21,17 @@ pub(crate) struct Address {
     pub path: String,
     /// Source addresses; 0 leaves the choice to the kernel.
     sources: u32,
+    first_source: Ipv4Addr,
 }
 
 impl Address {
-    pub(crate) fn new(target: &Target, connections: usize) -> Result<Self, LoadError> {
-        let url = target.url();
+    /// The target's nodes, at least one. `connections` are those to all of them together.
+    pub(crate) fn all(target: &Target, connections: usize) -> Result<Vec<Self>, LoadError> {
+        let each = target.urls().map(|url| Self::new(target, url, connections));
+        each.collect()
+    }
+
+    pub(crate) fn new(target: &Target, url: &str, connections: usize) -> Result<Self, LoadError> {
         let wrong = |reason: &str| LoadError::Url {
             url: url.to_owned(),
             reason: reason.to_owned(),
@@ -63,6 +69,7 @@ impl Address {
             host: host.to_owned(),
             path,
             sources,
+            first_source: target.first_source,
         })
     }
 
@@ -79,10 +86,9 @@ impl Address {
 
     /// Where this connection comes from, if that isn't the kernel's choice.
     pub(crate) fn source(&self, index: u32) -> Option<SocketAddr> {
-        /// 127.0.1.1, away from the addresses that servers listen on.
-        const FIRST: u32 = 0x7f00_0101;
         let offset = index.checked_rem(self.sources)?;
-        Some(SocketAddr::new(Ipv4Addr::from(FIRST + offset).into(), 0))
+        let source = u32::from(self.first_source).wrapping_add(offset);
+        Some(SocketAddr::new(Ipv4Addr::from(source).into(), 0))
     }
 }
 
@@ -100,7 +106,7 @@ mod tests {
             ("http://[::1]:7/ws/", "[::1]:7", "/ws/"),
             ("http://[::1]/ws/", "[::1]:80", "/ws/"),
         ] {
-            let address = Address::new(&Target::at(url), 1).unwrap();
+            let address = Address::new(&Target::at(url), url, 1).unwrap();
             assert_eq!(address.server.to_string(), server, "{url}");
             assert_eq!(address.path, path, "{url}");
         }
@@ -108,15 +114,29 @@ mod tests {
 
     #[test]
     fn other_schemes_are_refused_with_the_reason() {
-        let error = Address::new(&Target::at("https://127.0.0.1:1/"), 1).unwrap_err();
+        let error = Address::all(&Target::at("https://127.0.0.1:1/"), 1).unwrap_err();
         assert!(error.to_string().contains("http://"), "{error}");
     }
 
     #[test]
     fn many_connections_on_loopback_come_from_many_addresses() {
-        let address = Address::new(&Target::at("http://127.0.0.1:1"), 2500).unwrap();
-        let sources: std::collections::HashSet<_> =
-            (0..2500).map(|index| address.source(index)).collect();
-        assert_eq!(sources.len(), 3);
+        let url = "http://127.0.0.1:1";
+        let mut target = Target::at(url);
+        target.first_source = Ipv4Addr::new(127, 0, 9, 255);
+        let address = Address::new(&target, url, 2500).unwrap();
+        let sources: std::collections::BTreeSet<_> = (0..2500)
+            .map(|index| address.source(index).unwrap().ip().to_string())
+            .collect();
+        let expected = ["127.0.10.0", "127.0.10.1", "127.0.9.255"];
+        assert!(sources.iter().eq(&expected), "{sources:?}");
+    }
+
+    #[test]
+    fn nodes_are_parted_by_commas() {
+        let target = Target::at("http://127.0.0.1:1,http://127.0.0.2:2/ws");
+        let nodes = Address::all(&target, 1).unwrap();
+        let at: Vec<_> = nodes.iter().map(|node| node.server.to_string()).collect();
+        assert_eq!(at, ["127.0.0.1:1", "127.0.0.2:2"]);
+        assert_eq!(nodes[1].path, "/ws/");
     }
 }

@@ -7,28 +7,32 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
 };
 
 use crate::error::LoadError;
 
-/// Nanoseconds since the generator started.
+/// Nanoseconds of the machine's monotonic clock: generators that run beside each other read the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     zero: Instant,
+    /// What the machine's clock showed then.
+    zero_ns: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self {
-            zero: Instant::now(),
-        }
+        let zero = Instant::now();
+        let shown = clock_gettime(ClockId::Monotonic);
+        // Since the machine was started, so never negative.
+        let zero_ns = shown.tv_sec as u64 * 1_000_000_000 + shown.tv_nsec as u64;
+        Self { zero, zero_ns }
     }
 
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
-        self.zero.elapsed().as_nanos() as u64
+        self.zero_ns + self.zero.elapsed().as_nanos() as u64
     }
 }
 

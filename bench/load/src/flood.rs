@@ -15,6 +15,7 @@ pub(crate) struct Flood {
     pub publisher: Publisher,
     pub tally: Tally,
     probe: Option<Probe>,
+    broker: Option<Probe>,
     own: Option<Probe>,
 }
 
@@ -24,6 +25,7 @@ pub(crate) struct Window {
     start_ns: u64,
     published: u64,
     cpu: Cpu,
+    broker: Cpu,
     own: Cpu,
 }
 
@@ -45,6 +47,10 @@ pub(crate) struct Outcome {
     pub p99_us: u64,
     pub max_us: u64,
     pub spent: Option<Spent>,
+    pub resident_kb: Option<f64>,
+    /// What stands behind the nodes.
+    pub broker: Option<Spent>,
+    pub broker_resident_kb: Option<f64>,
     /// Cores that the generator itself was busy with.
     pub own_cores: f64,
 }
@@ -64,10 +70,14 @@ impl Flood {
             .max(1) as u32;
         let connections = (rooms * members) as usize;
         let probe = Probe::new(&target.pid)?;
+        let broker = Probe::new(target.broker_pid.as_slice())?;
         let own = Probe::new(&[std::process::id()])?;
         let mut swarm = Swarm::new(target, connections)?;
+        let nodes = swarm.nodes();
         for (index, conn) in swarm.conns.iter_mut().enumerate() {
             conn.rooms = (index as u32 / members, 1);
+            // Members take the nodes in turn, and each room's first member, who publishes, is on the first node.
+            conn.node = index % members as usize % nodes;
         }
         swarm.connect(0..connections, Pace::of(target), &mut Ignore)?;
         swarm.all_connected(connections)?;
@@ -77,6 +87,7 @@ impl Flood {
             tally: Tally::new(&swarm.words, connections, members),
             swarm,
             probe,
+            broker,
             own,
         })
     }
@@ -93,6 +104,7 @@ impl Flood {
             start_ns: self.swarm.clock.now_ns(),
             published: self.publisher.published,
             cpu: sample(self.probe.as_ref())?,
+            broker: sample(self.broker.as_ref())?,
             own: sample(self.own.as_ref())?,
         })
     }
@@ -111,6 +123,8 @@ impl Flood {
         let seconds = (self.swarm.clock.now_ns() - window.start_ns) as f64 / 1e9;
         let own = sample(self.own.as_ref())?.since(&window.own);
         let spent = sample(self.probe.as_ref())?.since(&window.cpu);
+        let broker = sample(self.broker.as_ref())?.since(&window.broker);
+        let resident = |probe: &Option<Probe>| probe.as_ref().map(Probe::resident_kb).transpose();
         let tally = &self.tally;
         Ok(Outcome {
             seconds,
@@ -126,6 +140,9 @@ impl Flood {
             p99_us: tally.latency_us.quantile(0.99),
             max_us: tally.latency_us.max(),
             spent: self.probe.as_ref().map(|_| spent),
+            resident_kb: resident(&self.probe)?,
+            broker: self.broker.as_ref().map(|_| broker),
+            broker_resident_kb: resident(&self.broker)?,
             own_cores: own.us / 1e6 / seconds,
         })
     }
@@ -230,6 +247,20 @@ impl Outcome {
             report.figure("cpu_us_per_delivery", each, "us");
             report.figure("user_us_per_delivery", each * spent.user_share, "us");
             report.figure("server_cores", spent.us / 1e6 / self.seconds, "");
+        }
+        if let Some(broker) = &self.broker {
+            let each = broker.us / self.received.max(1) as f64;
+            report.figure("broker_cpu_us_per_delivery", each, "us");
+            let each = broker.us / self.published.max(1) as f64;
+            report.figure("broker_cpu_us_per_broadcast", each, "us");
+        }
+        for (name, resident) in [
+            ("resident_kb", self.resident_kb),
+            ("broker_resident_kb", self.broker_resident_kb),
+        ] {
+            if let Some(resident) = resident {
+                report.figure(name, resident, "KB");
+            }
         }
         report.figure("latency_p50_ms", self.p50_us as f64 / 1000.0, "ms");
         report.figure("latency_p99_ms", self.p99_us as f64 / 1000.0, "ms");

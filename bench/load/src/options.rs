@@ -1,11 +1,14 @@
 //! What can be asked of the generator: the server, and one scenario.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Where a server is expected when none is named.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:3000/socket.io/";
+/// Away from the addresses that servers listen on.
+const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
 
 /// Puts load on a Socket.IO server and tells what it costs.
 #[derive(Args, Clone, Debug)]
@@ -25,12 +28,16 @@ pub struct Options {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server")]
 pub struct Target {
-    /// Where the server is; http only [default: http://127.0.0.1:3000/socket.io/]
+    /// Where the server is; http only. Nodes of a fleet are parted by commas: connections take them in turn, and who
+    /// publishes is on the first [default: http://127.0.0.1:3000/socket.io/]
     #[arg(long, global = true)]
     pub url: Option<String>,
     /// The server's processes, for processor time and memory [default: who listens there, if that is on this machine]
     #[arg(long, global = true, value_delimiter = ',')]
     pub pid: Vec<u32>,
+    /// The process of the broker behind the nodes, such as Redis: told apart, not added
+    #[arg(long, global = true)]
+    pub broker_pid: Option<u32>,
     /// What to call the server in the report
     #[arg(long, global = true, default_value = "server")]
     pub label: String,
@@ -52,6 +59,9 @@ pub struct Target {
     /// Addresses to come from, 127.0.1.1 and up; only to a server on loopback [default: one for each 1,000 connections]
     #[arg(long, global = true)]
     pub sources: Option<u32>,
+    /// The first of them; generators that run beside each other take different ones
+    #[arg(long, global = true, value_name = "ADDRESS", default_value_t = FIRST_SOURCE)]
+    pub first_source: Ipv4Addr,
     /// Seconds without any progress before a run is given up
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 20)]
     pub patience: u64,
@@ -73,6 +83,7 @@ impl Target {
         Self {
             url: Some(url.to_owned()),
             pid: Vec::new(),
+            broker_pid: None,
             label: "server".to_owned(),
             namespace: "/".to_owned(),
             auth: None,
@@ -80,14 +91,14 @@ impl Target {
             connect_rate: 5000,
             in_flight: 500,
             sources: None,
+            first_source: FIRST_SOURCE,
             patience: 20,
         }
     }
 
-    /// Where the server is.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        self.url.as_deref().unwrap_or(DEFAULT_URL)
+    /// Where the server is: its nodes, at least one.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.url.as_deref().unwrap_or(DEFAULT_URL).split(',')
     }
 }
 
@@ -109,6 +120,8 @@ pub enum Command {
     Idle(Idle),
     /// Broadcasts to rooms: processor time of a delivered message, latency, completeness, order.
     Fanout(Fanout),
+    /// Everybody in one room: how long until a broadcast has reached the last.
+    Reach(Reach),
     /// Emits with ack.
     Echo(Echo),
     /// Doubles the rate until messages come late or not at all.
@@ -180,6 +193,30 @@ pub struct Fanout {
     /// Seconds before that don't.
     #[arg(short, long, default_value_t = 1.0)]
     pub warmup: f64,
+}
+
+/// Options of `reach`.
+#[derive(Args, Clone, Debug)]
+pub struct Reach {
+    /// Connections, all in one room.
+    #[arg(short = 'n', long, default_value_t = 10_000)]
+    pub connections: usize,
+    /// Bytes of the payload.
+    #[arg(short, long, default_value_t = 64)]
+    pub bytes: usize,
+    /// Broadcasts, one after the other.
+    #[arg(short = 'k', long, default_value_t = 3)]
+    pub broadcasts: u32,
+    /// Seconds from one to the next.
+    #[arg(long, default_value_t = 2.0)]
+    pub every: f64,
+    /// Only receive: another generator publishes.
+    #[arg(long)]
+    pub listen: bool,
+    /// Go in step with other generators: say `ready` on standard error when all have joined, begin with a line on standard
+    /// input, say `done`, and stay until standard input ends.
+    #[arg(long)]
+    pub in_step: bool,
 }
 
 /// Options of `echo`.

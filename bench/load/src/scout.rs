@@ -36,15 +36,21 @@ pub(crate) enum Wanted {
 
 /// The target with everything settled that was left open: the dialect, and the server's processes.
 pub(crate) fn look(target: &Target, wanted: Wanted) -> Result<Target, LoadError> {
-    let address = Address::new(target, 1)?;
+    let nodes = Address::all(target, 1)?;
     let mut settled = target.clone();
-    let mut line = Line::open(target, &address)?;
-    line.enter(target)?;
-    if target.dialect == Dialect::Auto && wanted == Wanted::Rooms {
-        settled.dialect = line.dialect(target)?;
+    for (url, address) in target.urls().zip(&nodes) {
+        let mut line = Line::open(url, address)?;
+        line.enter(target)?;
+        // What one node speaks all speak.
+        if settled.dialect == Dialect::Auto && wanted == Wanted::Rooms {
+            settled.dialect = line.dialect(target)?;
+        }
     }
     if target.pid.is_empty() {
-        let found = owner::listeners(address.server);
+        let found: Vec<_> = nodes
+            .iter()
+            .flat_map(|node| owner::listeners(node.server))
+            .collect();
         // Found, but not ours to look into: as good as not found.
         if Probe::new(&found).is_ok() {
             settled.pid = found;
@@ -63,8 +69,8 @@ struct Line {
 
 impl Line {
     /// Connects, up to the engine's open packet.
-    fn open(target: &Target, address: &Address) -> Result<Self, LoadError> {
-        let url = target.url().to_owned();
+    fn open(url: &str, address: &Address) -> Result<Self, LoadError> {
+        let url = url.to_owned();
         let stream = TcpStream::connect_timeout(&address.server, PATIENCE);
         let stream = stream.map_err(|source| LoadError::Absent {
             url: url.clone(),

@@ -17,7 +17,7 @@ pub(crate) struct Stamp {
     pub room: u32,
     /// Counts from 0 for each room.
     pub number: u32,
-    /// When it was due, in microseconds on the generator's clock.
+    /// When it was due, in microseconds on the machine's monotonic clock.
     pub due_us: u64,
 }
 

@@ -5,6 +5,7 @@ mod echo;
 mod fanout;
 mod idle;
 mod plan;
+mod reach;
 mod slow;
 mod storm;
 mod tick;
@@ -27,6 +28,7 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
     match &options.command {
         Command::Idle(idle) => idle::run(target, idle),
         Command::Fanout(fanout) => fanout::run(target, fanout),
+        Command::Reach(reach) => reach::run(target, reach),
         Command::Echo(echo) => echo::run(target, echo),
         Command::Ramp(ramp) => fanout::ramp(target, ramp),
         Command::Burst(burst) => fanout::burst(target, burst),

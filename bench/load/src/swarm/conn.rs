@@ -33,6 +33,8 @@ pub(crate) enum State {
 pub(crate) struct Conn {
     pub fd: Option<OwnedFd>,
     pub state: State,
+    /// Which of the target's nodes it goes to.
+    pub node: usize,
     /// Rooms to join: the first one's number, and how many from there on.
     pub rooms: (u32, u32),
     /// Rooms that the server has acknowledged.

@@ -108,6 +108,7 @@ impl Swarm {
         *conn = Conn {
             state: State::Connecting,
             started_ns,
+            node: conn.node,
             rooms: conn.rooms,
             ..Conn::default()
         };
@@ -117,7 +118,8 @@ impl Swarm {
     }
 
     fn begin(&mut self, index: u32) -> Result<(), Errno> {
-        let family = match self.address.server {
+        let address = self.address(index);
+        let family = match address.server {
             SocketAddr::V4(_) => AddressFamily::INET,
             SocketAddr::V6(_) => AddressFamily::INET6,
         };
@@ -126,11 +128,11 @@ impl Swarm {
         sockopt::set_tcp_nodelay(&fd, true)?;
         // Closing resets: ports aren't left waiting for a minute, and a cut looks like one.
         sockopt::set_socket_linger(&fd, Some(Duration::ZERO))?;
-        if let Some(source) = self.address.source(index) {
+        if let Some(source) = address.source(index) {
             net::bind(&fd, &source)?;
         }
         use epoll::EventFlags as F;
-        match net::connect(&fd, &self.address.server) {
+        match net::connect(&fd, &address.server) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error),
         }
@@ -157,9 +159,10 @@ impl Swarm {
             return true;
         }
         conn.state = State::Upgrading;
-        let request = std::mem::take(&mut self.request);
+        let node = conn.node;
+        let request = std::mem::take(&mut self.nodes[node].1);
         self.queue(index, |out| out.extend_from_slice(&request));
-        self.request = request;
+        self.nodes[node].1 = request;
         true
     }
 

@@ -80,9 +80,8 @@ pub(crate) struct Swarm {
     pub arrived: Vec<u32>,
     /// Connect by long polling. A client sends only in answer to what it got then, so rooms are to be joined at once.
     pub by_polling: bool,
-    address: Address,
-    /// What opens a WebSocket there.
-    request: Vec<u8>,
+    /// The target's nodes, and what opens a WebSocket there.
+    nodes: Vec<(Address, Vec<u8>)>,
     patience_ns: u64,
     in_flight: usize,
     epoll: OwnedFd,
@@ -96,7 +95,12 @@ impl Swarm {
     /// With room for `capacity` connections, none of them open.
     pub(crate) fn new(target: &Target, capacity: usize) -> Result<Self, LoadError> {
         crate::limits::allow_descriptors(capacity)?;
-        let address = Address::new(target, capacity)?;
+        let addresses = Address::all(target, capacity)?;
+        let with_request = |address: Address| {
+            let request = address.upgrade();
+            (address, request)
+        };
+        let nodes: Vec<_> = addresses.into_iter().map(with_request).collect();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(LoadError::system("making an epoll"))?;
         let timer = Timer::new()?;
@@ -112,12 +116,16 @@ impl Swarm {
             words: Words::new(target),
             counts: Counts::default(),
             connect_us: Histogram::default(),
-            conns: (0..capacity).map(|_| Conn::default()).collect(),
+            conns: (0..capacity)
+                .map(|index| Conn {
+                    node: index % nodes.len(),
+                    ..Conn::default()
+                })
+                .collect(),
             join_at_once: false,
             arrived: Vec::new(),
             by_polling: false,
-            request: address.upgrade(),
-            address,
+            nodes,
             patience_ns: target.patience * 1_000_000_000,
             in_flight: 0,
             epoll,
@@ -126,6 +134,16 @@ impl Swarm {
             buffer: vec![0; BUFFER_BYTES],
             dirty: Vec::new(),
         })
+    }
+
+    /// How many nodes the server has.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Where this connection goes.
+    fn address(&self, index: u32) -> &Address {
+        &self.nodes[self.conns[index as usize].node].0
     }
 
     /// Sends what is queued, waits until something arrives or `until_ns` is there, and reads what arrived.

@@ -145,8 +145,8 @@ impl Swarm {
         let head = format!(
             "POST {}?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: {}\r\n\
              Content-Type: text/plain;charset=UTF-8\r\nContent-Length: {}\r\n\r\n",
-            self.address.path,
-            self.address.host,
+            self.address(index).path,
+            self.address(index).host,
             posts.len()
         );
         self.queue(index, |out| {
@@ -158,7 +158,8 @@ impl Swarm {
     fn poll(&mut self, index: u32, sid: &str) {
         let request = format!(
             "GET {}?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: {}\r\n\r\n",
-            self.address.path, self.address.host
+            self.address(index).path,
+            self.address(index).host
         );
         self.queue(index, |out| out.extend_from_slice(request.as_bytes()));
     }
