@@ -131,18 +131,23 @@ impl Backing {
         checks
     }
 
-    /// Leaves the other nodes and writes out the store. Redis may be away: then it takes a few seconds at most.
+    /// Leaves the other nodes and writes out the store. Redis may be away or silent: then it takes a few seconds at most.
     pub async fn close(&self) -> Result<(), CloseError> {
-        if let Some(fleet) = &self.fleet {
-            let leave = async {
-                if let Some(link) = &fleet.link {
-                    link.leave().await;
-                }
-            };
-            tokio::join!(leave, fleet.name.release());
+        let Some(fleet) = &self.fleet else {
+            return self.store.close().await;
+        };
+        let leave = async {
+            if let Some(link) = &fleet.link {
+                link.leave().await;
+            }
+        };
+        let close = async {
+            fleet.name.release().await;
             fleet.shared.close().await?;
-        }
-        self.store.close().await
+            self.store.close().await
+        };
+        // Each waits for Redis alone, so together they wait once.
+        tokio::join!(leave, close).1
     }
 }
 

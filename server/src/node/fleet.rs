@@ -29,6 +29,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const COUNTING: Duration = Duration::from_millis(500);
 /// How long the end waits for Redis to hear of it: more than the link takes by itself.
 const FAREWELL: Duration = Duration::from_secs(6);
+/// The same where Redis is known to be away: it may be just coming back.
+const SHORT_FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is shared and where, checked and not yet connected.
 #[derive(Debug, Clone)]
@@ -268,8 +270,12 @@ impl FleetLink {
     pub(super) async fn leave(&self) {
         // That the connection goes is no news now.
         self.telling.abort();
-        if timeout(FAREWELL, self.hub.leave_cluster()).await.is_err() {
-            tracing::warn!("Redis did not take the last broadcasts in time");
+        let patience = match self.state() {
+            Some(state) if !state.link.up => SHORT_FAREWELL,
+            _ => FAREWELL,
+        };
+        if timeout(patience, self.hub.leave_cluster()).await.is_err() {
+            tracing::warn!("Redis did not take the last broadcasts and sessions in time");
         }
     }
 
