@@ -157,6 +157,8 @@ pub struct SettingsArgs {
     /// Redis that the nodes of a fleet share: redis://[user:password@]host[:6379][/db], rediss://… for TLS,
     /// redis+unix:///path, redis+sentinel://host,host/NAME or redis+cluster://host,host; other users of this machine can see
     /// it in the process list, so prefer the variable or the file where there is a password in it
+    // Square brackets are for what may be left out here, as people read them in `--help`.
+    #[allow(rustdoc::broken_intra_doc_links)]
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
     /// File that holds the URL of Redis

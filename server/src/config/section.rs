@@ -43,8 +43,9 @@ macro_rules! section {
         }
         check $check:expr;
     ) => {
-        // The comments go into the example as they are, addresses without angle brackets.
-        #[allow(rustdoc::bare_urls)]
+        // The comments go into the example as they are, addresses without angle brackets and what may be left out in square
+        // ones.
+        #[allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
         $(#[doc = $about])*
         #[derive(Debug, Clone, PartialEq)]
         pub struct $name {
