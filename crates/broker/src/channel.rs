@@ -124,6 +124,17 @@ pub struct Channel<T> {
 struct Inner<T> {
     log: Log<T>,
     last: u64,
+    /// Something was missed behind `last`, and nothing has come since: where the hole ends isn't known yet.
+    lost: bool,
+}
+
+impl<T> Inner<T> {
+    /// What was missed stood before this place, or at it.
+    fn end_of_hole(&mut self, seq: u64) {
+        if std::mem::take(&mut self.lost) {
+            self.log.begin_at(seq);
+        }
+    }
 }
 
 impl<T: Clone> Channel<T> {
@@ -135,6 +146,7 @@ impl<T: Clone> Channel<T> {
             inner: Mutex::new(Inner {
                 log: Log::new(limits),
                 last: 0,
+                lost: false,
             }),
         }
     }
@@ -171,11 +183,15 @@ impl<T: Clone> Channel<T> {
         }
         let last = inner.last;
         inner.log.begin_at(last + 1);
+        inner.lost = true;
     }
 
-    /// There was nothing for this channel up to here.
+    /// There was nothing for this channel up to here, but for what was lost.
     pub fn advance(&self, seq: u64) {
         let mut inner = self.inner.lock();
+        if seq > inner.last {
+            inner.end_of_hole(seq);
+        }
         inner.last = inner.last.max(seq);
         let last = inner.last;
         inner.log.advance(last);
@@ -227,6 +243,7 @@ impl<T: Clone> Channel<T> {
         if seq <= inner.last {
             return None;
         }
+        inner.end_of_hole(seq - 1);
         inner.last = seq;
         inner.log.append(seq, rooms, bytes, now_ms, item.clone());
         Some(deliver(item))
@@ -271,6 +288,9 @@ impl<T: Clone> Channel<T> {
             return Err(ReadError::Unknown { after: from.seq });
         }
         let inner = self.inner.lock();
+        if inner.lost {
+            return Err(ReadError::Trimmed { after: from.seq });
+        }
         if self.follows() && from.seq > inner.last {
             // The reader comes from a node that is ahead of this one. What it has seen it will not be given again.
             return Ok((Vec::new(), from));
@@ -375,15 +395,28 @@ mod tests {
             Err(ReadError::Trimmed { after: 12 })
         );
         assert_eq!(channel.read(at(20), []), Ok((vec![], at(20))));
+    }
+
+    #[test]
+    fn whoever_stands_in_a_hole_or_before_it_is_refused() {
+        let channel = Channel::following(LogLimits::default());
+        let at = |seq| Position { epoch: STREAM, seq };
+        let take = |seq: u64| channel.take(seq, seq, &[], (1, 0), |item| item);
+        let refused = |seq| channel.read(at(seq), []) == Err(ReadError::Trimmed { after: seq });
+        take(20);
         channel.lose();
-        assert_eq!(
-            channel.read(at(20), []),
-            Err(ReadError::Trimmed { after: 20 })
-        );
-        // Who comes now misses nothing of what comes next.
-        let new = channel.position();
-        assert_eq!(take(21), Some(21));
-        assert_eq!(channel.read(new, []), Ok((vec![], at(21))));
+        // Another node may have been in the hole, and ahead of this one; where it ends nobody knows yet.
+        assert!(refused(19) && refused(20) && refused(25) && refused(40));
+        take(30);
+        assert!(refused(20) && refused(25) && refused(28));
+        assert_eq!(channel.read(at(29), []), Ok((vec![(30, 30)], at(30))));
+        assert_eq!(channel.read(at(40), []), Ok((vec![], at(40))));
+        channel.lose();
+        channel.advance(30);
+        assert!(refused(30) && refused(35));
+        channel.advance(50);
+        assert!(refused(49));
+        assert_eq!(channel.read(at(50), []), Ok((vec![], at(50))));
     }
 
     #[test]

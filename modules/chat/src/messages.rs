@@ -83,7 +83,12 @@ async fn send(chat: &Chat, socket: &Socket, request: Send) -> Result<Sent, Failu
     };
     turn.tell(&message);
     // Whoever's turn it was has told it. The answer says that it can't be lost any more.
-    socket.namespace().logged().await;
+    if !socket.namespace().logged().await {
+        return Err(Failure::new(
+            "unavailable",
+            "the message is stored, but others may not have heard of it; send it again with the same key",
+        ));
+    }
     presence::end_typing(chat, socket, &message.room, &person);
     presence::watch(chat, &socket.namespace());
     Ok(Sent { message, duplicate })

@@ -83,8 +83,9 @@ async fn read(
         let Some(newest) = entries.last().map(|entry| entry.id) else {
             continue;
         };
-        // Only a read that is full can have been overtaken by the stream's trimming.
-        if entries.len() >= COUNT && at.read && !holds(&mut connection, stream, at.last).await? {
+        // Only a read that is full, or as long as the stream may be, can have been overtaken by the stream's trimming.
+        let most = usize::try_from(*max_len).map_or(COUNT, |max_len| COUNT.min(max_len));
+        if entries.len() >= most && at.read && !holds(&mut connection, stream, at.last).await? {
             shared.inbox.push_always(Event::Gap(Gap::Trimmed));
         }
         for entry in entries {

@@ -137,10 +137,11 @@ impl Worker {
 
     /// Finds out which of the entries that were on their way stand in the stream, and sends the others again.
     async fn settle_entries(&mut self, connection: &mut Connection, key: &str) -> RedisResult<()> {
-        let Some(mut from) = self.confirmed else {
+        let Some(first) = self.confirmed else {
             self.confirmed = Some(self.shared.start(connection, key).await?);
             return Ok(());
         };
+        let mut from = first;
         while !self.unconfirmed.is_empty() {
             let page = reader::range_after(connection, key, from, BATCH).await?;
             let Some(last) = page.last() else {
@@ -152,7 +153,28 @@ impl Worker {
             }
         }
         let again = std::mem::take(&mut self.unconfirmed);
+        if !again.is_empty() && !self.reaches_back_to(connection, key, first).await? {
+            // They may have stood where the stream was trimmed. Sent again they could be there twice: who waits for them
+            // is told, with those who may miss something.
+            Counters::add(&self.shared.counters.lost, again.len());
+            self.shared.inbox.push_always(Event::Gap(Gap::Trimmed));
+            return Ok(());
+        }
         self.send_entries(connection, again).await
+    }
+
+    /// Whether nothing behind this place was trimmed.
+    async fn reaches_back_to(
+        &self,
+        connection: &mut Connection,
+        key: &str,
+        place: StreamId,
+    ) -> RedisResult<bool> {
+        let Backend::Streams { max_len, .. } = &self.shared.config.backend else {
+            return Ok(true);
+        };
+        Ok(reader::holds(connection, key, place).await?
+            || reader::is_untrimmed(connection, key, *max_len).await?)
     }
 
     async fn confirm_if_own(&mut self, entry: Entry) {

@@ -205,6 +205,10 @@ impl Receiver<'_> {
         }
         for namespace in self.hub.namespaces() {
             if let Some(recovery) = namespace.inner.recovery.get() {
+                if let Some(seen) = self.seen.packed().filter(|_| self.cluster.follows) {
+                    // Up to here nothing was missed, in namespaces that were silent either.
+                    recovery.channel.advance(seen);
+                }
                 recovery.channel.lose();
             }
         }
@@ -213,6 +217,8 @@ impl Receiver<'_> {
                 self.hub
                     .run_surely_on(shard, |shard| shard.close_recoverable());
             }
+            // What was on its way may be among what is lost.
+            self.cluster.confirmations.lock().clear();
         }
     }
 

@@ -164,7 +164,12 @@ impl Hub {
     /// If Redis is away.
     pub async fn other_nodes(&self) -> Result<usize, lakh_broker::redis::LinkError> {
         match self.cluster() {
-            Some(cluster) => Ok(cluster.link.others("/").await?.count),
+            Some(cluster) => {
+                // All nodes have the same namespaces; which one is asked for makes no difference.
+                let all = self.namespaces();
+                let name = all.first().map_or("/", |namespace| namespace.name());
+                Ok(cluster.link.others(name).await?.count)
+            }
             None => Ok(0),
         }
     }
@@ -199,13 +204,14 @@ impl Namespace {
     }
 
     /// Waits until what was emitted so far is in the log, so that it reaches every client that can be recovered, whatever
-    /// becomes of this node. At once, where the log is this node's own.
+    /// becomes of this node. At once, where the log is this node's own. `false`: it may have been lost.
     ///
     /// An answer to a client's event waits for what its own handler emitted without this; it's for what others emit on
     /// its behalf.
-    pub async fn logged(&self) {
-        if let Some(cluster) = self.hub.followed().filter(|_| self.is_recoverable()) {
-            cluster.logged().await;
+    pub async fn logged(&self) -> bool {
+        match self.hub.followed().filter(|_| self.is_recoverable()) {
+            Some(cluster) => cluster.logged().await,
+            None => true,
         }
     }
 
@@ -295,19 +301,18 @@ impl Cluster {
     }
 
     /// Waits until all that was published so far stands in the stream, and was handed to the loops.
-    async fn logged(&self) {
+    async fn logged(&self) -> bool {
         let waiting = {
             let mut confirmations = self.confirmations.lock();
             let last = self.link.last_ticket();
             if self.is_released(last) {
-                return;
+                return true;
             }
             let (send, receive) = oneshot::channel();
             confirmations.entry(last).or_default().push(send);
             receive
         };
-        // An error says that the fleet was left: nobody waits for anything any more.
-        let _ = waiting.await;
+        waiting.await.is_ok()
     }
 
     /// What has this ticket was handed to the loops.

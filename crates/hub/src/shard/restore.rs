@@ -139,6 +139,10 @@ impl Shard {
         if recovery.channel.read(from, []).is_err() {
             // This node has not been there for as long as that, or has forgotten it.
             let until = recovery.channel.begins_at();
+            if from.seq > until {
+                // Something was missed here, and where that ends isn't known yet.
+                return None;
+            }
             let read = cluster.read_older(namespace, place, until).await?;
             older = read.into_iter().map(|(_, outgoing)| outgoing).collect();
             from.seq = until;

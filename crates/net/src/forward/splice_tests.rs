@@ -1,3 +1,5 @@
+//! Bytes both ways between two pipes, and how each side's end reaches the other.
+
 #![allow(clippy::unwrap_used)] // A panic is how a test fails.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
