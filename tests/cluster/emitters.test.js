@@ -117,7 +117,6 @@ for (const [adapter, make] of Object.entries(EMITTERS)) {
       await emitter.to(one).except(two).emit("not two");
       await emitter.except([one]).emit("except");
       await emitter.to(people[1].id).emit("id");
-      await emitter.volatile.emit("volatile");
       assert.deepEqual(await whoGot(people, "all"), [0, 1, 2, 3, 4, 5]);
       for (const person of people) assert.deepEqual(person.events("all"), [[1, { two: "ü" }, null]]);
       assert.deepEqual(await whoGot(people, "one"), [0, 1, 2, 3]);
@@ -125,7 +124,11 @@ for (const [adapter, make] of Object.entries(EMITTERS)) {
       assert.deepEqual(await whoGot(people, "not two"), [0, 1]);
       assert.deepEqual(await whoGot(people, "except"), [4, 5]);
       assert.deepEqual(await whoGot(people, "id"), [1]);
-      assert.deepEqual(await whoGot(people, "volatile"), [0, 1, 2, 3, 4, 5]);
+      // Such an event is dropped where the one before is still on its way.
+      await until("everybody to have a volatile event", async () => {
+        await emitter.volatile.emit("volatile");
+        return people.every((person) => person.events("volatile").length > 0);
+      });
     });
 
     test("sends binary", async () => {
