@@ -94,13 +94,18 @@ ROWS = [
     ("first_ms", "broadcast to the first receiver, ms"),
     ("median_ms", "to the median receiver, ms"),
     ("last_ms", "to the last receiver, ms"),
-    ("cpu_us_per_delivery", "nodes' processor time of a delivered message, µs"),
+    ("cpu_us_per_delivery", "nodes' processor time of a delivered message, the pings of those seconds included, µs"),
     ("broker_cpu_us_per_broadcast", "Redis' processor time of a broadcast, µs"),
     ("delivered", "delivered"),
     ("lost", "lost"),
     ("out_of_order", "out of order"),
     ("closed_by_server", "closed by a node"),
 ]
+
+
+def number(value):
+    """Counts without digits behind a point."""
+    return f"{value:,.0f}" if value == int(value) else shown(value)
 
 
 def crowd(content):
@@ -112,7 +117,7 @@ def crowd(content):
         "| | |",
         "|---|---|",
     ]
-    lines += [f"| {title} | {shown(figures[name])} |" for name, title in ROWS]
+    lines += [f"| {title} | {number(figures[name])} |" for name, title in ROWS]
     for name in ("first_ms", "last_ms"):
         each = ", ".join(shown(broadcast[name]) for broadcast in broadcasts)
         lines.append(f"| each broadcast, {name.removesuffix('_ms')} receiver, ms | {each} |")
