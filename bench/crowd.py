@@ -97,6 +97,8 @@ def together(figures, reports):
     """The generators' reports as one."""
     for name in ("delivered", "lost", "out_of_order", "stray", "closed_by_server"):
         figures[name] = sum(report["figures"][name] for report in reports)
+    # They begin together, so the slowest one's is that of all.
+    figures["connect_s"] = max(report["figures"]["connect_s"] for report in reports)
     broadcasts = []
     for samples in zip(*(report["samples"] for report in reports), strict=True):
         tenths = [sample[f"p{tenth}0_ms"] for sample in samples for tenth in range(1, 10)]

@@ -84,8 +84,9 @@ def latency(figures):
 
 
 ROWS = [
+    ("connect_s", "seconds until the last had connected, while others joined already"),
     ("connect_and_join_s", "seconds until all were connected and in the room"),
-    ("connects_per_s", "connections a second"),
+    ("connects_per_s", "connections a second, joining included"),
     ("cpu_us_per_connect_and_join", "nodes' processor time of a connection that joins, µs"),
     ("resident_mb", "resident memory of all nodes, MiB"),
     ("resident_kb_per_connection", "of that a connection, KiB"),
