@@ -49,6 +49,8 @@ pub enum Queue {
     EventLoop,
     /// Redis, on the way to the other nodes.
     Redis,
+    /// The store, on the way to the log of this node.
+    Store,
 }
 
 impl std::fmt::Display for Queue {
@@ -56,6 +58,7 @@ impl std::fmt::Display for Queue {
         f.write_str(match self {
             Self::EventLoop => "one event loop",
             Self::Redis => "Redis",
+            Self::Store => "the store",
         })
     }
 }

@@ -95,6 +95,7 @@ pub(crate) struct Recovery {
     pub channel: Channel<Arc<Outgoing>>,
     pub sessions: Sessions,
     pub window_ms: u64,
+    pub max_bytes: usize,
 }
 
 pub(crate) struct NamespaceInner {
@@ -209,6 +210,7 @@ impl Namespace {
             },
             sessions: Sessions::default(),
             window_ms: limits.max_age_ms,
+            max_bytes: limits.max_bytes,
         });
         self
     }

@@ -78,8 +78,8 @@ impl Cluster {
 
     /// Makes a request: counts the other nodes, notes whom to wait for, and sends it.
     pub(super) async fn carry_out(&self, hub: &Hub, job: Job) {
-        let others = self.link.others(&job.namespace).await;
-        let (Ok(others), Ok(request)) = (others, self.link.request_id()) else {
+        let others = self.tie.others(&job.namespace).await;
+        let (Ok(others), Some(request)) = (others, self.tie.request_id()) else {
             return (job.done)(None);
         };
         let timeout_ms = u64::try_from(job.timeout.as_millis()).unwrap_or(u64::MAX);
@@ -101,7 +101,7 @@ impl Cluster {
         }
         if !alone {
             let message = (job.message)(self, &request);
-            if self.link.publish(&job.namespace, &message).is_err() {
+            if self.tie.tell(&job.namespace, &message).is_err() {
                 self.requests.lock().cancel(&request);
                 return self.give_up(&request);
             }
@@ -109,7 +109,7 @@ impl Cluster {
         if job.ask == Ask::Acks {
             // Clients of this node are counted where they are.
             let count = Response::ClientCount { request, count: 0 };
-            self.answered(Some(self.link.uid()), count);
+            self.answered(Some(&self.tie.uid()), count);
         }
     }
 
@@ -217,14 +217,14 @@ impl Cluster {
 
     /// Answers another node.
     pub(super) fn answer(&self, namespace: &Namespace, to: &Uid, response: Response) {
-        if let Err(error) = self.link.respond(namespace.name(), to, response) {
+        if let Err(error) = self.tie.respond(namespace.name(), to, response) {
             tracing::debug!(%error, "an answer did not reach the node that asked");
         }
     }
 
     /// The form in which answers of this kind are given.
     fn form_of(&self, response: Response) -> Form {
-        self.link.form(&Message::Response(response))
+        self.tie.form(&Message::Response(response))
     }
 }
 

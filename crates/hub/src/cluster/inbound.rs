@@ -10,9 +10,10 @@ use futures_util::stream::FuturesUnordered;
 use lakh_broker::Position;
 use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::cluster::{EMITTER, Message, Opts, Uid};
-use lakh_broker::redis::{Event, Gap, Inbound, LinkError, Received};
+use lakh_broker::redis::{Event, Gap, Received};
 use tokio::sync::mpsc;
 
+use super::tie::{TieError, TieInbound};
 use super::{Cluster, ask, data, flags, targets};
 use crate::ack::Collector;
 use crate::hub::Hub;
@@ -27,6 +28,8 @@ const MAX_MAKING: usize = 64;
 const TICK: Duration = Duration::from_millis(50);
 /// Every how many of those looks silent namespaces learn how far the stream has come.
 const ADVANCE: u64 = 20;
+/// How often a log of this node's own is trimmed.
+const TIDY: Duration = Duration::from_secs(10);
 /// Wait for loops that are behind.
 const BREATH: Duration = Duration::from_millis(2);
 /// Entries of the log read at once.
@@ -35,7 +38,7 @@ pub(super) const PAGE: usize = 512;
 const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// Runs until the link is closed.
-pub(super) async fn run(hub: Hub, inbound: Inbound, jobs: mpsc::Receiver<ask::Job>) {
+pub(super) async fn run(hub: Hub, inbound: TieInbound, jobs: mpsc::Receiver<ask::Job>) {
     let Some(cluster) = hub.cluster() else {
         return;
     };
@@ -43,7 +46,8 @@ pub(super) async fn run(hub: Hub, inbound: Inbound, jobs: mpsc::Receiver<ask::Jo
         () = receive(&hub, cluster, inbound) => {}
         () = make(&hub, cluster, jobs) => {}
         () = tick(&hub, cluster) => {}
-        () = cluster.recorder.run(&hub, &cluster.link) => {}
+        () = cluster.recorder.run(&hub, &cluster.tie) => {}
+        () = tidy(&hub, cluster) => {}
     }
 }
 
@@ -70,7 +74,22 @@ async fn tick(hub: &Hub, cluster: &Cluster) {
     }
 }
 
-async fn receive(hub: &Hub, cluster: &Cluster, mut inbound: Inbound) {
+/// Keeps a log of this node's own within the bounds of the namespaces that follow it.
+async fn tidy(hub: &Hub, cluster: &Cluster) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let (mut age_ms, mut bytes) = (0, 0_u64);
+        for namespace in hub.namespaces() {
+            if let Some(recovery) = namespace.inner.recovery.get() {
+                age_ms = recovery.window_ms.max(age_ms);
+                bytes = bytes.saturating_add(recovery.max_bytes as u64);
+            }
+        }
+        cluster.tie.tidy(hub, age_ms, bytes).await;
+    }
+}
+
+async fn receive(hub: &Hub, cluster: &Cluster, mut inbound: TieInbound) {
     let mut receiver = Receiver {
         hub,
         cluster,
@@ -82,7 +101,7 @@ async fn receive(hub: &Hub, cluster: &Cluster, mut inbound: Inbound) {
     }
     cluster.ready.send_replace(true);
     loop {
-        let events = inbound.recv_many(BATCH).await;
+        let events = inbound.recv_many(hub, BATCH).await;
         if events.is_empty() {
             return;
         }
@@ -108,12 +127,16 @@ struct Receiver<'a> {
 impl Receiver<'_> {
     /// Reads the log of before this node came: who was on another node then may come back to this one.
     async fn catch_up(&mut self) {
-        let mut state = self.cluster.link.watch_state();
+        let mut state = self.cluster.tie.watch_state();
         loop {
-            let start = self.cluster.link.start();
+            let start = self.cluster.tie.start(self.hub).await;
             if let Some(start) = start {
                 match self.load(start).await {
-                    Ok(()) => return self.seen = start,
+                    Ok(()) => {
+                        self.seen = start;
+                        // Namespaces that are made from now on begin there.
+                        return self.release();
+                    }
                     Err(error) => tracing::warn!(%error, "the log can't be read; trying again"),
                 }
             }
@@ -123,33 +146,28 @@ impl Receiver<'_> {
         }
     }
 
-    async fn load(&self, start: StreamId) -> Result<(), LinkError> {
+    async fn load(&self, start: StreamId) -> Result<(), TieError> {
         for namespace in self.hub.namespaces() {
             let Some(recovery) = namespace.inner.recovery.get() else {
                 continue;
             };
-            let link = &self.cluster.link;
-            let oldest = StreamId {
-                ms: start.ms.saturating_sub(recovery.window_ms),
-                seq: 0,
-            };
-            let before = link.entry_before(oldest).await?;
-            let mut page = link
-                .read_log(namespace.name(), before.unwrap_or_default(), PAGE)
-                .await?;
-            let begin = match before {
-                Some(before) => before.packed(),
-                None if page.whole => Some(0),
-                // What stood before the first entry was trimmed.
-                None => page
-                    .entries
-                    .first()
-                    .map_or(Some(page.last), |first| Some(first.offset))
-                    .and_then(StreamId::packed)
-                    .map(|seq| seq.saturating_sub(1)),
-            };
-            recovery.channel.begin_at(begin.unwrap_or_default());
+            let tie = &self.cluster.tie;
+            let before = tie.before_window(start, recovery.window_ms).await?;
+            let before = before.unwrap_or_default();
+            recovery
+                .channel
+                .begin_at(before.packed().unwrap_or_default());
+            let mut page = tie.read_log(namespace.name(), before, PAGE).await?;
             loop {
+                if !page.whole {
+                    // What stood before its first entry was trimmed.
+                    let first = page.entries.first().map(|first| first.offset);
+                    let begin = match first.and_then(StreamId::packed) {
+                        Some(first) => Some(first.saturating_sub(1)),
+                        None => page.last.packed(),
+                    };
+                    recovery.channel.begin_at(begin.unwrap_or_default());
+                }
                 for logged in std::mem::take(&mut page.entries) {
                     if logged.offset > start {
                         break;
@@ -164,7 +182,7 @@ impl Receiver<'_> {
                 if page.end || page.last >= start {
                     break;
                 }
-                page = link.read_log(namespace.name(), page.last, PAGE).await?;
+                page = tie.read_log(namespace.name(), page.last, PAGE).await?;
             }
             if let Some(start) = start.packed() {
                 recovery.channel.advance(start);

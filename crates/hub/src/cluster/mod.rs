@@ -10,19 +10,22 @@ mod inbound;
 mod remote;
 mod server_side;
 mod sessions;
+mod store_log;
+mod tie;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lakh_broker::cluster::{self, Data, Message, Opts, Requests};
 use lakh_broker::redis::{Inbound, Link, LinkState, LinkStats, PublishError};
+use lakh_store::Store;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::hub::Hub;
-use crate::mailbox::{Full, Queue};
+use crate::mailbox::Full;
 use crate::namespace::Namespace;
 use crate::outgoing::{Flags, Outgoing, Targets};
 
@@ -30,6 +33,8 @@ pub use ask::Missing;
 pub(crate) use server_side::ServerHook;
 pub use server_side::{ServerEvent, ServerSideAcks};
 pub(crate) use sessions::{Recorded, Recording, Session};
+use store_log::StoreLog;
+use tie::{Tie, TieInbound};
 
 /// Requests to other nodes that wait to be sent.
 const MAX_JOBS: usize = 10_000;
@@ -41,15 +46,15 @@ pub(crate) struct Confirmed {
     pub number: Option<u64>,
 }
 
-/// The tie to the other nodes.
+/// The tie to the other nodes, or to the log that outlives this one.
 pub(crate) struct Cluster {
-    link: Link,
-    /// Recoverable namespaces follow the link's stream.
+    tie: Tie,
+    /// Recoverable namespaces follow the tie's log.
     follows: bool,
     requests: Mutex<Requests>,
     answers: Mutex<FxHashMap<cluster::RequestId, ask::Done>>,
     jobs: mpsc::Sender<ask::Job>,
-    /// What the link gives a ticket below this has been appended and delivered here.
+    /// What the tie gives a ticket below this has been appended and delivered here.
     released: AtomicU64,
     /// Who waits for which ticket.
     confirmations: Mutex<BTreeMap<u64, Vec<oneshot::Sender<Confirmed>>>>,
@@ -66,18 +71,18 @@ pub(crate) struct Cluster {
 /// Why a fleet can't be joined.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum JoinError {
-    /// A hub has one link.
-    #[error("this server is in a fleet already")]
+    /// A hub has one link, or one log.
+    #[error("this server is in a fleet already, or keeps its log in a store")]
     Twice,
     /// Namespaces can't change what they follow.
-    #[error("a fleet must be joined before namespaces are made recoverable")]
+    #[error("a fleet must be joined, or a log kept, before namespaces are made recoverable")]
     TooLate,
 }
 
 /// The state of this node's tie to the others.
 #[derive(Clone, Debug)]
 pub struct ClusterState {
-    /// Whether Redis is there, and since when.
+    /// Whether Redis is there, and since when; or whether the store takes what is to be logged.
     pub link: LinkState,
     /// What was counted.
     pub stats: LinkStats,
@@ -99,13 +104,37 @@ impl Hub {
         link: Link,
         inbound: Inbound,
     ) -> Result<impl Future<Output = ()> + Send + use<>, JoinError> {
+        self.tie(Tie::Redis(link), TieInbound::Redis(inbound))
+    }
+
+    /// Keeps the logs of recoverable namespaces, their sessions and their counters in a store: then clients come back to what
+    /// they missed even if this node has ended meanwhile, whichever way. For a node that is alone, and a store that no other
+    /// node writes to. An event is delivered when the store has committed it. To be called as [`Hub::join_cluster`], and
+    /// instead of it; [`Hub::cluster_ready`] and [`Hub::leave_cluster`] belong to this, too. Sessions and counters expire:
+    /// whoever owns the store is to call [`Store::purge`] every now and then.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn keep_log(
+        &self,
+        store: Store,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, JoinError> {
+        let (log, writer) = StoreLog::new(store, self.clock_ms());
+        self.tie(Tie::Store(log), TieInbound::Store(Box::new(writer)))
+    }
+
+    fn tie(
+        &self,
+        tie: Tie,
+        inbound: TieInbound,
+    ) -> Result<impl Future<Output = ()> + Send + use<>, JoinError> {
         if self.namespaces().iter().any(|ns| ns.is_recoverable()) {
             return Err(JoinError::TooLate);
         }
         let (jobs, to_do) = mpsc::channel(MAX_JOBS);
         let cluster = Cluster {
-            follows: link.has_log(),
-            link,
+            follows: tie.has_log(),
+            tie,
             requests: Mutex::default(),
             answers: Mutex::default(),
             jobs,
@@ -122,7 +151,7 @@ impl Hub {
         self.0.cluster.set(cluster).map_err(|_| JoinError::Twice)?;
         if let Some(cluster) = self.cluster() {
             for namespace in self.namespaces() {
-                cluster.link.subscribe(namespace.name());
+                cluster.tie.subscribe(namespace.name());
             }
         }
         Ok(inbound::run(self.clone(), inbound, to_do))
@@ -134,15 +163,15 @@ impl Hub {
         if let Some(cluster) = self.cluster() {
             // The sender lives as long as the hub.
             let _ = cluster.ready.subscribe().wait_for(|ready| *ready).await;
-            cluster.link.settled().await;
+            cluster.tie.settled().await;
         }
     }
 
-    /// Sends what is on its way to the other nodes, and leaves them.
+    /// Sends what is on its way to the other nodes, or to the log, and leaves them.
     pub async fn leave_cluster(&self) {
         if let Some(cluster) = self.cluster() {
             cluster.recorder.finish().await;
-            cluster.link.close().await;
+            cluster.tie.close().await;
         }
     }
 
@@ -151,8 +180,8 @@ impl Hub {
     pub fn cluster_state(&self) -> Option<ClusterState> {
         let cluster = self.cluster()?;
         Some(ClusterState {
-            link: cluster.link.state(),
-            stats: cluster.link.stats(),
+            link: cluster.tie.state(),
+            stats: cluster.tie.stats(),
             ready: *cluster.ready.borrow(),
             gaps: cluster.gaps.load(Ordering::Relaxed),
         })
@@ -168,7 +197,7 @@ impl Hub {
                 // All nodes have the same namespaces; which one is asked for makes no difference.
                 let all = self.namespaces();
                 let name = all.first().map_or("/", |namespace| namespace.name());
-                Ok(cluster.link.others(name).await?.count)
+                Ok(cluster.tie.others(name).await?.count)
             }
             None => Ok(0),
         }
@@ -190,7 +219,7 @@ impl Hub {
         targets: &Targets,
         message: impl FnOnce(Opts) -> Message,
     ) {
-        if let Some(cluster) = self.cluster() {
+        if let Some(cluster) = self.cluster().filter(|cluster| !cluster.tie.is_alone()) {
             cluster.tell(namespace, &message(opts(targets, Flags::default())));
         }
     }
@@ -219,7 +248,8 @@ impl Namespace {
     /// or Redis is away.
     pub async fn count_of(&self, counter: &str) -> Option<u64> {
         let cluster = self.hub.followed()?;
-        cluster.link.count_of(self.name(), counter).await.ok()
+        let tie = &cluster.tie;
+        tie.count_of(&self.hub, self.name(), counter).await.ok()
     }
 }
 
@@ -230,26 +260,26 @@ impl Cluster {
     }
 
     pub(crate) fn subscribe(&self, namespace: &str) {
-        self.link.subscribe(namespace);
+        self.tie.subscribe(namespace);
     }
 
     pub(crate) fn unsubscribe(&self, namespace: &str) {
-        self.link.unsubscribe(namespace);
+        self.tie.unsubscribe(namespace);
     }
 
     pub(crate) fn want_room(&self, namespace: &str, room: &str) {
-        self.link.want_room(namespace, room);
+        self.tie.want_room(namespace, room);
     }
 
     pub(crate) fn unwant_room(&self, namespace: &str, room: &str) {
-        self.link.unwant_room(namespace, room);
+        self.tie.unwant_room(namespace, room);
     }
 
     /// Sends what needs no answer. That Redis is away is seen in the state, and is no error of whoever publishes: the
     /// sockets of this node are reached.
     fn tell(&self, namespace: &str, message: &Message) {
-        match self.link.publish(namespace, message) {
-            Ok(_) | Err(PublishError::Down) => {}
+        match self.tie.tell(namespace, message) {
+            Ok(()) | Err(PublishError::Down) => {}
             Err(error) => {
                 tracing::warn!(namespace, %error, "something did not reach the other nodes");
             }
@@ -263,14 +293,15 @@ impl Cluster {
             volatile, local, ..
         } = outgoing.flags;
         let logged = self.follows && outgoing.namespace.recovery.get().is_some();
-        let now = !volatile || outgoing.only.is_none() && self.link.state().up;
+        let now = !volatile || outgoing.only.is_none() && self.tie.is_up();
         logged && !local && now && outgoing.ack.is_none()
     }
 
     /// Sends a broadcast to the other nodes, beside those of this one.
     pub(crate) fn pass_on(&self, outgoing: &Outgoing) {
-        let of_use = !outgoing.flags.volatile || self.link.state().up;
-        if !outgoing.flags.local && outgoing.only.is_none() && of_use {
+        let of_use = !outgoing.flags.volatile || self.tie.is_up();
+        let others = !outgoing.flags.local && !self.tie.is_alone();
+        if others && outgoing.only.is_none() && of_use {
             let message = self.broadcast(outgoing, None);
             self.tell(&outgoing.namespace.name, &message);
         }
@@ -279,8 +310,7 @@ impl Cluster {
     /// Appends a broadcast to the stream, by which it will come back. Gives its ticket.
     pub(crate) fn append(&self, outgoing: &Outgoing) -> Result<u64, Full> {
         let message = self.broadcast(outgoing, None);
-        let ticket = self.link.publish(&outgoing.namespace.name, &message);
-        self.taken(ticket.map(Option::unwrap_or_default))
+        self.taken(self.tie.append(&outgoing.namespace.name, message))
     }
 
     /// The same for a broadcast that is counted. What it becomes is told when it was delivered here.
@@ -295,7 +325,7 @@ impl Cluster {
         // Held until the ticket is known here: its confirmation takes this lock as well.
         let mut confirmations = self.confirmations.lock();
         let name = &outgoing.namespace.name;
-        let ticket = self.taken(self.link.publish_counted(name, &message, counter, floor))?;
+        let ticket = self.taken(self.tie.append_counted(name, message, counter, floor))?;
         confirmations.entry(ticket).or_default().push(send);
         Ok((ticket, receive))
     }
@@ -304,7 +334,7 @@ impl Cluster {
     async fn logged(&self) -> bool {
         let waiting = {
             let mut confirmations = self.confirmations.lock();
-            let last = self.link.last_ticket();
+            let last = self.tie.last_ticket();
             if self.is_released(last) {
                 return true;
             }
@@ -335,8 +365,8 @@ impl Cluster {
                 tracing::warn!(%error, "a broadcast could not be sent");
             }
             Full {
-                waiting: self.link.stats().outbound_bytes,
-                queue: Queue::Redis,
+                waiting: self.tie.waiting_bytes(),
+                queue: self.tie.queue(),
             }
         })
     }
@@ -352,7 +382,7 @@ impl Cluster {
             opts: opts(&outgoing.targets, outgoing.flags),
             ack: ack.cloned(),
         };
-        let form = self.link.form(&make(Data::Json(String::new())));
+        let form = self.tie.form(&make(Data::Json(String::new())));
         let payload = &outgoing.payload;
         make(data::encode(&payload.text, &payload.attachments, form))
     }

@@ -72,7 +72,7 @@ impl ServerEvent {
                 request: request.clone(),
                 data: Some(Data::Json(String::new())),
             };
-            let form = cluster.link.form(&Message::Response(empty));
+            let form = cluster.tie.form(&Message::Response(empty));
             let data = data::first(&answer, form);
             let response = Response::ServerSideEmit { request, data };
             cluster.answer(&self.namespace, &to, response);
@@ -186,7 +186,7 @@ impl Cluster {
             request: request.cloned(),
             data,
         };
-        let form = self.link.form(&make(Data::Json(String::new())));
+        let form = self.tie.form(&make(Data::Json(String::new())));
         make(data::encode(&payload.text, &payload.attachments, form))
     }
 }

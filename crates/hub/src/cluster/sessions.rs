@@ -1,5 +1,5 @@
-//! Session records in Redis: what lets a client come back to another node than the one that it was on, whatever became
-//! of that one.
+//! Session records in Redis or in the store: what lets a client come back to another node than the one that it was on, or
+//! to the next life of that one, whatever became of it.
 //!
 //! A record is written when a session begins and when its rooms or its data change, in batches, off the event loops. An
 //! epoch fences it: whoever takes a session over raises it, and what an earlier owner still writes is refused, by which
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lakh_broker::cluster::Message;
 use lakh_broker::cluster::streams::{SessionRecord, StreamId};
-use lakh_broker::redis::{Link, LinkError, SessionWrite};
+use lakh_broker::redis::SessionWrite;
 use lakh_broker::{Position, Room};
 use lakh_wire::socketio::transcode;
 use parking_lot::Mutex;
@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::inbound::PAGE;
+use super::tie::Tie;
 use super::{Cluster, data};
 use crate::args;
 use crate::hub::Hub;
@@ -116,7 +117,7 @@ impl Recorder {
     }
 
     /// Writes records as they come.
-    pub(super) async fn run(&self, hub: &Hub, link: &Link) {
+    pub(super) async fn run(&self, hub: &Hub, tie: &Tie) {
         loop {
             let batch = self.queue.lock().take();
             if batch.is_empty() {
@@ -126,10 +127,10 @@ impl Recorder {
             self.in_hand.store(batch.len(), Ordering::Relaxed);
             let node = &hub.settings().node;
             let writes: Vec<SessionWrite> = batch.iter().map(|one| one.write(node)).collect();
-            match link.write_sessions(&writes).await {
+            match tie.write_sessions(hub, &writes).await {
                 Ok(written) => tell(hub, &batch, &written),
                 Err(error) => {
-                    tracing::debug!(%error, "session records wait for Redis");
+                    tracing::debug!(%error, "session records wait");
                     self.put_back(batch);
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -222,9 +223,9 @@ impl Cluster {
     ) -> Option<TakenOver> {
         let asked = async {
             loop {
-                match self.link.take_over(pid.as_str(), ttl_ms).await {
+                match self.tie.take_over(hub, pid.as_str(), ttl_ms).await {
                     Ok(taken) => return taken,
-                    Err(LinkError::Decode(error)) => {
+                    Err(error) if error.is_lasting() => {
                         tracing::warn!(%error, "a session record can't be read");
                         return None;
                     }
@@ -257,6 +258,9 @@ impl Cluster {
 
     /// Tells the others that a session of that epoch is here: a connection of an earlier one is half open.
     pub(crate) fn evict_elsewhere(&self, namespace: &str, taken: &TakenOver) {
+        if self.tie.is_alone() {
+            return;
+        }
         let event = (taken.session.id.as_str(), taken.epoch);
         // Text and a number: this can't fail.
         if let Ok(payload) = args::encode(Some(EVICT), &event) {
@@ -265,7 +269,12 @@ impl Cluster {
         }
     }
 
-    /// Broadcasts after `from` that are older than what is in memory, out of Redis. `None`: some were trimmed.
+    /// Whether a client can have been sent what stands at this place.
+    pub(crate) fn holds(&self, place: StreamId) -> bool {
+        self.tie.holds(place)
+    }
+
+    /// Broadcasts after `from` that are older than what is in memory, out of the log. `None`: some were trimmed.
     pub(crate) async fn read_older(
         &self,
         namespace: &Namespace,
@@ -274,13 +283,10 @@ impl Cluster {
     ) -> Option<Vec<(u64, Outgoing)>> {
         let mut found = Vec::new();
         let mut after = from;
-        for page in 0..MAX_PAGES {
-            let read = self
-                .link
-                .read_log(namespace.name(), after, PAGE)
-                .await
-                .ok()?;
-            if page == 0 && !read.whole {
+        for _ in 0..MAX_PAGES {
+            let read = self.tie.read_log(namespace.name(), after, PAGE).await;
+            let read = read.ok()?;
+            if !read.whole {
                 return None;
             }
             for logged in read.entries {

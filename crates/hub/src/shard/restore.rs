@@ -134,7 +134,7 @@ impl Shard {
             epoch,
         });
         let mut from = seen.unwrap_or(saved.start);
-        let place = from.stream_id()?;
+        let place = from.stream_id().filter(|place| cluster.holds(*place))?;
         let mut older = Vec::new();
         if recovery.channel.read(from, []).is_err() {
             // This node has not been there for as long as that, or has forgotten it.

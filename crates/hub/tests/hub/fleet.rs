@@ -14,7 +14,7 @@ use crate::support::loops::Loops;
 use crate::support::{Client, World, connected, event_of};
 
 /// Tells a hang from slowness, and nothing else.
-const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
 /// Nodes that share a Redis.
 struct Fleet {
@@ -82,7 +82,7 @@ impl Fleet {
     }
 }
 
-fn prepare(node: &Loops) {
+pub(crate) fn prepare(node: &Loops) {
     let ns = node.hub.of("/");
     ns.recoverable(LIMITS);
     ns.on("say", async |socket: Socket, event: Event, ack: Ack| {
@@ -102,15 +102,15 @@ fn prepare(node: &Loops) {
 
 /// A client of a loop, as far as it crosses threads: what it would remember, and what it was sent.
 #[derive(Clone, Default, Debug)]
-struct Seen {
-    texts: Vec<String>,
-    pid: Value,
-    sid: Value,
-    offset: Option<Value>,
+pub(crate) struct Seen {
+    pub(crate) texts: Vec<String>,
+    pub(crate) pid: Value,
+    pub(crate) sid: Value,
+    pub(crate) offset: Option<Value>,
 }
 
 impl Seen {
-    fn take(&mut self, client: &Client) {
+    pub(crate) fn take(&mut self, client: &Client) {
         for text in client.texts() {
             if let Some(data) = connected(std::slice::from_ref(&text), "/") {
                 self.pid = data["pid"].clone();
@@ -125,16 +125,16 @@ impl Seen {
     }
 
     /// The first arguments of events so far.
-    fn firsts(&self) -> Vec<Value> {
+    pub(crate) fn firsts(&self) -> Vec<Value> {
         let events = self.texts.iter().filter_map(|text| event_of(text));
         events.map(|args| args[1].clone()).collect()
     }
 
-    fn has(&self, text: &str) -> bool {
+    pub(crate) fn has(&self, text: &str) -> bool {
         self.texts.iter().any(|seen| seen == text)
     }
 
-    fn auth(&self) -> String {
+    pub(crate) fn auth(&self) -> String {
         let mut auth = json!({"pid": self.pid});
         if let Some(offset) = &self.offset {
             auth["offset"] = offset.clone();
@@ -144,7 +144,12 @@ impl Seen {
 }
 
 /// Lets a loop go on until a client has seen this.
-async fn until(world: &World, client: &Client, seen: &mut Seen, holds: impl Fn(&Seen) -> bool) {
+pub(crate) async fn until(
+    world: &World,
+    client: &Client,
+    seen: &mut Seen,
+    holds: impl Fn(&Seen) -> bool,
+) {
     let wait = async {
         loop {
             world.settle().await;
@@ -161,7 +166,7 @@ async fn until(world: &World, client: &Client, seen: &mut Seen, holds: impl Fn(&
 }
 
 /// A client that is in `/` and in the room `r`.
-async fn member(world: &World, auth: &str) -> (Client, Seen) {
+pub(crate) async fn member(world: &World, auth: &str) -> (Client, Seen) {
     let (client, mut seen) = (world.client(), Seen::default());
     client.send(&format!("40{auth}"));
     until(world, &client, &mut seen, |seen| !seen.sid.is_null()).await;

@@ -10,6 +10,7 @@ mod close;
 mod connect;
 mod events;
 mod fleet;
+mod kept_log;
 mod model;
 mod namespaces;
 mod panics;
