@@ -201,6 +201,10 @@ async fn start(
     let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
     let sign_in = Arc::new(sign_in);
     backing.join(plan.as_ref(), &hub)?;
+    if prepared.keeps_log {
+        backing.keep_log(&hub)?;
+        tracing::info!("recovery logs are kept in the store");
+    }
     node::guard(&hub, &sign_in, settings, super::now_s);
     node::install(&hub, backing.store(), settings);
     let backing = Arc::new(backing);

@@ -17,8 +17,8 @@ mod tests;
 use section::Section;
 pub use sections::{
     Auth, Broker, Chat, Cors, Drain, Engine, ForwardedHeader, Limits, Log, LogFormat, Metrics,
-    Module, Proxy, Recovery, Redis, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind,
-    SubscriptionMode, Tls, Transport, Who,
+    Module, Proxy, Recovery, RecoveryLog, Redis, RoomRule, Rooms, SameSite, Server, SlowReader,
+    StoreKind, SubscriptionMode, Tls, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.
@@ -114,6 +114,13 @@ impl Settings {
                     wrong.push((section, key, message));
                 }
             }
+        }
+        let elsewhere =
+            self.redis.broker() != Broker::Local || self.redis.store() != StoreKind::Sqlite;
+        if self.recovery.log == RecoveryLog::Store && elsewhere {
+            let message = "is \"store\", which is for a node that is alone: with a broker the stream in Redis is the log, \
+                and a store in Redis is shared; leave it out, or set redis.broker to \"local\" and redis.store to \"sqlite\"";
+            wrong.push(("recovery", "log", message.into()));
         }
         wrong
     }

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use lakh_hub::Hub;
 use lakh_store::{CloseError, Health, Store};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::fleet::{self, FleetLink, FleetPlan};
 use super::names::NodeName;
 use super::stored;
 use crate::http::health::Check;
+
+/// How long the log in the store may take to be read at the start, and to be written at the end.
+const LOG_PATIENCE: Duration = Duration::from_secs(30);
 
 /// All that a node keeps its data in, and reaches others by.
 pub struct Backing {
@@ -18,6 +23,8 @@ pub struct Backing {
     /// Whether other nodes have the same store, so that what is wrong with it is wrong for all.
     store_is_shared: bool,
     fleet: Option<Fleet>,
+    /// The hub, if it keeps its recovery logs in the store.
+    logging: Option<Hub>,
 }
 
 struct Fleet {
@@ -45,6 +52,7 @@ impl Backing {
             store,
             store_is_shared: false,
             fleet: None,
+            logging: None,
         }
     }
 
@@ -78,6 +86,7 @@ impl Backing {
                 link: None,
                 deadline,
             }),
+            logging: None,
         })
     }
 
@@ -90,8 +99,20 @@ impl Backing {
         Ok(())
     }
 
-    /// Waits until what other nodes publish arrives here.
+    /// Has the hub keep its recovery logs in the store. To be called on the runtime that shall write them, before modules are
+    /// put on the hub.
+    pub fn keep_log(&mut self, hub: &Hub) -> anyhow::Result<()> {
+        tokio::spawn(hub.keep_log(self.store.clone())?);
+        self.logging = Some(hub.clone());
+        Ok(())
+    }
+
+    /// Waits until what other nodes publish arrives here, and what an earlier life has logged is there.
     pub async fn settle(&self) -> anyhow::Result<()> {
+        if let Some(hub) = &self.logging {
+            let ready = timeout(LOG_PATIENCE, hub.cluster_ready()).await;
+            ready.context("the recovery log could not be read from the store")?;
+        }
         let Some(fleet) = &self.fleet else {
             return Ok(());
         };
@@ -133,6 +154,11 @@ impl Backing {
 
     /// Leaves the other nodes and writes out the store. Redis may be away or silent: then it takes a few seconds at most.
     pub async fn close(&self) -> Result<(), CloseError> {
+        if let Some(hub) = &self.logging
+            && timeout(LOG_PATIENCE, hub.leave_cluster()).await.is_err()
+        {
+            tracing::warn!("the store did not take the last broadcasts in time");
+        }
         let Some(fleet) = &self.fleet else {
             return self.store.close().await;
         };

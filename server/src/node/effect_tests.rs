@@ -30,6 +30,7 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         ("cors", "origins", _) => "[\"https://other.example\"]".into(),
         ("proxy", "trusted", _) => "[\"10.0.0.0/8\"]".into(),
         ("proxy", "header", _) => "\"forwarded\"".into(),
+        ("recovery", "log", _) => "\"store\"".into(),
         ("redis", "url", _) => "\"redis://other\"".into(),
         ("redis", "broker", _) => "\"redis\"".into(),
         ("redis", "store", _) => "\"sqlite\"".into(),

@@ -13,7 +13,7 @@ use lakh_net::tls::{TlsError, TlsFiles, TlsReloader};
 use lakh_net::trust::{TrustError, TrustedProxies};
 
 use super::fleet::FleetPlan;
-use crate::config::{ForwardedHeader, SameSite, Settings, SlowReader, Transport};
+use crate::config::{ForwardedHeader, RecoveryLog, SameSite, Settings, SlowReader, Transport};
 
 /// Settings that are right each and make no server.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,8 @@ pub struct Prepared {
     pub hub: lakh_hub::Settings,
     /// What is shared with other nodes, in a fleet.
     pub fleet: Option<FleetPlan>,
+    /// Whether recovery logs are kept in this node's store.
+    pub keeps_log: bool,
 }
 
 impl Prepared {
@@ -51,6 +53,7 @@ impl Prepared {
             options: options(settings)?,
             hub: hub(settings, node, cores),
             fleet: FleetPlan::new(settings),
+            keeps_log: settings.recovery.enabled && settings.recovery.log == RecoveryLog::Store,
         })
     }
 }

@@ -25,7 +25,7 @@ pub use limits::{Limits, SlowReader};
 pub use log::{Log, LogFormat};
 pub use metrics::Metrics;
 pub use proxy::{ForwardedHeader, Proxy};
-pub use recovery::Recovery;
+pub use recovery::{Recovery, RecoveryLog};
 pub use redis::{Broker, Redis, StoreKind, SubscriptionMode};
 pub use rooms::{RoomRule, Rooms, Who};
 pub use server::{MODULES, Module, Server};
