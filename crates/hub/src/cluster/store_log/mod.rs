@@ -14,6 +14,9 @@
 mod entry;
 mod lives;
 mod sessions;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 mod writer;
 
 use std::collections::VecDeque;

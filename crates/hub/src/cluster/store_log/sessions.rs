@@ -142,3 +142,75 @@ fn split(value: &[u8]) -> Result<(u64, &str), DecodeError> {
         None => Err(broken),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use lakh_broker::cluster::streams::SessionRecord;
+
+    use super::*;
+
+    fn write(epoch: u64, room: Option<&str>) -> SessionWrite {
+        SessionWrite {
+            pid: "p".to_owned(),
+            epoch,
+            ttl_ms: 1_000,
+            record: room.map(|room| SessionRecord {
+                sid: "s".to_owned(),
+                pid: "p".to_owned(),
+                rooms: vec![room.into()],
+                data: Bytes::from_static(b"\xc0"),
+                start: None,
+                node: None,
+            }),
+        }
+    }
+
+    async fn taken(sessions: &Sessions, store: &Store, now_ms: u64) -> Option<(u64, String)> {
+        let taken = sessions.take_over(store, now_ms, "p", 1_000).await.unwrap();
+        taken.map(|taken| (taken.epoch, taken.record.rooms[0].to_string()))
+    }
+
+    #[tokio::test]
+    async fn who_wrote_a_session_before_it_was_taken_over_does_not_write_it_any_more() {
+        let (store, life) = (Store::memory(), Sessions::default());
+        let put = async |life: &Sessions, epoch, room| {
+            life.write(&store, 0, &[write(epoch, room)]).await.unwrap()
+        };
+        assert_eq!(taken(&life, &store, 0).await, None);
+        assert_eq!(put(&life, 0, Some("a")).await, [true]);
+        assert_eq!(taken(&life, &store, 0).await, Some((1, "a".to_owned())));
+        assert_eq!(put(&life, 0, Some("late")).await, [false]);
+        assert_eq!(put(&life, 0, None).await, [false]);
+        assert_eq!(put(&life, 1, Some("b")).await, [true]);
+        // Epochs go on in the next life, in which nobody of this one is left.
+        let next = Sessions::default();
+        assert_eq!(taken(&next, &store, 0).await, Some((2, "b".to_owned())));
+        assert_eq!(taken(&next, &store, 0).await, Some((3, "b".to_owned())));
+        assert_eq!(put(&next, 2, Some("late")).await, [false]);
+        // An epoch is remembered for as long as there may be a record.
+        next.tidy(999);
+        assert_eq!(put(&next, 2, Some("late")).await, [false]);
+        next.tidy(1_000);
+        assert!(next.epochs.lock().is_empty());
+        assert_eq!(taken(&next, &store, 999).await, Some((2, "b".to_owned())));
+        assert_eq!(taken(&next, &store, 1_000).await, None);
+        assert_eq!(put(&next, 2, None).await, [true]);
+        assert_eq!(taken(&next, &store, 0).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_too_large_keeps_no_other_from_being_written() {
+        let (store, life) = (Store::memory(), Sessions::default());
+        let mut large = write(0, Some("a"));
+        if let Some(record) = &mut large.record {
+            record.data = Bytes::from(vec![0xc0; MAX_VALUE_BYTES]);
+        }
+        let mut other = write(0, Some("b"));
+        other.pid = "q".to_owned();
+        let written = life.write(&store, 0, &[large, other]).await.unwrap();
+        assert_eq!(written, [true, true]);
+        assert_eq!(taken(&life, &store, 0).await, None);
+        assert!(life.take_over(&store, 0, "q", 1).await.unwrap().is_some());
+    }
+}
