@@ -14,8 +14,10 @@ use super::names::NodeName;
 use super::stored;
 use crate::http::health::Check;
 
-/// How long the log in the store may take to be read at the start, and to be written at the end.
-const LOG_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the log in the store may take to be read at the start.
+const READ_LOG: Duration = Duration::from_secs(30);
+/// How long the end waits for the log to be written: more than its records take by themselves.
+const FAREWELL: Duration = Duration::from_secs(8);
 
 /// All that a node keeps its data in, and reaches others by.
 pub struct Backing {
@@ -110,7 +112,7 @@ impl Backing {
     /// Waits until what other nodes publish arrives here, and what an earlier life has logged is there.
     pub async fn settle(&self) -> anyhow::Result<()> {
         if let Some(hub) = &self.logging {
-            let ready = timeout(LOG_PATIENCE, hub.cluster_ready()).await;
+            let ready = timeout(READ_LOG, hub.cluster_ready()).await;
             ready.context("the recovery log could not be read from the store")?;
         }
         let Some(fleet) = &self.fleet else {
@@ -155,7 +157,7 @@ impl Backing {
     /// Leaves the other nodes and writes out the store. Redis may be away or silent: then it takes a few seconds at most.
     pub async fn close(&self) -> Result<(), CloseError> {
         if let Some(hub) = &self.logging
-            && timeout(LOG_PATIENCE, hub.leave_cluster()).await.is_err()
+            && timeout(FAREWELL, hub.leave_cluster()).await.is_err()
         {
             tracing::warn!("the store did not take the last broadcasts in time");
         }

@@ -116,6 +116,20 @@ async fn what_was_published_before_the_end_is_written_and_nothing_after_it() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_closed_first_ends_the_log() {
+    let (store, hub) = (Store::memory(), hub());
+    let (log, mut writer) = StoreLog::new(store.clone(), 0);
+    log.start(&hub).await.unwrap();
+    store.close().await.unwrap();
+    log.append("/", broadcast("a"), Some(("counter", 0)))
+        .unwrap();
+    assert!(writer.recv_many(&hub).await.is_empty());
+    drop(writer);
+    log.close().await;
+    assert_eq!(store.health(), lakh_store::Health::Closed);
+}
+
+#[tokio::test]
 async fn what_waits_is_bounded_in_bytes() {
     let (log, mut writer) = StoreLog::new(Store::memory(), 0);
     let hub = hub();

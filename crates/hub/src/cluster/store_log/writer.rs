@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::redis::{Event, Received};
-use lakh_store::{Applied, Batch, Condition, Entry, WriteError, Writing};
+use lakh_store::{Applied, Batch, Condition, Entry, ReadError, WriteError, Writing};
 
 use super::{COUNTERS, LOG, MAX_COUNTERS, Queued, StoreLog, entry};
 use crate::hub::Hub;
@@ -152,6 +152,8 @@ impl Writer {
         let last = loop {
             match self.log.last_number(hub.wall_ms(), &key).await {
                 Ok(last) => break last,
+                // The write that follows finds it closed, too, and ends all of this.
+                Err(ReadError::Closed) => break 0,
                 Err(error) => {
                     self.log.tell(hub.clock_ms(), Some(error.to_string()));
                     tokio::time::sleep(AGAIN).await;
