@@ -253,12 +253,27 @@ impl NodeName {
         let Held::Own(version) = *self.held.lock() else {
             return;
         };
-        let condition = Condition::Version(version);
-        let delete = self
-            .store
-            .delete((self.now_ms)(), COLLECTION, &self.tag, condition);
         // Who comes next waits a little if this fails.
-        let _ = timeout(FAREWELL, delete).await;
+        let _ = timeout(FAREWELL, self.give_back(version)).await;
+    }
+
+    async fn give_back(&self, version: u64) -> Result<(), ClaimError> {
+        let deleted = self.delete(version).await;
+        if matches!(deleted, Err(WriteError::Conflict { .. })) {
+            // The last beat was given up while it was on its way: it may have been written.
+            let own = self.look(&mut Watched::default()).await?;
+            if let Look::Own(version) = own {
+                self.delete(version).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, version: u64) -> Result<(), WriteError> {
+        let condition = Condition::Version(version);
+        let now_ms = (self.now_ms)();
+        let delete = self.store.delete(now_ms, COLLECTION, &self.tag, condition);
+        delete.await.map(drop)
     }
 
     /// Whether the name is still this node's alone.
@@ -317,6 +332,20 @@ mod tests {
         assert!(text.contains("begins with `n01`"), "{text}");
         assert!(claim(&store, "n02").await.is_ok());
         assert!(first.check().ok);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_is_given_back_though_the_last_beat_was_not_heard_of() {
+        let store = Store::memory();
+        let first = claim(&store, "n01").await.unwrap();
+        let Held::Own(version) = *first.held.lock() else {
+            panic!("it is its own");
+        };
+        first.put(Condition::Version(version)).await.unwrap();
+        first.release().await;
+        let before = tokio::time::Instant::now();
+        claim(&store, "n01").await.unwrap();
+        assert!(before.elapsed().is_zero());
     }
 
     #[tokio::test(start_paused = true)]

@@ -198,9 +198,13 @@ impl Cluster {
             timeout,
             message: Box::new(move |cluster, request| cluster.broadcast(&sent, Some(request))),
             done: Box::new(move |finished| {
-                let silent = finished.as_ref().map_or(0, |ended| ended.missing);
-                let Some(Answers::Acks { clients, acks }) = finished.map(|ended| ended.answers)
-                else {
+                let Some(finished) = finished else {
+                    // The others were not reached, and nobody knows how many clients they have: one that did not answer.
+                    collector.answered(Err(crate::AckError::Disconnected));
+                    return collector.asked(1);
+                };
+                let silent = finished.missing;
+                let Answers::Acks { clients, acks } = finished.answers else {
                     return collector.asked(silent);
                 };
                 let limits = &hub.settings().limits;
