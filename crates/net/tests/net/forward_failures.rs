@@ -60,10 +60,13 @@ fn whose_owner_is_gone_is_told_so_and_comes_back() {
     let cut = waits.response().unwrap();
     assert_eq!((cut.status, cut.text().as_str()), (400, UNKNOWN));
     is_unknown(&two, &sid);
-    // The owner may still say itself that the session is over, before its end cuts the connection.
+    // The poll that waited may still be answered by its owner, be cut, or have been on its way there; the two requests
+    // that followed reach nobody.
     let told = count(&two, "polling", "answered") - answered;
-    assert_eq!(count(&two, "polling", "broken") + told, 1);
-    assert_eq!(count(&two, "polling", "unreachable"), 2);
+    let broken = count(&two, "polling", "broken");
+    let unreachable = count(&two, "polling", "unreachable");
+    assert_eq!(told + broken + unreachable, 3);
+    assert!(unreachable >= 2);
     // Another process of that name may have taken its place.
     let one = start(named("n1", 1), options(&directory, "n1"));
     join(&directory, "n1", &one);
