@@ -8,14 +8,17 @@ use arc_swap::ArcSwap;
 use lakh_broker::NameHasher;
 use parking_lot::RwLock;
 
+use crate::access::Access;
 use crate::caught::caught_while;
 use crate::cluster::Cluster;
 use crate::engine_io::EngineHandlers;
+use crate::gate::Gate;
 use crate::ids::{MAX_SHARDS, NodeTag};
 use crate::mailbox::{Command, Full, Mailbox};
 use crate::namespace::{
     Handlers, Matcher, Namespace, NamespaceInner, ParentInner, ParentNamespace,
 };
+use crate::occurrence::Watcher;
 use crate::settings::{Clock, Settings};
 use crate::shard::{CurrentShard, Shard};
 use crate::stats::{ShardStats, Stats};
@@ -36,6 +39,9 @@ pub(crate) struct HubInner {
     next_namespace: AtomicU32,
     pub engine_io: ArcSwap<EngineHandlers>,
     pub cluster: OnceLock<Cluster>,
+    pub access: Access,
+    pub watchers: ArcSwap<Vec<Arc<dyn Watcher>>>,
+    pub gate: OnceLock<Arc<dyn Gate>>,
 }
 
 #[derive(Default)]
@@ -68,6 +74,9 @@ impl Hub {
             next_namespace: AtomicU32::new(0),
             engine_io: ArcSwap::default(),
             cluster: OnceLock::new(),
+            access: Access::default(),
+            watchers: ArcSwap::default(),
+            gate: OnceLock::new(),
         }))
     }
 

@@ -7,12 +7,14 @@
 //! The hub knows nothing of TCP or HTTP. Who moves the bytes (`lakh-net`, or a test) drives the shard: tells it what
 //! arrived, and writes out the outboxes of the sessions that it calls dirty.
 
+mod access;
 mod ack;
 mod args;
 mod caught;
 mod cluster;
 mod engine_io;
 mod event;
+mod gate;
 mod handler;
 mod handshake;
 mod hub;
@@ -20,6 +22,7 @@ mod ids;
 mod kept;
 mod mailbox;
 mod namespace;
+mod occurrence;
 mod operator;
 mod outbox;
 mod outgoing;
@@ -40,10 +43,12 @@ pub use args::{ArgsError, Binary};
 pub use cluster::{ClusterState, JoinError, Missing, ServerEvent, ServerSideAcks};
 pub use engine_io::{EngineHandlers, EngineSocket};
 pub use event::{Event, EventRef, FromEvent};
+pub use gate::{Asking, Gate, Passed, Verdict, Wish};
 pub use handler::{Handler, IntoHandler};
 pub use handshake::Handshake;
 pub use hub::Hub;
 pub use ids::{Id, MAX_SHARDS, NodeTag};
+pub use lakh_auth as auth;
 pub use lakh_broker::{LogLimits, LogStats, Room, redis};
 pub use lakh_store as store;
 pub use lakh_wire::engine::{Message, SessionConfig, Transport};
@@ -51,6 +56,7 @@ pub use lakh_wire::socketio::Parser;
 pub use lakh_wire::{Bytes, CloseReason, Limits, Millis};
 pub use mailbox::{Full, Queue};
 pub use namespace::{ConnectError, Namespace, ParentNamespace, RoomEvent};
+pub use occurrence::{Occurrence, Watcher, What};
 pub use operator::{EmitError, FetchedSockets, Operator, RemoteSocket};
 pub use outbox::{Item, Outbox, Signals};
 pub use pace::Pace;

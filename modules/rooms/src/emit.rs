@@ -5,18 +5,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use lakh_hub::{
-    Ack, ArgsError, Bytes, EmitError, EventRef, Failure, FromEvent, Namespace, Pace, Payload,
-    Person, Room, Socket, answer,
+    Ack, ArgsError, Bytes, EmitError, EventRef, Failure, FromEvent, Namespace, Occurrence, Pace,
+    Payload, Person, Room, Socket, What, Wish, answer,
 };
 use parking_lot::Mutex;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::rules::{self, Act};
-use crate::{Inner, Rooms, names};
+use crate::{Inner, MODULE, Rooms, names};
 
 /// Bytes for the second argument besides the names in it, so that the text is seldom moved.
 const ROOM_FOR_META: usize = 256;
@@ -77,8 +77,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Args<'a> {
 struct Relayed {
     room: Room,
     name: Box<str>,
+    event: Box<str>,
     /// The argument list up to the second argument.
     text: String,
+    /// Where the data stands in it.
+    data: Range<usize>,
     attachments: Vec<Bytes>,
     data_bytes: usize,
     echo: bool,
@@ -109,10 +112,13 @@ fn read(text: &str, attachments: &[Bytes]) -> Result<Relayed, Failure> {
     for part in ["[", &name, ",", data, ","] {
         text.push_str(part);
     }
+    let begin = name.len() + 2;
     Ok(Relayed {
         room,
         name: request.room.into(),
+        event: request.event.into(),
         text,
+        data: begin..begin + data.len(),
         data_bytes: data.len() + attachments.iter().map(Bytes::len).sum::<usize>(),
         attachments: attachments.to_vec(),
         echo: request.echo.unwrap_or(true),
@@ -142,22 +148,16 @@ struct Sent {
 }
 
 /// Relays an event. Nothing is waited for before it has its place in the order, so the events of one socket keep theirs.
-async fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, Failure> {
+async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sent, Failure> {
     let time = socket.now_ms();
     pace(rooms, socket, time)?;
-    let person = socket.get::<Person>();
     if !socket.is_in(&event.room) {
         return Err(Failure::new(
             "not_member",
             "join the room before you emit in it",
         ));
     }
-    rules::check(
-        &rooms.config.rules,
-        Act::Emit,
-        &event.name,
-        person.as_deref(),
-    )?;
+    socket.allow(MODULE, "emit", &event.name)?;
     let most = rooms.config.max_data_bytes;
     if event.data_bytes > most {
         let got = event.data_bytes;
@@ -166,6 +166,50 @@ async fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, F
             format!("the data has {got} bytes; {most} are allowed"),
         ));
     }
+    let passed = socket
+        .pass(Wish::Publish {
+            room: &event.name,
+            event: &event.event,
+            data: &event.text[event.data.clone()],
+        })
+        .await?;
+    if let Some(changed) = &passed.changed {
+        let begin = event.data.start;
+        event.text.replace_range(event.data.clone(), changed.get());
+        event.data = begin..begin + changed.get().len();
+    }
+    let told = occurrence(socket, &event);
+    let seq = publish(rooms, socket, event, time).await?;
+    drop(passed);
+    if let Some(mut told) = told {
+        told.seq = Some(seq);
+        told.time_ms = time;
+        let hub = socket.namespace().hub().clone();
+        hub.tell(What::Message, "/", || told);
+    }
+    Ok(Sent { seq, time })
+}
+
+/// The event for those who watch this node, if there are any.
+fn occurrence(socket: &Socket, event: &Relayed) -> Option<Occurrence> {
+    let watched = socket.namespace().hub().is_watched(What::Message, "/");
+    watched.then(|| {
+        let mut told = Occurrence::by(What::Message, socket, MODULE).in_room(&event.name);
+        told.event = Some(event.event.clone());
+        told.data = RawValue::from_string(event.text[event.data.clone()].to_owned()).ok();
+        told.attachments.clone_from(&event.attachments);
+        told
+    })
+}
+
+/// Gives an event its number and sends it to the members of its room.
+async fn publish(
+    rooms: &Inner,
+    socket: &Socket,
+    event: Relayed,
+    time: u64,
+) -> Result<u64, Failure> {
+    let person = socket.get::<Person>();
     let meta = json(&Meta {
         room: &event.name,
         from: socket.id(),
@@ -201,7 +245,7 @@ async fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, F
             )
         })?;
         rooms.numbers.heard(&event.room, seq);
-        return Ok(Sent { seq, time });
+        return Ok(seq);
     }
     let mut seq = 0;
     to.emit_ordered(|| {
@@ -212,7 +256,7 @@ async fn relay(rooms: &Inner, socket: &Socket, event: Relayed) -> Result<Sent, F
         Some((Payload::from_raw(text, event.attachments), turn))
     })
     .map_err(unavailable)?;
-    Ok(Sent { seq, time })
+    Ok(seq)
 }
 
 /// What a socket may still emit.

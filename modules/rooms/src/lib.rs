@@ -11,15 +11,17 @@ mod emit;
 mod names;
 mod numbers;
 mod requests;
-mod rules;
 
 use std::sync::Arc;
 
 use lakh_hub::{Hub, LogLimits, RoomEvent};
 
-pub use rules::{Rule, Who};
-
 use numbers::Numbers;
+
+/// What rights call this module.
+pub const MODULE: &str = "rooms";
+/// What rights may speak of in it.
+pub const ACTS: &[&str] = &["join", "emit"];
 
 /// Milliseconds for which an empty room's numbers are kept where there is no recovery.
 const KEEP_MS: u64 = 120_000;
@@ -29,8 +31,6 @@ const SLACK_MS: u64 = 10_000;
 /// How the module is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Who may do what where. The first rule whose pattern fits counts; where none fits, everybody may join and emit.
-    pub rules: Vec<Rule>,
     /// Longest `data` of an event in bytes: its JSON text and its binary values together.
     pub max_data_bytes: usize,
     /// Events a second that one socket may emit. As many may come at once.
@@ -45,7 +45,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            rules: Vec::new(),
             max_data_bytes: 65_536,
             events_per_second: 100,
             max_rooms: 250_000,

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use lakh_hub::{Failure, Namespace, Person, Room, Socket};
+use lakh_hub::{Failure, Namespace, Person, Room, Socket, Wish};
 use serde::{Deserialize, Serialize};
 
-use crate::rules::{self, Act};
-use crate::{Inner, Rooms, names};
+use crate::{Inner, MODULE, Rooms, names};
 
 /// Members told at once when the client names no number.
 const MEMBERS: usize = 100;
@@ -62,12 +61,12 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
 
 async fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Failure> {
     let room = names::room(&request.room)?;
-    rules::check(
-        &rooms.config.rules,
-        Act::Join,
-        &request.room,
-        socket.get::<Person>().as_deref(),
-    )?;
+    socket.allow(MODULE, "join", &request.room)?;
+    let passed = socket
+        .pass(Wish::Subscribe {
+            room: &request.room,
+        })
+        .await?;
     if !rooms.numbers.admit(&room, socket.now_ms()) {
         return Err(Failure::new(
             "unavailable",
@@ -80,6 +79,7 @@ async fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined
             "this socket is in as many rooms as it may; leave one first",
         ));
     }
+    drop(passed);
     // Read after joining: whatever gets a later number reaches this socket.
     let (seq, count) = rooms.numbers.of(&room);
     let of_fleet = socket.namespace().count_of(&request.room).await;

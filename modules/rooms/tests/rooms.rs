@@ -3,8 +3,9 @@
 mod driver;
 
 use driver::{Client, Loop, START_MS, TestClock, hub, run};
+use lakh_hub::auth::{Effect, Policy, Rule, Who};
 use lakh_hub::{Bytes, LogLimits};
-use lakh_rooms::{Config, Rooms, Rule, Who};
+use lakh_rooms::{Config, Rooms};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -231,28 +232,25 @@ fn a_socket_that_emits_too_fast_is_told_so() {
 #[test]
 fn rules_hold_at_join_and_at_emit() {
     run(async {
-        let name = |id: &str| vec![Who::Name(id.into())];
-        let rules = vec![
-            Rule {
-                pattern: "news:*".into(),
-                join: vec![Who::Anyone],
-                emit: name("dev:ada"),
-            },
-            Rule {
-                pattern: "staff".into(),
-                join: vec![Who::SignedIn],
-                emit: vec![Who::SignedIn],
-            },
-            Rule {
-                pattern: "closed*".into(),
-                join: vec![Who::Nobody],
-                emit: vec![Who::Anyone],
-            },
-        ];
-        let (on, _, _) = start(Config {
-            rules,
-            ..Config::default()
-        });
+        let rule = |who: Who, effect, what: &str| Rule {
+            who: vec![who],
+            what: vec![what.parse().unwrap()],
+            effect,
+        };
+        let (on, _, _) = start(Config::default());
+        on.shard.hub().set_policy(Policy::new(
+            vec![
+                rule(
+                    Who::Person("dev:ada".into()),
+                    Effect::Allow,
+                    "rooms:emit:news:*",
+                ),
+                rule(Who::Anyone, Effect::Deny, "rooms:emit:news:*"),
+                rule(Who::Anonymous, Effect::Deny, "rooms:*:staff"),
+                rule(Who::Anyone, Effect::Deny, "rooms:join:closed*"),
+            ],
+            Effect::Allow,
+        ));
         let (ada, ben, anonymous) = (
             on.connect("/", "Ada").await,
             on.connect("/", "Ben").await,

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use lakh_hub::{ConnectError, Hub, Person, Socket};
+use lakh_auth::Principal;
+use lakh_hub::{ConnectError, Hub, Socket};
 use serde_json::{Value, json};
 
 use super::modules::namespace;
@@ -20,14 +21,15 @@ pub fn guard(hub: &Hub, sign_in: &Arc<SignIn>, settings: &Settings, now_s: fn() 
         let (sign_in, module) = (Arc::clone(sign_in), *module);
         let check = async move |socket: Socket| {
             match who(&sign_in, module, &said(&socket, old_clients), now_s()) {
-                Ok(Some(person)) => {
+                Ok(Some(principal)) => {
                     if socket.namespace().hub().cluster_state().is_some() {
                         // What other nodes see of it.
-                        socket.set_data(json!({"user": &person}));
+                        let (id, name) = (&principal.id, &principal.name);
+                        socket.set_data(json!({"user": {"id": id, "name": name}}));
                     }
-                    socket.insert(person);
+                    socket.set_principal(principal);
                 }
-                Ok(None) => {}
+                Ok(None) => socket.set_principal(Principal::anonymous()),
                 Err(error) => return Err(refusal(error)),
             }
             Ok(())
@@ -48,13 +50,13 @@ fn said(socket: &Socket, old_clients: bool) -> Value {
     }
 }
 
-/// Who comes in: a person, or nobody in particular.
+/// Who comes in: somebody, or nobody in particular.
 fn who(
     sign_in: &SignIn,
     module: Module,
     auth: &Value,
     now_s: u64,
-) -> Result<Option<Person>, SignInError> {
+) -> Result<Option<Principal>, SignInError> {
     let names_are_enough = matches!(sign_in, SignIn::Names);
     let says_nothing = auth.get("name").is_none_or(Value::is_null);
     // Rooms for any event ask for no name, so a bare `io()` works where nobody is asked for a token.
@@ -62,9 +64,10 @@ fn who(
         return Ok(None);
     }
     let principal = sign_in.check(auth, now_s)?;
-    Ok(Some(Person {
-        id: principal.id,
-        name: principal.name,
+    Ok(Some(Principal {
+        admin: principal.admin,
+        expires_at: principal.expires_at,
+        ..Principal::person(principal.id, principal.name)
     }))
 }
 
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
     use crate::config::Auth;
     use crate::config::value::Secret;
-    use crate::sign_in::{Principal, Tokens};
+    use crate::sign_in::Tokens;
 
     const NOW_S: u64 = 1_800_000_000;
 
@@ -89,7 +92,7 @@ mod tests {
     }
 
     fn token() -> String {
-        let principal = Principal {
+        let principal = crate::sign_in::Principal {
             id: "u1".into(),
             name: "Ada".into(),
             admin: false,
@@ -99,8 +102,8 @@ mod tests {
         tokens.issue(&principal, NOW_S, 60).unwrap()
     }
 
-    fn id(person: Option<Person>) -> Option<String> {
-        person.map(|person| person.id)
+    fn id(principal: Option<Principal>) -> Option<String> {
+        principal.map(|principal| principal.id)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::modules::{chat, recovery, rooms};
+use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
 use crate::config::{Settings, Transport};
@@ -12,7 +13,8 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?}",
+        policy(settings),
         rooms(settings, kept),
         chat(settings, kept)
     )

@@ -11,6 +11,7 @@ mod modules;
 mod names;
 mod neighbours;
 mod observed;
+mod policy;
 mod prepare;
 mod stored;
 

@@ -3,8 +3,9 @@
 use lakh_hub::{EngineHandlers, Hub, LogLimits};
 use lakh_store::Store;
 
+use super::policy::policy;
 use super::prepare::{count, count32};
-use crate::config::{Module, Settings, Who};
+use crate::config::{Module, Settings};
 
 /// The namespace of a module.
 pub fn namespace(module: Module) -> &'static str {
@@ -16,6 +17,7 @@ pub fn namespace(module: Module) -> &'static str {
 
 /// Puts the modules that are to be served on the hub. Sign-in must stand there already: checks run in their order.
 pub fn install(hub: &Hub, store: &Store, settings: &Settings) {
+    hub.set_policy(policy(settings));
     let recovery = recovery(settings);
     for module in &settings.server.modules {
         match module {
@@ -44,26 +46,11 @@ pub(super) fn recovery(settings: &Settings) -> Option<LogLimits> {
 
 pub(super) fn rooms(settings: &Settings, recovery: Option<LogLimits>) -> lakh_rooms::Config {
     let rooms = &settings.rooms;
-    let rules = rooms.rules.iter().map(|rule| lakh_rooms::Rule {
-        pattern: rule.pattern.clone(),
-        join: rule.join.iter().map(who).collect(),
-        emit: rule.emit.iter().map(who).collect(),
-    });
     lakh_rooms::Config {
-        rules: rules.collect(),
         max_data_bytes: count(rooms.max_data_bytes),
         events_per_second: rooms.events_per_second,
         max_rooms: count(rooms.max_rooms),
         recovery,
-    }
-}
-
-fn who(who: &Who) -> lakh_rooms::Who {
-    match who {
-        Who::Anyone => lakh_rooms::Who::Anyone,
-        Who::SignedIn => lakh_rooms::Who::SignedIn,
-        Who::Nobody => lakh_rooms::Who::Nobody,
-        Who::Name(id) => lakh_rooms::Who::Name(id.clone()),
     }
 }
 

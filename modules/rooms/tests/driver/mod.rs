@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use lakh_hub::auth::Principal;
 use lakh_hub::shard::{App, SessionKey};
-use lakh_hub::{Bytes, Clock, Handshake, Hub, Item, Millis, Person, Settings, Shard, Socket};
+use lakh_hub::{Bytes, Clock, Handshake, Hub, Item, Millis, Settings, Shard, Socket};
 use lakh_wire::engine::{End, Side, Transport, Version};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -62,10 +63,8 @@ pub(crate) fn hub(shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
         hub.of(namespace).use_connect(async |socket: Socket| {
             let auth: Value = socket.auth().unwrap_or_default();
             if let Some(name) = auth["name"].as_str() {
-                socket.insert(Person {
-                    id: format!("dev:{}", name.to_lowercase()),
-                    name: name.to_owned(),
-                });
+                let id = format!("dev:{}", name.to_lowercase());
+                socket.set_principal(Principal::person(id, name));
             }
             Ok(())
         });

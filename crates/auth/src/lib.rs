@@ -1,0 +1,13 @@
+//! Who may do what: principals, grants and rules.
+//!
+//! What was checked once, at CONNECT or with a request over HTTP, is a [`Principal`]. Each act of it in a room of a
+//! module is put to one [`Policy`], which says yes or no; nobody else decides. Nothing here reads a clock, a file or a
+//! socket: the time comes in as an argument.
+
+pub mod pattern;
+pub mod policy;
+pub mod principal;
+
+pub use pattern::Pattern;
+pub use policy::{Act, Decision, Effect, Policy, Rule, Who};
+pub use principal::{Grant, GrantError, Kind, Principal};

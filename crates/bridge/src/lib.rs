@@ -1,0 +1,1 @@
+//! The other doors: hooks to backends, and events from and to message brokers.

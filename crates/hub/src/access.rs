@@ -1,0 +1,154 @@
+//! Rights: whether whoever is behind a socket may do something, and who was refused what.
+//!
+//! Modules ask [`Socket::allow`] for each act in a room, the HTTP side asks [`Hub::allow`]; both put it to the one
+//! policy that the server was configured with. A refusal is counted by module and act, and logged with who asked for
+//! what, and never with what they showed to be let in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use lakh_auth::{Act, Decision, Policy, Principal};
+use parking_lot::Mutex;
+
+use crate::hub::Hub;
+use crate::pace::Pace;
+use crate::person::Person;
+use crate::request::Failure;
+use crate::socket::Socket;
+
+/// Refusals logged a second at most: who may ask can't fill the disk with it.
+const LOGGED_A_SECOND: u32 = 10;
+
+pub(crate) struct Access {
+    policy: ArcSwap<Policy>,
+    refused: Mutex<Refused>,
+}
+
+#[derive(Default)]
+struct Refused {
+    // Acts and modules are words of the code, so there is a bound.
+    counts: BTreeMap<(&'static str, &'static str), u64>,
+    logging: Pace,
+    unlogged: u64,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self {
+            policy: ArcSwap::from_pointee(Policy::open()),
+            refused: Mutex::default(),
+        }
+    }
+}
+
+impl Hub {
+    /// Sets who may do what. Without it everybody may do everything.
+    pub fn set_policy(&self, policy: Policy) {
+        self.0.access.policy.store(Arc::new(policy));
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.access.policy.load_full()
+    }
+
+    /// Whether somebody may do this in a room; without a principal it's nobody in particular.
+    ///
+    /// # Errors
+    /// `forbidden` if they may not. It is counted and logged.
+    pub fn allow(
+        &self,
+        principal: Option<&Principal>,
+        module: &'static str,
+        act: &'static str,
+        room: &str,
+    ) -> Result<(), Failure> {
+        let asked = Act { module, act, room };
+        let decision = self.0.access.policy.load().decide(principal, asked);
+        if decision.is_allowed() {
+            return Ok(());
+        }
+        self.refused(principal, &asked, (module, act), decision);
+        let why = match decision {
+            Decision::NotGranted => "neither your sign-in nor a rule of this server lets you",
+            _ => "the rules of this server don't let you",
+        };
+        Err(Failure::new(
+            "forbidden",
+            format!("{why} do `{module}:{act}` in this room"),
+        ))
+    }
+
+    fn refused(
+        &self,
+        principal: Option<&Principal>,
+        asked: &Act<'_>,
+        key: (&'static str, &'static str),
+        decision: Decision,
+    ) {
+        let mut refused = self.0.access.refused.lock();
+        *refused.counts.entry(key).or_default() += 1;
+        let now_ms = self.clock_ms();
+        let taken = refused
+            .logging
+            .take(now_ms, LOGGED_A_SECOND, LOGGED_A_SECOND);
+        if taken.is_err() {
+            refused.unlogged += 1;
+            return;
+        }
+        let unlogged = std::mem::take(&mut refused.unlogged);
+        drop(refused);
+        let Act { module, act, room } = *asked;
+        let user = principal.and_then(Principal::user).unwrap_or("nobody");
+        tracing::warn!(
+            user,
+            module,
+            act,
+            room,
+            ?decision,
+            unlogged,
+            "an act was refused"
+        );
+    }
+
+    /// Acts that were refused on this node, by module and act.
+    #[must_use]
+    pub fn refused_acts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let refused = self.0.access.refused.lock();
+        let counts = refused.counts.iter();
+        counts
+            .map(|((module, act), count)| (*module, *act, *count))
+            .collect()
+    }
+}
+
+impl Socket {
+    /// Keeps who is behind this socket, and for others the [`Person`] that they are. Whoever checks sign-ins at CONNECT
+    /// calls it, and again when a sign-in is renewed.
+    pub fn set_principal(&self, principal: Principal) {
+        if let Some(id) = principal.user() {
+            self.insert(Person {
+                id: id.to_owned(),
+                name: principal.name.clone(),
+            });
+        }
+        self.insert(principal);
+    }
+
+    /// Whether whoever is behind this socket may do this in a room: [`Hub::allow`] for the [`Principal`] that was kept
+    /// with it at CONNECT.
+    ///
+    /// # Errors
+    /// `forbidden` if they may not.
+    pub fn allow(
+        &self,
+        module: &'static str,
+        act: &'static str,
+        room: &str,
+    ) -> Result<(), Failure> {
+        let principal = self.get::<Principal>();
+        self.0.hub.allow(principal.as_deref(), module, act, room)
+    }
+}
