@@ -17,6 +17,7 @@ use crate::cluster::ServerHook;
 use crate::event::Event;
 use crate::handler::{Handler, IntoHandler, LocalFuture};
 use crate::hub::Hub;
+use crate::listen::Listeners;
 use crate::operator::Operator;
 use crate::outgoing::Outgoing;
 use crate::payload::Payload;
@@ -111,6 +112,7 @@ pub(crate) struct NamespaceInner {
     /// Joins on their way to other loops. `shards_of` can't be trusted meanwhile.
     pub joining: AtomicUsize,
     pub recovery: std::sync::OnceLock<Recovery>,
+    pub listeners: Listeners,
     /// Made by a pattern or a function, and removed when it's empty.
     pub dynamic: bool,
 }
@@ -127,6 +129,7 @@ impl NamespaceInner {
             shards_of: RwLock::default(),
             joining: AtomicUsize::new(0),
             recovery: std::sync::OnceLock::new(),
+            listeners: Listeners::default(),
             dynamic,
         }
     }

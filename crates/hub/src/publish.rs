@@ -163,6 +163,7 @@ impl Hub {
         outgoing: Arc<Outgoing>,
         own: Option<&Shard>,
     ) -> Option<Arc<Outgoing>> {
+        outgoing.namespace.listeners.tell(&outgoing);
         let shards = self.shards_for(&outgoing);
         let at_once = own.filter(|shard| shards & (1 << shard.index()) != 0 && shard.is_settled());
         let at_once = at_once.map(Shard::index);

@@ -11,6 +11,7 @@ mod connect;
 mod events;
 mod fleet;
 mod kept_log;
+mod listen;
 mod model;
 mod namespaces;
 mod panics;
