@@ -1,0 +1,258 @@
+//! Subscriptions: the protocol `graphql-transport-ws` of the npm package graphql-ws, over WebSocket.
+//!
+//! What must hold: nothing runs before `connection_init` was admitted; a mistake closes the connection with the
+//! protocol's own code; operations of a connection are bounded, and a client that reads slowly holds up only itself.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_graphql::{Executor, Response as Answer};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::http::HeaderMap;
+use futures_util::stream::{AbortHandle, Abortable, SelectAll, once};
+use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::http::{Parameters, text};
+use super::{Admitted, GraphQl};
+
+/// The only subprotocol that is spoken.
+pub(super) const PROTOCOL: &str = "graphql-transport-ws";
+/// Longest message of a client.
+pub(super) const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// Time a client has for `connection_init`.
+const INIT: Duration = Duration::from_secs(10);
+/// Time between two pings.
+const PING: Duration = Duration::from_secs(25);
+/// Time after which a client that says nothing at all is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Time a message may wait to be taken.
+const WRITE: Duration = Duration::from_secs(30);
+/// Operations of one connection at the same time.
+const MAX_OPERATIONS: usize = 64;
+/// Longest id of an operation.
+const MAX_ID_BYTES: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ClientMessage {
+    ConnectionInit { payload: Option<Value> },
+    Ping { payload: Option<Value> },
+    Pong {},
+    Subscribe { id: String, payload: Value },
+    Complete { id: String },
+}
+
+/// What an operation gives: answers, and `None` at its end.
+type Answers = Pin<Box<dyn Stream<Item = (String, Option<Answer>)> + Send>>;
+
+/// Why a connection ends: the code and the reason of the close frame. `None`: the client has gone.
+type Over = Option<(u16, String)>;
+
+fn over(code: u16, reason: impl Into<String>) -> Over {
+    Some((code, reason.into()))
+}
+
+struct Connection<E> {
+    socket: WebSocket,
+    graphql: GraphQl<E>,
+    headers: HeaderMap,
+    admitted: Option<Admitted>,
+    operations: HashMap<String, AbortHandle>,
+    answers: SelectAll<Answers>,
+    heard: Instant,
+    ends: Option<Instant>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<E: Executor>(socket: WebSocket, graphql: GraphQl<E>, headers: HeaderMap) {
+    let mut connection = Connection {
+        socket,
+        graphql,
+        headers,
+        admitted: None,
+        operations: HashMap::new(),
+        answers: SelectAll::new(),
+        heard: Instant::now(),
+        ends: None,
+    };
+    let end = match connection.socket.protocol() {
+        Some(_) => connection.run().await,
+        None => Err(over(4406, "Subprotocol not acceptable")),
+    };
+    if let Err(Some((code, reason))) = end {
+        let frame = CloseFrame {
+            code,
+            reason: clipped(&reason).into(),
+        };
+        // Whoever is gone needs no farewell.
+        let _ = timeout(WRITE, connection.socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+/// A close frame has room for 123 bytes of text (RFC 6455 section 5.5.1).
+fn clipped(reason: &str) -> String {
+    let mut end = reason.len().min(123);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason[..end].to_owned()
+}
+
+impl<E: Executor> Connection<E> {
+    async fn run(&mut self) -> Result<(), Over> {
+        let begun = Instant::now();
+        let mut ping = begun + PING;
+        loop {
+            let init = match self.admitted {
+                None => begun + INIT,
+                Some(_) => self
+                    .ends
+                    .unwrap_or(begun + Duration::from_secs(86_400 * 365)),
+            };
+            let awake = init.min(ping).min(self.heard + SILENCE);
+            tokio::select! {
+                message = self.socket.recv() => match message {
+                    Some(Ok(message)) => self.message(message).await?,
+                    Some(Err(_)) | None => return Err(None),
+                },
+                Some((id, answer)) = self.answers.next(), if !self.answers.is_empty() => {
+                    self.answer(id, answer).await?;
+                }
+                () = sleep_until(awake) => {
+                    let now = Instant::now();
+                    if now >= init {
+                        return Err(match self.admitted {
+                            None => over(4408, "Connection initialisation timeout"),
+                            Some(_) => over(4403, "The sign-in has ended"),
+                        });
+                    }
+                    if now >= self.heard + SILENCE {
+                        return Err(None);
+                    }
+                    self.write(Message::Ping(Default::default())).await?;
+                    ping = now + PING;
+                }
+            }
+        }
+    }
+
+    async fn message(&mut self, message: Message) -> Result<(), Over> {
+        self.heard = Instant::now();
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Close(_) => return Err(None),
+            Message::Binary(_) => return Err(over(4400, "Messages are text")),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+        };
+        let message = serde_json::from_str(&text)
+            .map_err(|error| over(4400, format!("Invalid message: {error}")))?;
+        match message {
+            ClientMessage::ConnectionInit { payload } => self.init(payload).await,
+            ClientMessage::Ping { payload } => {
+                let mut pong = json!({"type": "pong"});
+                if let Some(payload) = payload {
+                    pong["payload"] = payload;
+                }
+                self.send(&pong).await
+            }
+            ClientMessage::Pong {} => Ok(()),
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            ClientMessage::Complete { id } => {
+                if let Some(operation) = self.operations.remove(&id) {
+                    operation.abort();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn init(&mut self, payload: Option<Value>) -> Result<(), Over> {
+        if self.admitted.is_some() {
+            return Err(over(4429, "Too many initialisation requests"));
+        }
+        let headers = self.headers.clone();
+        let admitted = self.graphql.door.admit(headers, payload).await;
+        let admitted = admitted.map_err(|refused| over(4403, refused.message))?;
+        self.ends = admitted.ends_in.map(|left| Instant::now() + left);
+        self.admitted = Some(admitted);
+        self.send(&json!({"type": "connection_ack"})).await
+    }
+
+    async fn subscribe(&mut self, id: String, payload: Value) -> Result<(), Over> {
+        let Some(admitted) = &self.admitted else {
+            return Err(over(4401, "Unauthorized"));
+        };
+        if id.is_empty() || id.len() > MAX_ID_BYTES {
+            return Err(over(4400, format!("An id is 1 to {MAX_ID_BYTES} bytes")));
+        }
+        if self.operations.contains_key(&id) {
+            return Err(over(4409, format!("Subscriber for {id} already exists")));
+        }
+        let parameters = Parameters::of_json(payload)
+            .map_err(|error| over(4400, format!("Invalid payload: {error}")))?;
+        if self.operations.len() >= MAX_OPERATIONS {
+            let message = format!("a connection may have {MAX_OPERATIONS} operations at a time");
+            return self.refuse(&id, &message).await;
+        }
+        let request = parameters.request().data(admitted.principal.clone());
+        let of_this = id.clone();
+        let answers = self
+            .graphql
+            .executor
+            .execute_stream(request, None)
+            .map(move |answer| (of_this.clone(), Some(answer)))
+            .chain(once(std::future::ready((id.clone(), None))));
+        let (handle, registration) = AbortHandle::new_pair();
+        let answers: Answers = Box::pin(Abortable::new(answers, registration));
+        self.operations.insert(id, handle);
+        self.answers.push(answers);
+        Ok(())
+    }
+
+    async fn answer(&mut self, id: String, answer: Option<Answer>) -> Result<(), Over> {
+        if !self.operations.contains_key(&id) {
+            return Ok(());
+        }
+        let Some(answer) = answer else {
+            self.operations.remove(&id);
+            return self.send(&json!({"type": "complete", "id": id})).await;
+        };
+        let failed = answer.data == async_graphql::Value::Null
+            && !answer.errors.is_empty()
+            && answer.errors.iter().all(|error| error.path.is_empty());
+        if failed {
+            // Such an operation never began: `error` ends it.
+            if let Some(operation) = self.operations.remove(&id) {
+                operation.abort();
+            }
+            return self
+                .send(&json!({"type": "error", "id": id, "payload": answer.errors}))
+                .await;
+        }
+        let id = Value::String(id);
+        let text = format!(r#"{{"type":"next","id":{id},"payload":{}}}"#, text(&answer));
+        self.write(Message::Text(text.into())).await
+    }
+
+    async fn refuse(&mut self, id: &str, message: &str) -> Result<(), Over> {
+        let payload = json!([{"message": message, "extensions": {"code": "too_many"}}]);
+        self.send(&json!({"type": "error", "id": id, "payload": payload}))
+            .await
+    }
+
+    async fn send(&mut self, message: &Value) -> Result<(), Over> {
+        self.write(Message::Text(message.to_string().into())).await
+    }
+
+    async fn write(&mut self, message: Message) -> Result<(), Over> {
+        match timeout(WRITE, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(None),
+        }
+    }
+}
