@@ -7,7 +7,9 @@
 pub mod pattern;
 pub mod policy;
 pub mod principal;
+pub mod revocations;
 
 pub use pattern::Pattern;
 pub use policy::{Act, Decision, Effect, Policy, Rule, Who};
 pub use principal::{Grant, GrantError, Kind, Principal};
+pub use revocations::{Revocation, RevocationError, Revocations, Revoked};
