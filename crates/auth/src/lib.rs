@@ -4,11 +4,17 @@
 //! module is put to one [`Policy`], which says yes or no; nobody else decides. Nothing here reads a clock, a file or a
 //! socket: the time comes in as an argument.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+pub mod api_key;
+pub mod password;
 pub mod pattern;
 pub mod policy;
 pub mod principal;
 pub mod revocations;
+pub mod signature;
 
+pub use api_key::{ApiKey, ApiKeyError, ApiKeys, NewKey};
 pub use pattern::Pattern;
 pub use policy::{Act, Decision, Effect, Policy, Rule, Who};
 pub use principal::{Grant, GrantError, Kind, Principal};
