@@ -1,1 +1,3 @@
 //! The other doors: hooks to backends, and events from and to message brokers.
+
+pub mod lease;
