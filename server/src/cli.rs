@@ -60,7 +60,7 @@ pub enum Command {
         /// Settings.
         settings: SettingsArgs,
     },
-    /// Make a token for a person or program, signed with the configured secret
+    /// Make a token for a person or program, signed with the configured secret or key
     ///
     /// The token goes to standard output. A client shows it as `io(url, { auth: { token } })`, a program of the HTTP
     /// API as `Authorization: Bearer TOKEN`.
@@ -72,6 +72,16 @@ pub enum Command {
         /// Settings.
         settings: SettingsArgs,
     },
+    /// Make an API key for a backend
+    ///
+    /// The key, and what goes into the server's settings, go to standard output, as TOML.
+    Key {
+        #[command(flatten)]
+        /// What it may do.
+        key: KeyArgs,
+    },
+    /// Hash a password for the settings: it is read from standard input
+    Password,
     /// Ask the running server whether it is ready: exit code 0 if so, 1 if not
     ///
     /// For containers and scripts. Asks `/ready` at the configured address.
@@ -108,7 +118,7 @@ pub enum Command {
 }
 
 /// What a token says.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct TokenArgs {
     /// Stable id of the person or program
     #[arg(long, value_name = "ID", required_unless_present = "admin")]
@@ -119,9 +129,42 @@ pub struct TokenArgs {
     /// How long it is valid, such as 30m, 24h or 7d
     #[arg(long, default_value = "24h", value_parser = humantime::parse_duration)]
     pub ttl: std::time::Duration,
-    /// Let it read the HTTP API; the id is then "admin" unless one is given
+    /// Let it do everything that no rule denies, and read the HTTP API; the id is then "admin" unless one is given
     #[arg(long)]
     pub admin: bool,
+    /// A role that rules speak of; may be given several times
+    #[arg(long, value_name = "ROLE")]
+    pub role: Vec<String>,
+    /// What it may do whatever the rules allow, as module:acts:rooms, such as rooms:join,emit:board:*; may be given several
+    /// times
+    #[arg(long, value_name = "GRANT")]
+    pub grant: Vec<String>,
+    /// Id of the sign-in that it belongs to, by which all of its tokens can be revoked
+    #[arg(long, value_name = "ID")]
+    pub sid: Option<String>,
+    /// Id of the token, by which it can be revoked [default: made at random]
+    #[arg(long, value_name = "ID")]
+    pub jti: Option<String>,
+    /// Whom it is for [default: the first of auth.audience]
+    #[arg(long)]
+    pub audience: Option<String>,
+}
+
+/// What an API key may do.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// What people call it
+    #[arg(long)]
+    pub name: String,
+    /// What it may do, as module:acts:rooms, such as rooms:emit:*; may be given several times
+    #[arg(long, value_name = "GRANT")]
+    pub grant: Vec<String>,
+    /// Let it do everything that no rule denies
+    #[arg(long)]
+    pub admin: bool,
+    /// Make a secret for signed requests too
+    #[arg(long)]
+    pub signing: bool,
 }
 
 /// Settings that have a flag, and the file with all others.
@@ -258,6 +301,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let loaded = commands::load(settings.config.as_deref(), settings.flags())?;
             commands::token::run(&loaded.settings, &token)
         }
+        Command::Key { key } => commands::token::key(&key),
+        Command::Password => commands::token::password(),
         Command::Healthcheck {
             timeout_ms,
             settings,

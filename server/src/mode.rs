@@ -41,9 +41,10 @@ pub enum Refusal {
          --bind 127.0.0.1:{port}", port = .0.port()
     )]
     NoSignIn(SocketAddr),
-    /// A secret says "with sign-in", `--open` says "without".
+    /// A secret or key says "with sign-in", `--open` says "without".
     #[error(
-        "--open says that everybody may come in, and auth.secret says that a token is needed: give one of them"
+        "--open says that everybody may come in, and auth.secret (or auth.keys, auth.jwks_url) says that a token is needed: \
+         give one of them"
     )]
     OpenWithSecret,
 }
@@ -51,7 +52,7 @@ pub enum Refusal {
 /// What the settings make of the server, or why it must not start.
 pub fn mode(settings: &Settings) -> Result<Mode, Refusal> {
     let bind = settings.server.bind.0;
-    match (settings.auth.secret.is_some(), settings.server.open) {
+    match (settings.auth.needs_tokens(), settings.server.open) {
         (true, true) => Err(Refusal::OpenWithSecret),
         (true, false) => Ok(Mode::Production),
         (false, true) => Ok(Mode::Open),

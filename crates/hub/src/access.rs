@@ -71,14 +71,16 @@ impl Hub {
             return Ok(());
         }
         self.refused(principal, &asked, (module, act), decision);
-        let why = match decision {
-            Decision::NotGranted => "neither your sign-in nor a rule of this server lets you",
-            _ => "the rules of this server don't let you",
+        let message = match decision {
+            Decision::NotGranted => format!(
+                "`{module}:{act}` is not allowed in this room: sign in with a token that grants `{module}:{act}:<room>`, or \
+                 have a rule of the server allow it"
+            ),
+            _ => format!(
+                "a rule of this server denies `{module}:{act}` in this room; whoever runs the server can change it"
+            ),
         };
-        Err(Failure::new(
-            "forbidden",
-            format!("{why} do `{module}:{act}` in this room"),
-        ))
+        Err(Failure::new("forbidden", message))
     }
 
     fn refused(
@@ -150,5 +152,15 @@ impl Socket {
     ) -> Result<(), Failure> {
         let principal = self.get::<Principal>();
         self.0.hub.allow(principal.as_deref(), module, act, room)
+    }
+
+    /// The same for what nobody has asked for in so many words, such as each room of a list: a no is neither counted nor
+    /// logged.
+    #[must_use]
+    pub fn may(&self, module: &str, act: &str, room: &str) -> bool {
+        let principal = self.get::<Principal>();
+        let policy = self.0.hub.0.access.policy.load();
+        let asked = Act { module, act, room };
+        policy.decide(principal.as_deref(), asked).is_allowed()
     }
 }

@@ -30,6 +30,11 @@ use tokio::sync::Notify;
 
 use crate::table::Table;
 
+/// What rights call this module.
+pub const MODULE: &str = "chat";
+/// What rights may speak of in it.
+pub const ACTS: &[&str] = &["join", "list", "send", "history", "typing", "presence"];
+
 /// How the module is set up.
 #[derive(Clone, Debug)]
 pub struct Config {

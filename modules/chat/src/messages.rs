@@ -7,7 +7,7 @@ use lakh_hub::{Failure, Namespace, Person, Socket};
 use serde::{Deserialize, Serialize};
 
 use crate::shapes::{Message, event};
-use crate::{Chat, names, not_member, person, presence, stored};
+use crate::{Chat, MODULE, names, not_member, person, presence, stored};
 
 #[derive(Deserialize)]
 struct Send {
@@ -111,6 +111,7 @@ fn check(chat: &Chat, socket: &Socket, request: &Send) -> Result<Arc<Person>, Fa
     if !socket.is_in(&names::hub_room(&request.room)) {
         return Err(not_member());
     }
+    socket.allow(MODULE, "send", &request.room)?;
     Ok(person)
 }
 
@@ -215,6 +216,7 @@ async fn history(chat: &Chat, socket: &Socket, request: &AskHistory) -> Result<H
     if !socket.is_in(&names::hub_room(&request.room)) {
         return Err(not_member());
     }
+    socket.allow(MODULE, "history", &request.room)?;
     let config = &chat.0.config;
     let limit = request
         .limit

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::people::People;
 use crate::shapes::{InRoom, Members, PresenceUpdate, TypingUpdate, event};
-use crate::{Chat, messages, names, not_member, person};
+use crate::{Chat, MODULE, messages, names, not_member, person};
 
 /// How long to wait before something is told again that the server was too busy to take.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -52,6 +52,7 @@ fn set_typing(chat: &Chat, socket: &Socket, request: &SetTyping) -> Result<(), F
     if !socket.is_in(&hub_room) {
         return Err(not_member());
     }
+    socket.allow(MODULE, "typing", &request.room)?;
     let (room, id) = (request.room.as_str(), person.id.as_str());
     let (now, lasts) = (Instant::now(), chat.typing_lasts());
     let told = socket.to(hub_room).volatile().emit_ordered(|| {
@@ -93,6 +94,7 @@ fn list(chat: &Chat, socket: &Socket, request: &InRoom) -> Result<Members, Failu
     if !socket.is_in(&names::hub_room(&request.room)) {
         return Err(not_member());
     }
+    socket.allow(MODULE, "presence", &request.room)?;
     Ok(chat.0.table.lock().members(&request.room))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::shapes::{InRoom, Member, Message, Room};
 use crate::stored::{self, ROOMS, StoredRoom};
-use crate::{Chat, names, person, presence};
+use crate::{Chat, MODULE, names, person, presence};
 
 /// Rooms in a page when the client names no number.
 const PAGE: usize = 50;
@@ -60,6 +60,7 @@ pub(crate) fn install(namespace: &Namespace, chat: &Chat) {
 async fn join(chat: &Chat, socket: &Socket, room: &str) -> Result<Joined, Failure> {
     names::check_room(room)?;
     let person = person(socket)?;
+    socket.allow(MODULE, "join", room)?;
     let stored = find_or_make(chat, socket, &person, room).await?;
     let hub_room = names::hub_room(room);
     if !socket.is_in(&hub_room) {
@@ -182,14 +183,16 @@ async fn list(chat: &Chat, socket: &Socket, request: List) -> Result<Listed, Fai
     let newest = read.await.map_err(|error| stored::not_read(&error))?;
     let mut rooms = Vec::with_capacity(page.items.len());
     for ((id, document), answer) in page.items.iter().zip(newest) {
+        // What somebody may not list isn't there for them; nobody asked for this very room, so it's no refusal.
+        if !socket.may(MODULE, "list", id) {
+            continue;
+        }
         let Answer::Entries(entries) = answer else {
             return Err(stored::unexpected(Some(&answer)));
         };
-        let last = entries
-            .entries
-            .first()
-            .map(|entry| stored::message(id, entry))
-            .transpose()?;
+        let newest = entries.entries.first();
+        let newest = newest.filter(|_| socket.may(MODULE, "history", id));
+        let last = newest.map(|entry| stored::message(id, entry)).transpose()?;
         let room = StoredRoom::read(document)?.into_room(id, entries.info.last_seq);
         let online = chat.0.table.lock().online(id);
         rooms.push(Summary { room, online, last });

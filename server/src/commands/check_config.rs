@@ -11,7 +11,7 @@ use crate::sign_in::SignIn;
 /// Says that the settings are well and what they make of the server.
 pub fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     let mode = mode::mode(&loaded.settings)?;
-    SignIn::new(&loaded.settings.auth)?;
+    SignIn::new(&loaded.settings.auth, super::now_s)?;
     Prepared::new(&loaded.settings, String::new(), super::cores())?;
     let what = match mode {
         Mode::Development => "development on loopback, a name is sign-in enough",

@@ -32,7 +32,7 @@ use crate::telemetry::logs;
 pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
     let inherited = inherit(&mut loaded.settings)?;
     let mode = mode::mode(&loaded.settings)?;
-    let sign_in = SignIn::new(&loaded.settings.auth)?;
+    let sign_in = SignIn::new(&loaded.settings.auth, super::now_s)?;
     let rust_log = env::var("RUST_LOG").ok();
     let _flushed = logs::init(&loaded.settings.log, rust_log.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?;
@@ -72,7 +72,7 @@ fn tell(mode: Mode, settings: &Settings) {
             bind = %settings.server.bind.0,
             "open: everybody who reaches this address may come in with any name, as --open says"
         ),
-        Mode::Production => tracing::info!("production: clients need a token"),
+        Mode::Production => tell_production(settings),
     }
     let redis = &settings.redis;
     let Some(url) = &redis.url else { return };
@@ -84,6 +84,24 @@ fn tell(mode: Mode, settings: &Settings) {
     if settings.server.node.is_none() {
         tracing::warn!(
             "this node of a fleet has no name (--node), so one is made at each start: balancers can't route by it"
+        );
+    }
+}
+
+/// Says what clients need, and what they may do.
+fn tell_production(settings: &Settings) {
+    match settings.auth.anonymous {
+        false => tracing::info!("production: clients need a token"),
+        true => tracing::info!(
+            "production: who shows no token is nobody in particular, as auth.anonymous says"
+        ),
+    }
+    if settings.auth.rules.is_empty() && settings.rooms.rules.is_empty() {
+        tracing::warn!(
+            "there are no rules: a client may do only what its token grants (the claim `{}`, or `lakh token --grant`), and \
+             admins everything. To let everybody who is signed in do everything: \
+             rules = [{{ who = \"signed-in\", allow = \"*:*:*\" }}] in [auth]; docs/auth.md has narrower ones",
+            settings.auth.claim_grants
         );
     }
 }
@@ -199,13 +217,16 @@ async fn start(
         tracing::info!("data folder {}", data.display());
     }
     let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
-    let sign_in = Arc::new(sign_in);
     backing.join(plan.as_ref(), &hub)?;
     if prepared.keeps_log {
         backing.keep_log(&hub)?;
         tracing::info!("recovery logs are kept in the store");
     }
-    node::guard(&hub, &sign_in, settings, super::now_s);
+    node::guard(&hub, &sign_in, settings);
+    tokio::spawn({
+        let sign_in = sign_in.clone();
+        async move { sign_in.keep_keys().await }
+    });
     node::install(&hub, backing.store(), settings);
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
@@ -235,7 +256,7 @@ async fn start(
 fn listen(
     settings: &Settings,
     mode: Mode,
-    sign_in: Arc<SignIn>,
+    sign_in: SignIn,
     prepared: Prepared,
     hub: Hub,
     backing: &Arc<Backing>,
@@ -252,7 +273,6 @@ fn listen(
         mode,
         index: page::Index::new(&settings.server.path),
         metrics: settings.metrics.clone(),
-        now_s: super::now_s,
     });
     let server = Server::new(hub, prepared.options).router(router);
     let running = server.start()?;

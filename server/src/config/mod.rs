@@ -16,9 +16,10 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Auth, Broker, Chat, Cors, Drain, Engine, ForwardedHeader, Limits, Log, LogFormat, Metrics,
-    Module, Proxy, Recovery, RecoveryLog, Redis, RoomRule, Rooms, SameSite, Server, SlowReader,
-    StoreKind, SubscriptionMode, Tls, Transport, Who,
+    Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl,
+    KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis,
+    RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey,
+    Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.

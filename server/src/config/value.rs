@@ -257,6 +257,28 @@ impl<T: Setting> Setting for Vec<T> {
     }
 }
 
+/// One text, or a list of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OneOrMore(pub Vec<String>);
+
+impl Setting for OneOrMore {
+    fn expected() -> String {
+        "text in quotes, or a list of texts".into()
+    }
+
+    fn read(raw: Raw<'_>) -> Result<Self, String> {
+        match raw {
+            Raw::Toml(DeValue::String(text)) => Ok(Self(vec![text.to_string()])),
+            Raw::Text("") => Ok(Self(vec![String::new()])),
+            _ => Vec::read(raw).map(Self),
+        }
+    }
+
+    fn show(&self) -> Option<Value> {
+        self.0.show()
+    }
+}
+
 /// Declares an enum whose words are a setting's choices.
 macro_rules! words {
     ($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal,)* }) => {

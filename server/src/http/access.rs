@@ -7,9 +7,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use lakh_auth::Kind;
 
 use super::{HttpState, error};
 use crate::config::Metrics;
+use crate::sign_in::{Credentials, SignInError};
 
 /// Lets a request under `/api/v1` through: in production with an admin's token only.
 pub async fn admin_in_production(
@@ -17,18 +19,29 @@ pub async fn admin_in_production(
     request: Request,
     next: Next,
 ) -> Response {
+    // No tokens: development, or open on purpose. The API tells numbers and changes nothing.
+    if !state.sign_in.needs_tokens() {
+        return next.run(request).await;
+    }
     let header = request.headers().get(header::AUTHORIZATION);
-    let header = header.and_then(|value| value.to_str().ok());
-    match state.sign_in.check_header(header, (state.now_s)()) {
-        // No tokens: development, or open on purpose. The API tells numbers and changes nothing.
-        None => next.run(request).await,
-        Some(Ok(principal)) if principal.admin => next.run(request).await,
-        Some(Ok(_)) => error::answer(
+    let credentials = Credentials {
+        authorization: header.and_then(|value| value.to_str().ok()),
+        ..Credentials::default()
+    };
+    match state.sign_in.check(&credentials).await {
+        Ok(principal) if principal.admin => next.run(request).await,
+        Ok(principal) if principal.kind != Kind::Anonymous => error::answer(
             StatusCode::FORBIDDEN,
             "forbidden",
             "The token is not an admin's: make one with `lakh token --admin`",
         ),
-        Some(Err(problem)) => {
+        Err(problem @ SignInError::Unavailable) => error::answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            problem.code(),
+            problem.to_string(),
+        ),
+        refused => {
+            let problem = refused.err().unwrap_or(SignInError::Needed);
             let mut response = error::answer(
                 StatusCode::UNAUTHORIZED,
                 problem.code(),

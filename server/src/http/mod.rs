@@ -49,15 +49,13 @@ pub struct HttpState {
     /// The running server.
     pub observed: Arc<dyn Observed>,
     /// Checks tokens.
-    pub sign_in: Arc<SignIn>,
+    pub sign_in: SignIn,
     /// What the server is.
     pub mode: Mode,
     /// The page, where it has to be told something.
     pub index: page::Index,
     /// Who may read `/metrics`.
     pub metrics: Metrics,
-    /// The time in seconds since 1970.
-    pub now_s: fn() -> u64,
 }
 
 impl std::fmt::Debug for HttpState {

@@ -12,8 +12,8 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::config::Auth;
 use crate::config::value::{Network, Secret};
-use crate::sign_in::{Principal, Tokens};
 use crate::telemetry::snapshot::NamespaceCount;
+use lakh_auth::Principal;
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -75,23 +75,20 @@ fn state(mode: Mode) -> HttpState {
             store: true,
             broker: true,
         }),
-        sign_in: Arc::new(SignIn::new(&auth).unwrap()),
+        sign_in: SignIn::new(&auth, || NOW_S).unwrap(),
         mode,
         index: page::Index::default(),
         metrics: Metrics::default(),
-        now_s: || NOW_S,
     }
 }
 
 fn token(admin: bool) -> String {
     let principal = Principal {
-        id: "u1".into(),
-        name: "Ada".into(),
         admin,
-        expires_at: None,
+        ..Principal::person("u1", "Ada")
     };
-    let token = Tokens::new(&auth()).unwrap().issue(&principal, NOW_S, 60);
-    format!("Bearer {}", token.unwrap())
+    let sign_in = SignIn::new(&auth(), || NOW_S).unwrap();
+    format!("Bearer {}", sign_in.issue(&principal, None, 60).unwrap())
 }
 
 async fn ask(state: HttpState, request: Request<Body>) -> Response<Body> {

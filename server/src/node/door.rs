@@ -4,34 +4,31 @@
 //! its sign-in and from nothing else that it says. A client that takes up an earlier session within the recovery window
 //! is not asked again, as in Node, where this node had the session; from another node, it is.
 
-use std::sync::Arc;
-
-use lakh_auth::Principal;
+use lakh_auth::{Kind, Principal};
 use lakh_hub::{ConnectError, Hub, Socket};
 use serde_json::{Value, json};
 
 use super::modules::namespace;
 use crate::config::{Module, Settings};
-use crate::sign_in::{SignIn, SignInError};
+use crate::sign_in::{Credentials, SignIn, SignInError};
 
 /// Puts the check on the namespace of every module that is to be served.
-pub fn guard(hub: &Hub, sign_in: &Arc<SignIn>, settings: &Settings, now_s: fn() -> u64) {
+pub fn guard(hub: &Hub, sign_in: &SignIn, settings: &Settings) {
     let old_clients = settings.engine.allow_eio3;
     for module in &settings.server.modules {
-        let (sign_in, module) = (Arc::clone(sign_in), *module);
+        let (sign_in, module) = (sign_in.clone(), *module);
         let check = async move |socket: Socket| {
-            match who(&sign_in, module, &said(&socket, old_clients), now_s()) {
-                Ok(Some(principal)) => {
-                    if socket.namespace().hub().cluster_state().is_some() {
-                        // What other nodes see of it.
-                        let (id, name) = (&principal.id, &principal.name);
-                        socket.set_data(json!({"user": {"id": id, "name": name}}));
-                    }
-                    socket.set_principal(principal);
-                }
-                Ok(None) => socket.set_principal(Principal::anonymous()),
-                Err(error) => return Err(refusal(error)),
+            let (auth, handshake) = (said(&socket, old_clients), socket.handshake());
+            let credentials = Credentials::of_connect(&auth, &handshake);
+            let principal = who(&sign_in, module, &credentials).await.map_err(refusal)?;
+            if principal.kind != Kind::Anonymous
+                && socket.namespace().hub().cluster_state().is_some()
+            {
+                // What other nodes see of it.
+                let (id, name) = (&principal.id, &principal.name);
+                socket.set_data(json!({"user": {"id": id, "name": name}}));
             }
+            socket.set_principal(principal);
             Ok(())
         };
         hub.of(namespace(module)).use_connect(check);
@@ -51,24 +48,21 @@ fn said(socket: &Socket, old_clients: bool) -> Value {
 }
 
 /// Who comes in: somebody, or nobody in particular.
-fn who(
+async fn who(
     sign_in: &SignIn,
     module: Module,
-    auth: &Value,
-    now_s: u64,
-) -> Result<Option<Principal>, SignInError> {
-    let names_are_enough = matches!(sign_in, SignIn::Names);
-    let says_nothing = auth.get("name").is_none_or(Value::is_null);
+    credentials: &Credentials<'_>,
+) -> Result<Principal, SignInError> {
     // Rooms for any event ask for no name, so a bare `io()` works where nobody is asked for a token.
-    if names_are_enough && says_nothing && module == Module::Rooms {
-        return Ok(None);
+    if !sign_in.needs_tokens() && credentials.name.is_none() && module == Module::Rooms {
+        return Ok(Principal::anonymous());
     }
-    let principal = sign_in.check(auth, now_s)?;
-    Ok(Some(Principal {
-        admin: principal.admin,
-        expires_at: principal.expires_at,
-        ..Principal::person(principal.id, principal.name)
-    }))
+    let principal = sign_in.check(credentials).await?;
+    // Whoever writes in chat is somebody.
+    match principal.kind == Kind::Anonymous && module == Module::Chat {
+        true => Err(SignInError::Needed),
+        false => Ok(principal),
+    }
 }
 
 fn refusal(error: SignInError) -> ConnectError {
@@ -80,7 +74,6 @@ mod tests {
     use super::*;
     use crate::config::Auth;
     use crate::config::value::Secret;
-    use crate::sign_in::Tokens;
 
     const NOW_S: u64 = 1_800_000_000;
 
@@ -91,29 +84,30 @@ mod tests {
         }
     }
 
-    fn token() -> String {
-        let principal = crate::sign_in::Principal {
-            id: "u1".into(),
-            name: "Ada".into(),
-            admin: false,
-            expires_at: None,
-        };
-        let tokens = Tokens::new(&auth()).unwrap();
-        tokens.issue(&principal, NOW_S, 60).unwrap()
+    fn at(now_s: fn() -> u64, auth: &Auth) -> SignIn {
+        SignIn::new(auth, now_s).unwrap()
     }
 
-    fn id(principal: Option<Principal>) -> Option<String> {
-        principal.map(|principal| principal.id)
+    fn shown(auth: &Value) -> Credentials<'_> {
+        Credentials {
+            token: auth.get("token").and_then(Value::as_str),
+            name: auth.get("name").and_then(Value::as_str),
+            ..Credentials::default()
+        }
     }
 
-    #[test]
-    fn where_names_are_enough_chat_asks_for_one_and_rooms_do_not() {
-        let names = SignIn::Names;
-        let ada = json!({ "name": "Ada" });
+    async fn id(sign_in: &SignIn, module: Module, auth: Value) -> Result<String, SignInError> {
+        let person = who(sign_in, module, &shown(&auth)).await;
+        person.map(|person| person.id)
+    }
+
+    #[tokio::test]
+    async fn where_names_are_enough_chat_asks_for_one_and_rooms_do_not() {
+        let names = at(|| NOW_S, &Auth::default());
         for module in [Module::Rooms, Module::Chat] {
-            let person = who(&names, module, &ada, NOW_S).unwrap();
-            assert_eq!(id(person).as_deref(), Some("dev:ada"));
-            let bad = who(&names, module, &json!({ "name": "\n" }), NOW_S);
+            let person = id(&names, module, json!({ "name": "Ada" })).await;
+            assert_eq!(person.as_deref(), Ok("dev:ada"));
+            let bad = id(&names, module, json!({ "name": "\n" })).await;
             assert_eq!(bad, Err(SignInError::BadName));
         }
         for nothing in [
@@ -121,27 +115,46 @@ mod tests {
             json!({}),
             json!({ "name": null, "token": "x" }),
         ] {
-            assert_eq!(who(&names, Module::Rooms, &nothing, NOW_S), Ok(None));
-            let chat = who(&names, Module::Chat, &nothing, NOW_S);
+            let rooms = id(&names, Module::Rooms, nothing.clone()).await;
+            assert_eq!(rooms.as_deref(), Ok(""));
+            let chat = id(&names, Module::Chat, nothing).await;
             assert_eq!(chat, Err(SignInError::Needed));
         }
     }
 
-    #[test]
-    fn where_tokens_are_needed_nobody_comes_in_without_one() {
-        let tokens = SignIn::new(&auth()).unwrap();
+    #[tokio::test]
+    async fn where_tokens_are_needed_nobody_comes_in_without_one() {
+        let tokens = at(|| NOW_S, &auth());
+        let later = at(|| NOW_S + 3_600, &auth());
+        let token = tokens.issue(&Principal::person("u1", "Ada"), None, 60);
+        // The name comes from the token, whatever else is said.
+        let said = json!({ "token": token.unwrap(), "name": "Eve", "id": "u2" });
         for module in [Module::Rooms, Module::Chat] {
             for nothing in [Value::Null, json!({ "name": "Ada" }), json!({ "token": 5 })] {
-                let refused = who(&tokens, module, &nothing, NOW_S);
-                assert_eq!(refused, Err(SignInError::Needed), "{nothing}");
+                let refused = id(&tokens, module, nothing).await;
+                assert_eq!(refused, Err(SignInError::Needed));
             }
-            // The name comes from the token, whatever else is said.
-            let said = json!({ "token": token(), "name": "Eve", "id": "u2" });
-            let person = who(&tokens, module, &said, NOW_S).unwrap().unwrap();
+            let person = who(&tokens, module, &shown(&said)).await.unwrap();
             assert_eq!((person.id.as_str(), person.name.as_str()), ("u1", "Ada"));
-            let late = who(&tokens, module, &said, NOW_S + 3_600);
+            let late = id(&later, module, said.clone()).await;
             assert_eq!(late, Err(SignInError::Expired));
         }
+    }
+
+    #[tokio::test]
+    async fn who_shows_nothing_comes_in_where_that_is_chosen_but_not_into_chat() {
+        let open = Auth {
+            anonymous: true,
+            ..auth()
+        };
+        let open = at(|| NOW_S, &open);
+        let rooms = id(&open, Module::Rooms, json!({ "name": "Ada" })).await;
+        assert_eq!(rooms.as_deref(), Ok(""), "a name is no sign-in");
+        let chat = id(&open, Module::Chat, Value::Null).await;
+        assert_eq!(chat, Err(SignInError::Needed));
+        // A broken token makes nobody anonymous.
+        let bad = id(&open, Module::Rooms, json!({ "token": "x" })).await;
+        assert_eq!(bad, Err(SignInError::BadToken));
     }
 
     #[test]

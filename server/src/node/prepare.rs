@@ -13,6 +13,7 @@ use lakh_net::tls::{TlsError, TlsFiles, TlsReloader};
 use lakh_net::trust::{TrustError, TrustedProxies};
 
 use super::fleet::FleetPlan;
+use super::policy::{self, RuleError};
 use crate::config::{ForwardedHeader, RecoveryLog, SameSite, Settings, SlowReader, Transport};
 
 /// Settings that are right each and make no server.
@@ -30,6 +31,9 @@ pub enum PrepareError {
     /// The cookie of `[engine]`.
     #[error("`engine.cookie_…`: {0}")]
     Cookie(#[from] CookieError),
+    /// A rule of `[auth]` speaks of what isn't there.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
 }
 
 /// All that the sockets and the hub are built with.
@@ -49,6 +53,7 @@ impl Prepared {
     /// Reads the certificates and checks what belongs together. `node` is the node's name, `cores` how many this
     /// machine has.
     pub fn new(settings: &Settings, node: String, cores: usize) -> Result<Self, PrepareError> {
+        policy::check(settings)?;
         Ok(Self {
             options: options(settings)?,
             hub: hub(settings, node, cores),
@@ -90,8 +95,21 @@ fn hub(settings: &Settings, node: String, cores: usize) -> lakh_hub::Settings {
         },
         // Each connection's first packet tells.
         parser: None,
-        keep_headers: Vec::new(),
+        keep_headers: kept_headers(settings),
     }
+}
+
+/// The headers of a handshake that may carry a token. They stay with the connection, so where no token can come that way
+/// none is kept.
+fn kept_headers(settings: &Settings) -> Vec<String> {
+    let auth = &settings.auth;
+    let bearer = auth.needs_tokens().then_some("authorization");
+    let cookie = (auth.needs_tokens() && auth.cookie.is_some()).then_some("cookie");
+    bearer
+        .into_iter()
+        .chain(cookie)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {

@@ -13,8 +13,10 @@ mod proxy;
 mod recovery;
 mod redis;
 mod rooms;
+mod rules;
 mod server;
 mod tls;
+mod token_keys;
 
 pub use auth::{Auth, MIN_SECRET_BYTES};
 pub use chat::Chat;
@@ -28,5 +30,7 @@ pub use proxy::{ForwardedHeader, Proxy};
 pub use recovery::{Recovery, RecoveryLog};
 pub use redis::{Broker, Redis, StoreKind, SubscriptionMode};
 pub use rooms::{RoomRule, Rooms, Who};
+pub use rules::AuthRule;
 pub use server::{MODULES, Module, Server};
 pub use tls::Tls;
+pub use token_keys::{Date, JwksUrl, KeyAlgorithm, TokenKey};

@@ -14,30 +14,43 @@ pub enum Who {
     Anyone,
     /// Everybody whose token was checked; in development, everybody with a name.
     SignedIn,
+    /// Everybody who is connected without a sign-in.
+    Anonymous,
+    /// Backends with an API key.
+    Service,
     /// Nobody.
     Nobody,
+    /// Everybody who has this role.
+    Role(String),
     /// The person with this id.
     Name(String),
 }
 
 impl Who {
-    fn word(&self) -> String {
+    pub(super) fn word(&self) -> String {
         match self {
             Self::Anyone => "anyone".into(),
             Self::SignedIn => "signed-in".into(),
+            Self::Anonymous => "anonymous".into(),
+            Self::Service => "service".into(),
             Self::Nobody => "nobody".into(),
+            Self::Role(role) => format!("role:{role}"),
             Self::Name(name) => format!("name:{name}"),
         }
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        match (text, text.strip_prefix("name:")) {
+        match (text, text.split_once(':')) {
             ("anyone", _) => Ok(Self::Anyone),
             ("signed-in", _) => Ok(Self::SignedIn),
+            ("anonymous", _) => Ok(Self::Anonymous),
+            ("service", _) => Ok(Self::Service),
             ("nobody", _) => Ok(Self::Nobody),
-            (_, Some(name)) if !name.is_empty() => Ok(Self::Name(name.to_owned())),
+            (_, Some(("name", name))) if !name.is_empty() => Ok(Self::Name(name.to_owned())),
+            (_, Some(("role", role))) if !role.is_empty() => Ok(Self::Role(role.to_owned())),
             _ => {
-                let hint = suggestion(text, ["anyone", "signed-in", "nobody", "name:…"]);
+                let words = ["anyone", "signed-in", "anonymous", "service", "nobody"];
+                let hint = suggestion(text, words.into_iter().chain(["role:…", "name:…"]));
                 Err(format!("unknown word `{text}`{hint}"))
             }
         }
@@ -101,7 +114,7 @@ impl Setting for RoomRule {
 }
 
 /// One word or a list of them.
-fn people(raw: Raw<'_>) -> Result<Vec<Who>, String> {
+pub(super) fn people(raw: Raw<'_>) -> Result<Vec<Who>, String> {
     let words = match raw {
         Raw::Toml(DeValue::String(word)) => vec![word.to_string()],
         _ => Vec::<String>::read(raw)?,
@@ -113,8 +126,8 @@ section! {
     /// The module rooms: who may join and speak where.
     Rooms as "rooms" {
         /// Rules, each a table with `pattern` (`*` stands for any run of characters), `join` and `emit`.
-        /// Those two take "anyone", "signed-in", "nobody", "name:<person's id>" or a list of them. The first rule
-        /// whose pattern fits counts; where none fits, everybody who is connected may join and emit.
+        /// Those two take what `who` takes in the rules of [auth], or a list. The first rule whose pattern fits counts;
+        /// where none fits, it's as the rules of [auth] and the token say.
         rules: Vec<RoomRule> = Vec::new();
         /// Longest `data` of an event.
         max_data_bytes: u64 = 65_536;
