@@ -174,7 +174,10 @@ fn in_production_a_token_of_the_command_line_lets_in_and_names_its_owner() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("secret"), SECRET).unwrap();
     let secret = ["--auth-secret-file", "secret"];
-    let server = Server::start(folder.path(), &secret);
+    let rules = r#"[{ who = "signed-in", allow = "chat:*:*" }]"#;
+    let args = ["serve", "--bind", "127.0.0.1:0", "--log-format", "json"];
+    let mut command = lakh(folder.path(), &[&args[..], &secret].concat());
+    let server = Server::run(command.env("LAKH_AUTH__RULES", rules));
     let token = |args: &[&str]| {
         let (code, out, err) = output(folder.path(), &[&["token"], args, &secret].concat());
         assert_eq!(code, 0, "{err}");

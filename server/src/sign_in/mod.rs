@@ -18,7 +18,7 @@ pub use keys::SetUpError;
 pub use lakh_auth::SignInError;
 
 use crate::config::Auth;
-use provider::Provider;
+use provider::{Pace, Provider};
 
 /// What somebody shows to be let in. The first that is there counts, in the order in which they stand here; a name only
 /// where nobody is asked for a token.
@@ -102,12 +102,16 @@ impl SignIn {
     /// # Errors
     /// If something is no key, or no address of a provider.
     pub fn new(auth: &Auth, now_s: fn() -> u64) -> Result<Self, SetUpError> {
+        Self::with_pace(auth, now_s, Pace::default())
+    }
+
+    fn with_pace(auth: &Auth, now_s: fn() -> u64, pace: Pace) -> Result<Self, SetUpError> {
         let tokens = match auth.needs_tokens() {
             false => None,
             true => Some(Tokens {
                 checks: checks(auth),
                 keys: keys::key_set(auth)?,
-                providers: provider::providers(auth)?,
+                providers: provider::providers(auth, pace)?,
                 cookie: auth.cookie.clone(),
                 anonymous: auth.anonymous,
             }),

@@ -1,6 +1,6 @@
 //! The keys of an identity provider, fetched from its `jwks_uri` and kept.
 //!
-//! What must hold: one fetch at a time, with bounds on time and bytes, and never more often than [`MIN_GAP`] whatever
+//! What must hold: one fetch at a time, with bounds on time and bytes, and never more often than [`Pace`] says, whatever
 //! strangers show; while the provider is away, the last keys that it gave stay in use. All fetching is done by one task on
 //! the runtime of the HTTP side: the loops of connections only wait for it.
 
@@ -20,13 +20,28 @@ use crate::config::{Auth, JwksUrl};
 
 /// Longest time that a fetch may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Shortest time between two fetches.
-const MIN_GAP: Duration = Duration::from_secs(5);
 /// A provider that allows no caching is asked that often.
 const MIN_REFRESH: Duration = Duration::from_secs(30);
-/// First wait after a fetch that failed; it doubles up to [`MAX_BACK_OFF`].
-const BACK_OFF: Duration = Duration::from_secs(5);
+/// Longest wait after a fetch that failed, unless the first is longer.
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+
+/// How often a provider is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Shortest time between two fetches.
+    pub(super) min_gap: Duration,
+    /// First wait after a fetch that failed; it doubles.
+    pub(super) back_off: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            min_gap: Duration::from_secs(5),
+            back_off: Duration::from_secs(5),
+        }
+    }
+}
 
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +61,7 @@ pub(super) struct Provider {
     url: Url,
     issuer: Option<String>,
     refresh: Duration,
+    pace: Pace,
     client: Client,
     state: watch::Sender<State>,
     asked: Notify,
@@ -60,7 +76,7 @@ struct State {
 }
 
 /// The providers that the settings name.
-pub(super) fn providers(auth: &Auth) -> Result<Vec<Provider>, SetUpError> {
+pub(super) fn providers(auth: &Auth, pace: Pace) -> Result<Vec<Provider>, SetUpError> {
     if auth.jwks_url.is_empty() {
         return Ok(Vec::new());
     }
@@ -75,23 +91,20 @@ pub(super) fn providers(auth: &Auth) -> Result<Vec<Provider>, SetUpError> {
     let refresh = Duration::from_millis(auth.jwks_refresh_ms);
     let made = auth.jwks_url.iter().map(|jwks| {
         let JwksUrl { url, issuer } = jwks.clone();
-        Provider::new(url, issuer, refresh, client.clone())
+        Provider {
+            url,
+            issuer,
+            refresh,
+            pace,
+            client: client.clone(),
+            state: watch::Sender::default(),
+            asked: Notify::new(),
+        }
     });
     Ok(made.collect())
 }
 
 impl Provider {
-    fn new(url: Url, issuer: Option<String>, refresh: Duration, client: Client) -> Self {
-        Self {
-            url,
-            issuer,
-            refresh,
-            client,
-            state: watch::Sender::default(),
-            asked: Notify::new(),
-        }
-    }
-
     /// The keys that it gave last.
     pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
         self.state.borrow().keys.clone()
@@ -101,7 +114,7 @@ impl Provider {
     pub(super) async fn newer(&self) -> bool {
         let mut state = self.state.subscribe();
         let tried = state.borrow_and_update().tried;
-        if tried.is_some_and(|tried| tried.elapsed() < MIN_GAP) {
+        if tried.is_some_and(|tried| tried.elapsed() < self.pace.min_gap) {
             return false;
         }
         self.asked.notify_one();
@@ -111,12 +124,12 @@ impl Provider {
 
     /// Fetches the keys, now and again, for ever.
     pub(super) async fn run(&self) {
-        let mut back_off = BACK_OFF;
+        let mut back_off = self.pace.back_off;
         loop {
             let fetched = timeout(PATIENCE, self.fetch()).await;
             let wait = match fetched.unwrap_or(Err(FetchError::Slow)) {
                 Ok((jwks, wait)) => {
-                    back_off = BACK_OFF;
+                    back_off = self.pace.back_off;
                     self.keep(jwks);
                     wait
                 }
@@ -127,7 +140,7 @@ impl Provider {
                     self.state
                         .send_modify(|state| state.tried = Some(Instant::now()));
                     let wait = back_off;
-                    back_off = (back_off * 2).min(MAX_BACK_OFF);
+                    back_off = (back_off * 2).min(MAX_BACK_OFF.max(self.pace.back_off));
                     wait
                 }
             };
@@ -136,7 +149,7 @@ impl Provider {
             pin!(self.asked.notified()).enable();
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.asked.notified() => sleep_until(ended + MIN_GAP).await,
+                () = self.asked.notified() => sleep_until(ended + self.pace.min_gap).await,
             }
         }
     }
