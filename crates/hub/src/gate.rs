@@ -77,6 +77,12 @@ impl Hub {
 }
 
 impl Socket {
+    /// Whether anybody may be asked about wishes at all: where nobody is, there is no need to put one together.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.0.hub.0.gate.get().is_some()
+    }
+
     /// Sends a wish through the gate, if there is one. Several wishes of a socket are asked about at the same time, and
     /// come through in the order in which they were made: what this returns is to be kept until the wish has come true.
     ///

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use lakh_wire::CloseReason;
 use lakh_wire::engine::{End, Side, Transport};
 use lakh_wire::socketio::Kind;
+use serde_json::json;
 
 use super::{SessionKey, Shard, SocketEntry, SocketKey, State, hash};
 use crate::AckError;
 use crate::caught::caught;
 use crate::namespace::CloseHook;
+use crate::occurrence::What;
 use crate::outbox::Item;
 use crate::outgoing;
 use crate::recovery::Saved;
@@ -161,6 +163,11 @@ impl Shard {
             &socket,
             reason,
             namespace.disconnect.iter().chain(&own.disconnect),
+        );
+        self.tell_connection(
+            What::Disconnect,
+            &socket,
+            || json!({"reason": reason.as_str()}),
         );
         self.hub.left(&socket.0.namespace);
     }

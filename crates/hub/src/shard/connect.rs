@@ -8,6 +8,7 @@ use lakh_wire::CloseReason;
 use lakh_wire::engine::Version;
 use lakh_wire::socketio::{Kind, Parser};
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use smallvec::SmallVec;
 
 use super::restore::Restored;
@@ -16,6 +17,7 @@ use crate::caught::caught_while;
 use crate::handshake::decode;
 use crate::kept::Said;
 use crate::namespace::{ConnectError, Namespace};
+use crate::occurrence::{Occurrence, What};
 use crate::outbox::Item;
 use crate::outgoing;
 use crate::socket::{Socket, SocketInner};
@@ -274,7 +276,24 @@ impl Shard {
             return false;
         }
         self.send_connect(key, socket);
+        self.tell_connection(
+            What::Connect,
+            socket,
+            || json!({"recovered": socket.recovered()}),
+        );
         true
+    }
+
+    /// Tells those who want to know that a socket has come, or gone.
+    pub(super) fn tell_connection(
+        &self,
+        what: What,
+        socket: &Socket,
+        more: impl FnOnce() -> Value,
+    ) {
+        self.hub.tell(what, &socket.0.namespace.name, || {
+            Occurrence::by(what, socket, "").with_data(&more())
+        });
     }
 
     fn send_connect(&self, key: SessionKey, socket: &Socket) {
