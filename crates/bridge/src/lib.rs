@@ -1,3 +1,4 @@
 //! The other doors: hooks to backends, and events from and to message brokers.
 
+pub mod hooks;
 pub mod lease;
