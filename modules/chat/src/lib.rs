@@ -19,6 +19,7 @@ mod sequencer;
 mod shapes;
 mod stored;
 mod table;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;

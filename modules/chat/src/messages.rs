@@ -1,13 +1,15 @@
 //! `message:send` and `message:history`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lakh_hub::store::{Applied, Batch, Placed, Range, Writing};
-use lakh_hub::{Failure, Namespace, Person, Socket};
+use lakh_hub::{Failure, Namespace, Occurrence, Passed, Person, Socket, What, Wish};
 use serde::{Deserialize, Serialize};
 
+use crate::sequencer::Told;
 use crate::shapes::{Message, event};
-use crate::{Chat, MODULE, names, not_member, person, presence, stored};
+use crate::{Chat, MODULE, names, not_member, person, presence, stored, told};
 
 #[derive(Deserialize)]
 struct Send {
@@ -48,15 +50,19 @@ pub(crate) fn install(namespace: &Namespace, chat: &Chat) {
     );
 }
 
-async fn send(chat: &Chat, socket: &Socket, request: Send) -> Result<Sent, Failure> {
+async fn send(chat: &Chat, socket: &Socket, mut request: Send) -> Result<Sent, Failure> {
     let person = check(chat, socket, &request)?;
+    let paced = {
+        let mut table = chat.0.table.lock();
+        let config = &chat.0.config;
+        table.pacing.message(config, &person.id, socket.now_ms())
+    };
+    paced.inspect_err(|_| told::limited(socket, &request.room, "messages_per_second"))?;
+    let passed = pass(chat, socket, &mut request).await?;
     let time = socket.now_ms();
-    chat.0
-        .table
-        .lock()
-        .pacing
-        .message(&chat.0.config, &person.id, time)?;
     let (turn, writing) = submit(chat, socket, &person, &request, time)?;
+    // It has its place, and those behind it may go on.
+    drop(passed);
     let applied = writing.await.map_err(|error| stored::not_written(&error))?;
     let placed = match applied.first() {
         Some(Applied::Appended(appended)) => appended.entries.first().copied(),
@@ -81,7 +87,7 @@ async fn send(chat: &Chat, socket: &Socket, request: Send) -> Result<Sent, Failu
         text,
         time,
     };
-    turn.tell(&message);
+    turn.tell(&message, told::message(socket, &message));
     // Whoever's turn it was has told it. The answer says that it can't be lost any more.
     if !socket.namespace().logged().await {
         return Err(Failure::new(
@@ -98,21 +104,58 @@ fn check(chat: &Chat, socket: &Socket, request: &Send) -> Result<Arc<Person>, Fa
     names::check_room(&request.room)?;
     names::check_key(&request.key)?;
     let person = person(socket)?;
-    let most = chat.0.config.max_text_chars;
-    if request.text.is_empty() {
-        return Err(Failure::bad_request("a message needs a text"));
-    }
-    if request.text.chars().nth(most).is_some() {
-        return Err(Failure::new(
-            "too_large",
-            format!("a message's text is at most {most} characters"),
-        ));
-    }
+    check_text(chat, &request.text)?;
     if !socket.is_in(&names::hub_room(&request.room)) {
         return Err(not_member());
     }
     socket.allow(MODULE, "send", &request.room)?;
     Ok(person)
+}
+
+fn check_text(chat: &Chat, text: &str) -> Result<(), Failure> {
+    let most = chat.0.config.max_text_chars;
+    if text.is_empty() {
+        return Err(Failure::bad_request("a message needs a text"));
+    }
+    if text.chars().nth(most).is_some() {
+        return Err(Failure::new(
+            "too_large",
+            format!("a message's text is at most {most} characters"),
+        ));
+    }
+    Ok(())
+}
+
+/// What somebody outside may change about a message.
+#[derive(Serialize, Deserialize)]
+struct Content<'a> {
+    text: Cow<'a, str>,
+}
+
+/// Lets a message through the gate, if there is one. The text may be another one then.
+async fn pass(chat: &Chat, socket: &Socket, request: &mut Send) -> Result<Passed, Failure> {
+    if !socket.is_gated() {
+        return Ok(Passed::default());
+    }
+    let content = Content {
+        text: request.text.as_str().into(),
+    };
+    let data = serde_json::to_string(&content).map_err(|error| stored::unreadable(&error))?;
+    let wish = Wish::Publish {
+        room: &request.room,
+        event: "message:send",
+        data: &data,
+    };
+    let passed = socket.pass(wish).await?;
+    if let Some(changed) = &passed.changed {
+        let changed: Content<'_> = serde_json::from_str(changed.get()).map_err(|error| {
+            tracing::warn!(%error, "a hook has changed a message into something without a text");
+            Failure::new("unavailable", "the server's backend has spoilt the message")
+        })?;
+        check_text(chat, &changed.text)?;
+        request.text = changed.text.into_owned();
+    }
+    Ok(passed)
 }
 
 /// Hands a message to the store and takes its place in the order, in one step.
@@ -152,8 +195,11 @@ struct Turn {
 }
 
 impl Turn {
-    fn tell(self, message: &Message) {
-        let told = event("message:new", message);
+    fn tell(self, message: &Message, occurrence: Option<Box<Occurrence>>) {
+        let told = event("message:new", message).map(|payload| Told {
+            payload,
+            occurrence,
+        });
         self.chat
             .0
             .table
@@ -179,7 +225,15 @@ pub(crate) fn tell(chat: &Chat, namespace: &Namespace, room: &str) {
     loop {
         let told = namespace.to(names::hub_room(room)).emit_ordered(|| {
             let mut table = chat.0.table.lock();
-            let payload = table.next_message(room)?;
+            let Told {
+                payload,
+                occurrence,
+            } = table.next_message(room)?;
+            // In the order of the room's numbers, so under the same lock.
+            if let Some(occurrence) = occurrence {
+                let hub = namespace.hub();
+                hub.tell(What::Message, namespace.name(), || *occurrence);
+            }
             Some((payload, table))
         });
         match told {

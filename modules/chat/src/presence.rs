@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::people::People;
 use crate::shapes::{InRoom, Members, PresenceUpdate, TypingUpdate, event};
-use crate::{Chat, MODULE, messages, names, not_member, person};
+use crate::{Chat, MODULE, messages, names, not_member, person, told};
 
 /// How long to wait before something is told again that the server was too busy to take.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -103,6 +103,7 @@ pub(crate) fn enter(chat: &Chat, socket: &Socket, room: &str, person: &Arc<Perso
     let told = socket.to(names::hub_room(room)).emit_ordered(|| {
         let mut table = chat.0.table.lock();
         let payload = if table.enter(room, person) {
+            told::presence(&socket.namespace(), room, person, true);
             presence_update(room, person, true)
         } else {
             None
@@ -127,6 +128,7 @@ async fn come_back(chat: &Chat, socket: &Socket) {
     let Ok(person) = person(socket) else { return };
     for hub_room in socket.rooms().await {
         if let Some(room) = names::chat_room(&hub_room) {
+            told::joined(socket, room);
             enter(chat, socket, room, &person);
         }
     }
@@ -144,6 +146,7 @@ async fn break_off(chat: &Chat, socket: &Socket, reason: CloseReason) {
     };
     for hub_room in socket.rooms().await {
         if let Some(room) = names::chat_room(&hub_room) {
+            told::left(socket, room);
             chat.0.table.lock().leave(room, &person.id, gone_at);
         }
     }
@@ -217,6 +220,7 @@ fn look_after(chat: &Chat, namespace: &Namespace, room: &str, id: &str, now: Ins
     let told = namespace.to(names::hub_room(room)).emit_ordered(|| {
         let mut table = chat.0.table.lock();
         let person = table.with_people(room, id, gone)??;
+        told::presence(namespace, room, &person, false);
         Some((presence_update(room, &person, false)?, table))
     });
     let told = told.and_then(|_| {

@@ -1,12 +1,12 @@
 //! `room:join`, `room:leave` and `room:list`.
 
 use lakh_hub::store::{Answer, Condition, Query, Range, Scan, WriteError};
-use lakh_hub::{Failure, Namespace, Person, Room as HubRoom, Socket};
+use lakh_hub::{Failure, Namespace, Passed, Person, Room as HubRoom, Socket, Wish};
 use serde::{Deserialize, Serialize};
 
 use crate::shapes::{InRoom, Member, Message, Room};
 use crate::stored::{self, ROOMS, StoredRoom};
-use crate::{Chat, MODULE, names, person, presence};
+use crate::{Chat, MODULE, names, person, presence, told};
 
 /// Rooms in a page when the client names no number.
 const PAGE: usize = 50;
@@ -61,8 +61,13 @@ async fn join(chat: &Chat, socket: &Socket, room: &str) -> Result<Joined, Failur
     names::check_room(room)?;
     let person = person(socket)?;
     socket.allow(MODULE, "join", room)?;
-    let stored = find_or_make(chat, socket, &person, room).await?;
     let hub_room = names::hub_room(room);
+    // Kept until the socket is in.
+    let _passed = match socket.is_in(&hub_room) {
+        true => Passed::default(),
+        false => socket.pass(Wish::Subscribe { room }).await?,
+    };
+    let stored = find_or_make(chat, socket, &person, room).await?;
     if !socket.is_in(&hub_room) {
         if !socket.join(HubRoom::clone(&hub_room)) {
             return Err(Failure::new(
@@ -70,6 +75,7 @@ async fn join(chat: &Chat, socket: &Socket, room: &str) -> Result<Joined, Failur
                 "this socket is in as many rooms as it may; leave one first",
             ));
         }
+        told::joined(socket, room);
         presence::enter(chat, socket, room, &person);
     }
     // Read after joining: a message with a later number is told to this socket.
@@ -99,11 +105,11 @@ async fn find_or_make(
         return Ok(found);
     }
     let now_ms = socket.now_ms();
-    chat.0
-        .table
-        .lock()
-        .pacing
-        .new_room(&chat.0.config, &person.id, now_ms)?;
+    let paced = {
+        let mut table = chat.0.table.lock();
+        table.pacing.new_room(&chat.0.config, &person.id, now_ms)
+    };
+    paced.inspect_err(|_| told::limited(socket, room, "new_rooms_at_once"))?;
     let made = StoredRoom {
         name: room.to_owned(),
         created_at: now_ms,
@@ -124,6 +130,7 @@ async fn find_or_make(
             if let Err(error) = socket.namespace().emit("room:new", &news) {
                 tracing::warn!(room, %error, "the server was too busy to tell of a new room");
             }
+            told::made(socket, room, &news);
             Ok(made)
         }
         // Somebody else was faster.
@@ -151,6 +158,7 @@ fn leave(chat: &Chat, socket: &Socket, room: &str) -> Result<(), Failure> {
     let hub_room = names::hub_room(room);
     if socket.is_in(&hub_room) {
         socket.leave(hub_room);
+        told::left(socket, room);
         presence::leave(chat, socket, room, &person);
     }
     Ok(())

@@ -7,15 +7,23 @@
 
 use std::collections::VecDeque;
 
-use lakh_hub::Payload;
+use lakh_hub::{Occurrence, Payload};
 
 /// Messages of one room on their way at most; past it, senders are told to wait.
 const MOST: usize = 10_000;
 
+/// What a message is told by.
+pub(crate) struct Told {
+    /// To the members of its room.
+    pub payload: Payload,
+    /// To those who watch the server, if anybody does.
+    pub occurrence: Option<Box<Occurrence>>,
+}
+
 enum Slot {
     Waiting,
     /// To be told as soon as it's first.
-    Told(Payload),
+    Told(Told),
     /// Nothing came of it, or it was told long ago.
     Nothing,
 }
@@ -38,7 +46,7 @@ impl Sequencer {
     }
 
     /// Says what came of a ticket. Only the first word on it counts.
-    pub(crate) fn settle(&mut self, ticket: u64, told: Option<Payload>) {
+    pub(crate) fn settle(&mut self, ticket: u64, told: Option<Told>) {
         let index = ticket
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
@@ -48,14 +56,14 @@ impl Sequencer {
     }
 
     /// The next message to tell, if it's its turn.
-    pub(crate) fn next(&mut self) -> Option<Payload> {
+    pub(crate) fn next(&mut self) -> Option<Told> {
         while let Some(slot) = self.slots.front() {
             if matches!(slot, Slot::Waiting) {
                 return None;
             }
             self.first += 1;
-            if let Some(Slot::Told(payload)) = self.slots.pop_front() {
-                return Some(payload);
+            if let Some(Slot::Told(told)) = self.slots.pop_front() {
+                return Some(told);
             }
         }
         None
@@ -71,13 +79,16 @@ impl Sequencer {
 mod tests {
     use super::*;
 
-    fn payload(text: &str) -> Option<Payload> {
-        Some(Payload::from_raw(text, Vec::new()))
+    fn payload(text: &str) -> Option<Told> {
+        Some(Told {
+            payload: Payload::from_raw(text, Vec::new()),
+            occurrence: None,
+        })
     }
 
     fn told(sequencer: &mut Sequencer) -> Vec<String> {
         std::iter::from_fn(|| sequencer.next())
-            .map(|payload| payload.text().to_owned())
+            .map(|told| told.payload.text().to_owned())
             .collect()
     }
 

@@ -6,12 +6,12 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use lakh_hub::{Payload, Person};
+use lakh_hub::Person;
 use tokio::time::Instant;
 
 use crate::pacing::Pacing;
 use crate::people::People;
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Sequencer, Told};
 use crate::shapes::{Member, Members};
 
 /// People told at once at most.
@@ -101,14 +101,14 @@ impl Table {
         self.live(room).sending.take()
     }
 
-    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Option<Payload>) {
+    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Option<Told>) {
         if let Some(live) = self.rooms.get_mut(room) {
             live.sending.settle(ticket, told);
         }
     }
 
     /// The room's next message to tell.
-    pub(crate) fn next_message(&mut self, room: &str) -> Option<Payload> {
+    pub(crate) fn next_message(&mut self, room: &str) -> Option<Told> {
         let next = self.rooms.get_mut(room)?.sending.next();
         if next.is_none() {
             self.tidy(room);
