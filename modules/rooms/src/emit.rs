@@ -16,6 +16,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::server_side::{Publish, Published};
 use crate::{Inner, MODULE, Rooms, names};
 
 /// Bytes for the second argument besides the names in it, so that the text is seldom moved.
@@ -257,6 +258,12 @@ async fn publish(
     })
     .map_err(unavailable)?;
     Ok(seq)
+}
+
+/// Publishes an event that no socket sent.
+pub(crate) async fn from_outside(rooms: &Inner, event: Publish) -> Result<Published, Failure> {
+    let _ = (rooms, event);
+    Err(Failure::new("unsupported", "not yet"))
 }
 
 /// What a socket may still emit.

@@ -8,15 +8,29 @@
 //! the bytes that came.
 
 mod emit;
+mod history;
 mod names;
 mod numbers;
+mod options;
+mod presence;
 mod requests;
+mod server_side;
+pub mod state;
+mod tokens;
 
 use std::sync::Arc;
 
+use lakh_hub::store::Store;
 use lakh_hub::{Hub, LogLimits, RoomEvent};
 
 use numbers::Numbers;
+use options::Kinds;
+pub use options::{HistoryOptions, Keep, PresenceOptions, RoomOptions};
+pub use server_side::{
+    HistoryEntry, HistoryPage, HistoryRange, Occupancy, PresencePage, PresenceRange, Present,
+    Publish, Published,
+};
+pub use tokens::{RoomToken, TokenCheck};
 
 /// What rights call this module.
 pub const MODULE: &str = "rooms";
@@ -40,6 +54,14 @@ pub struct Config {
     pub max_rooms: usize,
     /// How much is kept for clients that come back; `None` keeps nothing.
     pub recovery: Option<LogLimits>,
+    /// What rooms have besides events; the first whose pattern fits counts.
+    pub options: Vec<RoomOptions>,
+    /// Bytes of history that this node keeps in memory for all rooms together; the oldest go first.
+    pub history_memory_bytes: usize,
+    /// A node that says nothing for this long counts as gone, and those on it as well.
+    pub presence_silence_ms: u64,
+    /// Reads the tokens that let people into private rooms; without it nobody gets into one.
+    pub tokens: Option<TokenCheck>,
 }
 
 impl Default for Config {
@@ -49,6 +71,10 @@ impl Default for Config {
             events_per_second: 100,
             max_rooms: 250_000,
             recovery: Some(LogLimits::default()),
+            options: Vec::new(),
+            history_memory_bytes: 256 << 20,
+            presence_silence_ms: 6_000,
+            tokens: None,
         }
     }
 }
@@ -58,7 +84,10 @@ impl Default for Config {
 pub struct Rooms(Arc<Inner>);
 
 struct Inner {
+    hub: Hub,
+    store: Store,
     config: Config,
+    kinds: Kinds,
     numbers: Numbers,
 }
 
@@ -77,7 +106,7 @@ impl std::fmt::Debug for Rooms {
 }
 
 /// Puts the module on namespace `/`. To be called before the loops start.
-pub fn install(hub: &Hub, config: Config) -> Rooms {
+pub fn install(hub: &Hub, store: Store, config: Config) -> Rooms {
     let namespace = hub.of("/");
     let keep_ms = match config.recovery {
         Some(limits) => {
@@ -87,7 +116,13 @@ pub fn install(hub: &Hub, config: Config) -> Rooms {
         None => KEEP_MS,
     };
     let numbers = Numbers::new(config.max_rooms, keep_ms);
-    let rooms = Rooms(Arc::new(Inner { config, numbers }));
+    let rooms = Rooms(Arc::new(Inner {
+        hub: hub.clone(),
+        store,
+        kinds: Kinds::new(config.options.clone()),
+        config,
+        numbers,
+    }));
     let counting = rooms.clone();
     namespace.on_room_event(move |event| match event {
         // A socket's own room is nobody's to count.

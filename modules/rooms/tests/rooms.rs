@@ -4,6 +4,7 @@ mod driver;
 
 use driver::{Client, Loop, START_MS, TestClock, hub, run};
 use lakh_hub::auth::{Effect, Policy, Rule, Who};
+use lakh_hub::store::Store;
 use lakh_hub::{Bytes, LogLimits};
 use lakh_rooms::{Config, Rooms};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use std::rc::Rc;
 
 fn start(config: Config) -> (Rc<Loop>, TestClock, Rooms) {
     let (hub, clock) = hub(1, &["/"]);
-    let rooms = lakh_rooms::install(&hub, config);
+    let rooms = lakh_rooms::install(&hub, Store::memory(), config);
     (Loop::start(&hub, 0), clock, rooms)
 }
 
@@ -428,6 +429,7 @@ fn numbers_are_the_order_of_delivery_on_all_loops() {
     let (hub, _) = hub(2, &["/"]);
     lakh_rooms::install(
         &hub,
+        Store::memory(),
         Config {
             events_per_second: 1_000_000,
             ..Config::default()

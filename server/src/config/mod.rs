@@ -16,10 +16,7 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl,
-    KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis,
-    RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey,
-    Transport, Who,
+        Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, Keep, RoomOptions,
 };
 
 /// Every setting of the server, as it is in force.

@@ -39,6 +39,7 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         ("redis", "subscription_mode", _) => "\"static\"".into(),
         ("redis", "key" | "stream" | "session_prefix" | "store_prefix", _) => "\"other\"".into(),
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
+        ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
         (_, "max_age_ms", Some(Value::Integer(number))) => (number + 1_000).to_string(),
         (_, _, Some(Value::Integer(number))) => (number + 1).to_string(),

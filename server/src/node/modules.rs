@@ -1,11 +1,12 @@
 //! Which module stands on which namespace, and its settings.
 
 use lakh_hub::{EngineHandlers, Hub, LogLimits};
+use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions};
 use lakh_store::Store;
 
 use super::policy::policy;
 use super::prepare::{count, count32};
-use crate::config::{Module, Settings};
+use crate::config::{self, Module, Settings};
 
 /// The namespace of a module.
 pub fn namespace(module: Module) -> &'static str {
@@ -21,7 +22,13 @@ pub fn install(hub: &Hub, store: &Store, settings: &Settings) {
     let recovery = recovery(settings);
     for module in &settings.server.modules {
         match module {
-            Module::Rooms => drop(lakh_rooms::install(hub, rooms(settings, recovery))),
+            Module::Rooms => {
+                drop(lakh_rooms::install(
+                    hub,
+                    store.clone(),
+                    rooms(settings, recovery),
+                ));
+            }
             Module::Chat => {
                 drop(lakh_chat::install(
                     hub,
@@ -51,6 +58,35 @@ pub(super) fn rooms(settings: &Settings, recovery: Option<LogLimits>) -> lakh_ro
         events_per_second: rooms.events_per_second,
         max_rooms: count(rooms.max_rooms),
         recovery,
+        options: rooms.options.iter().map(room_options).collect(),
+        history_memory_bytes: count(rooms.history_memory_bytes),
+        presence_silence_ms: rooms.presence_silence_ms,
+        tokens: None,
+    }
+}
+
+fn room_options(options: &config::RoomOptions) -> RoomOptions {
+    RoomOptions {
+        presence: PresenceOptions {
+            enabled: options.presence,
+            grace_ms: options.presence_grace_ms,
+            max_named: options.presence_named,
+            max_batched: options.presence_batched,
+            tick_ms: options.presence_tick_ms,
+        },
+        history: HistoryOptions {
+            keep: match options.history {
+                config::Keep::Nothing => Keep::Nothing,
+                config::Keep::Memory => Keep::Memory,
+                config::Keep::Store => Keep::Store,
+            },
+            max_entries: options.history_entries,
+            max_bytes: options.history_bytes,
+            max_age_ms: options.history_age_ms,
+        },
+        private: options.private,
+        max_filters: options.max_filters,
+        ..RoomOptions::of(&options.pattern)
     }
 }
 

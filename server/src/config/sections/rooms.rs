@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use crate::config::problem::suggestion;
 use crate::config::section::{above_zero, section};
-use crate::config::value::{Raw, Setting, mismatch};
+use crate::config::value::{Raw, Setting, mismatch, words};
 
 /// Who may do something in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,110 @@ impl Setting for RoomRule {
     }
 }
 
+words! {
+    /// Where events are kept for those who come later.
+    Keep {
+        /// Nowhere.
+        Nothing = "none",
+        /// In memory.
+        Memory = "memory",
+        /// In the store.
+        Store = "store",
+    }
+}
+
+/// Declares the options of rooms: key, type and default of each.
+macro_rules! options {
+    ($( $(#[doc = $doc:literal])* $key:ident: $type:ty = $default:expr; )*) => {
+        /// What the rooms of one pattern have besides events.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct RoomOptions {
+            /// The room's name, with `*` for any run of characters.
+            pub pattern: String,
+            $( $(#[doc = $doc])* pub $key: $type, )*
+        }
+
+        impl RoomOptions {
+            const KEYS: &[&str] = &["pattern", $(stringify!($key)),*];
+
+            fn set(&mut self, key: &str, raw: Raw<'_>) -> Result<(), String> {
+                match key {
+                    "pattern" => self.pattern = String::read(raw)?,
+                    $( stringify!($key) => {
+                        self.$key = <$type>::read(raw).map_err(|wrong| format!("`{key}`: {wrong}"))?;
+                    } )*
+                    other => {
+                        let hint = suggestion(other, Self::KEYS.iter().copied());
+                        return Err(format!("unknown key `{other}` in options of rooms{hint}"));
+                    }
+                }
+                Ok(())
+            }
+        }
+
+        impl Default for RoomOptions {
+            fn default() -> Self {
+                Self { pattern: String::new(), $( $key: $default, )* }
+            }
+        }
+
+        impl Setting for RoomOptions {
+            fn expected() -> String {
+                "a table such as { pattern = \"board:*\", presence = true, history = \"memory\" }".into()
+            }
+
+            fn read(raw: Raw<'_>) -> Result<Self, String> {
+                let Raw::Toml(DeValue::Table(table)) = raw else {
+                    return Err(mismatch::<Self>(&raw));
+                };
+                let mut options = Self::default();
+                for (key, value) in table {
+                    options.set(key.get_ref().as_ref(), Raw::Toml(value.get_ref()))?;
+                }
+                if options.pattern.is_empty() {
+                    return Err("options of rooms need a `pattern`, such as \"board:*\"".into());
+                }
+                Ok(options)
+            }
+
+            fn show(&self) -> Option<Value> {
+                let mut table = toml::Table::new();
+                table.insert("pattern".into(), Value::String(self.pattern.clone()));
+                let defaults = Self::default();
+                $( if self.$key != defaults.$key && let Some(value) = self.$key.show() {
+                    table.insert(stringify!($key).into(), value);
+                } )*
+                Some(Value::Table(table))
+            }
+        }
+    };
+}
+
+options! {
+    /// Whether it's known who is in the room.
+    presence: bool = false;
+    /// How long somebody whose connection broke still counts as there.
+    presence_grace_ms: u64 = 5_000;
+    /// People up to whom each coming and going is told at once.
+    presence_named: usize = 100;
+    /// People up to whom they are told by name, once a tick.
+    presence_batched: usize = 1_000;
+    /// The tick.
+    presence_tick_ms: u64 = 1_000;
+    /// Where events are kept for those who come later.
+    history: Keep = Keep::Nothing;
+    /// Events kept at most.
+    history_entries: usize = 1_000;
+    /// Bytes kept at most.
+    history_bytes: usize = 1 << 20;
+    /// Longest time for which they are kept.
+    history_age_ms: u64 = 86_400_000;
+    /// Whether only who shows a signed token gets in.
+    private: bool = false;
+    /// Different filters of members at most.
+    max_filters: usize = 64;
+}
+
 /// One word or a list of them.
 pub(super) fn people(raw: Raw<'_>) -> Result<Vec<Who>, String> {
     let words = match raw {
@@ -135,12 +239,35 @@ section! {
         events_per_second: u32 = 100;
         /// Rooms of this node at most, those counted that have emptied lately.
         max_rooms: u64 = 250_000;
+        /// What rooms have besides events, each a table with `pattern`; the first whose pattern fits counts. `presence` (true):
+        /// who is there, by `presence_grace_ms` (5000), `presence_named` (100), `presence_batched` (1000), `presence_tick_ms`
+        /// (1000). `history` ("none", "memory" or "store"): what was said, by `history_entries` (1000), `history_bytes`
+        /// (1048576), `history_age_ms` (a day). `private` (true): only with a signed token. `max_filters` (64).
+        options: Vec<RoomOptions> = Vec::new();
+        /// Bytes of history that this node keeps in memory for all rooms together; the oldest go first.
+        history_memory_bytes: u64 = 268_435_456;
+        /// A node that says nothing for this long counts as gone, and those on it as having left.
+        presence_silence_ms: u64 = 6_000;
     }
     check |rooms, wrong| {
         above_zero(wrong, &[
             ("max_data_bytes", rooms.max_data_bytes),
             ("events_per_second", rooms.events_per_second.into()),
             ("max_rooms", rooms.max_rooms),
+            ("history_memory_bytes", rooms.history_memory_bytes),
         ]);
+        if rooms.presence_silence_ms < 1_000 {
+            wrong.push(("presence_silence_ms", "must be at least 1000: nodes speak three times in it".into()));
+        }
+        for options in &rooms.options {
+            let least = [options.presence_tick_ms >= 50, options.history_entries > 0, options.history_bytes > 0, options.history_age_ms > 0];
+            if least.contains(&false) {
+                let pattern = &options.pattern;
+                wrong.push(("options", format!(
+                    "for \"{pattern}\": `presence_tick_ms` must be at least 50, `history_entries`, `history_bytes` and \
+                     `history_age_ms` above 0; leave `history` out to keep nothing"
+                )));
+            }
+        }
     };
 }

@@ -1,0 +1,165 @@
+//! Rooms as the rest of the server sees them: what was said in one, who is there, and events from outside.
+//!
+//! Rights are not looked at here: whoever calls has decided.
+
+use std::collections::BTreeMap;
+
+use lakh_hub::{Bytes, Failure, Payload, Person};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::Rooms;
+
+/// Which events of a room are wanted. Without `before`, the newest that fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryRange {
+    /// Only numbers above this one.
+    pub after: Option<u64>,
+    /// Only numbers below this one.
+    pub before: Option<u64>,
+    /// Only from this time on, milliseconds since 1970.
+    pub since_ms: Option<u64>,
+    /// Only events of this name.
+    pub event: Option<String>,
+    /// From the oldest that fits up, instead of from the newest that fits down.
+    pub oldest_first: bool,
+    /// At most so many; 0 stands for 100, and 1000 is the most.
+    pub limit: usize,
+}
+
+/// One event that was kept.
+#[derive(Clone, Debug)]
+pub struct HistoryEntry {
+    /// Its number in the room.
+    pub seq: u64,
+    /// Milliseconds since 1970.
+    pub time_ms: u64,
+    /// The event as its receivers got it: name, data, origin.
+    pub payload: Payload,
+}
+
+/// What a room's history gives.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryPage {
+    /// In the order of their numbers.
+    pub entries: Vec<HistoryEntry>,
+    /// Number of the room's last event.
+    pub seq: u64,
+    /// There are more that fit.
+    pub more: bool,
+    /// Nothing of what was asked for has gone out of the history yet.
+    pub complete: bool,
+}
+
+/// Which of those present are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PresenceRange {
+    /// Go on behind this one: the `next` of the page before.
+    pub after: Option<String>,
+    /// At most so many; 0 stands for 100, and 1000 is the most.
+    pub limit: usize,
+}
+
+/// Somebody who is in a room, on however many devices.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Present {
+    /// The person's id; of somebody who is not signed in, the socket's id.
+    pub id: String,
+    /// Who it is, if they are signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<Person>,
+    /// Sockets of this person in the room, on all nodes. 0: the last one broke off a moment ago.
+    pub sockets: usize,
+    /// What the person tells about themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// Some of those who are in a room.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PresencePage {
+    /// In the order of their ids.
+    pub members: Vec<Present>,
+    /// How many there are in all.
+    pub people: usize,
+    /// Sockets of all of them.
+    pub sockets: usize,
+    /// Where the next page begins; `None` if this was the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// How many are in a room, on all nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Occupancy {
+    /// People, each once over all of their devices.
+    pub people: usize,
+    /// Sockets.
+    pub sockets: usize,
+}
+
+/// An event that comes from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Publish {
+    /// The room.
+    pub room: String,
+    /// The event's name.
+    pub event: String,
+    /// The event's data as JSON, with placeholders for binary values; `None` is null.
+    pub data: Option<Box<RawValue>>,
+    /// The binary values.
+    pub attachments: Vec<Bytes>,
+    /// What filters look at.
+    pub tags: BTreeMap<String, Value>,
+    /// On whose behalf.
+    pub user: Option<Person>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// Its number in the room.
+    pub seq: u64,
+    /// Milliseconds since 1970.
+    #[serde(rename = "time")]
+    pub time_ms: u64,
+}
+
+impl Rooms {
+    /// What was said in a room.
+    ///
+    /// # Errors
+    /// `bad_request`; `unsupported` if rooms of this kind keep nothing; `unavailable`.
+    pub async fn history(&self, room: &str, range: HistoryRange) -> Result<HistoryPage, Failure> {
+        crate::history::page(&self.0, room, range).await
+    }
+
+    /// Who is in a room, on all nodes.
+    ///
+    /// # Errors
+    /// `bad_request`; `unsupported` if rooms of this kind have no presence.
+    pub async fn presence(
+        &self,
+        room: &str,
+        range: PresenceRange,
+    ) -> Result<PresencePage, Failure> {
+        crate::presence::page(&self.0, room, range).await
+    }
+
+    /// How many are in a room, on all nodes.
+    ///
+    /// # Errors
+    /// As [`Rooms::presence`].
+    pub async fn occupancy(&self, room: &str) -> Result<Occupancy, Failure> {
+        crate::presence::occupancy(&self.0, room).await
+    }
+
+    /// Publishes an event from outside: it has its number in the room and is in its history, as if a member had sent it.
+    ///
+    /// # Errors
+    /// `bad_request`, `too_large`, `unavailable`.
+    pub async fn publish(&self, event: Publish) -> Result<Published, Failure> {
+        crate::emit::from_outside(&self.0, event).await
+    }
+}
