@@ -22,6 +22,7 @@ use crate::operator::Operator;
 use crate::outgoing::Outgoing;
 use crate::payload::Payload;
 use crate::recovery::Sessions;
+use crate::sieve::Sieve;
 use crate::socket::Socket;
 
 /// Refuses a client at CONNECT. The client sees `connect_error` with the message and the data.
@@ -73,6 +74,8 @@ pub(crate) type PacketHook =
     Arc<dyn Fn(Socket, Event) -> LocalFuture<Result<(), String>> + Send + Sync>;
 pub(crate) type OutgoingHook = Arc<dyn Fn(&Socket, &Payload) + Send + Sync>;
 pub(crate) type RoomHook = Arc<dyn Fn(&RoomEvent) + Send + Sync>;
+pub(crate) type MemberHook = Arc<dyn Fn(&Socket, &Room, bool) + Send + Sync>;
+pub(crate) type CountedHook = Arc<dyn Fn(&Room, u64, &Payload, &mut dyn FnMut()) + Send + Sync>;
 
 /// What a namespace does. Read on every event, changed hardly ever: so it's replaced as a whole.
 #[derive(Clone, Default)]
@@ -86,6 +89,8 @@ pub(crate) struct Handlers {
     pub connect_checks: Vec<ConnectHook>,
     pub packet_checks: Vec<PacketHook>,
     pub rooms: Vec<RoomHook>,
+    pub members: Vec<MemberHook>,
+    pub counted: Vec<CountedHook>,
     pub server: FxHashMap<Box<str>, ServerHook>,
 }
 
@@ -113,6 +118,8 @@ pub(crate) struct NamespaceInner {
     pub joining: AtomicUsize,
     pub recovery: std::sync::OnceLock<Recovery>,
     pub listeners: Listeners,
+    /// What the filters of members mean.
+    pub sieve: std::sync::OnceLock<Arc<dyn Sieve>>,
     /// Made by a pattern or a function, and removed when it's empty.
     pub dynamic: bool,
 }
@@ -130,6 +137,7 @@ impl NamespaceInner {
             joining: AtomicUsize::new(0),
             recovery: std::sync::OnceLock::new(),
             listeners: Listeners::default(),
+            sieve: std::sync::OnceLock::new(),
             dynamic,
         }
     }
@@ -340,6 +348,25 @@ macro_rules! registration {
             pub fn on_room_event(&self, hook: impl Fn(&RoomEvent) + Send + Sync + 'static) {
                 let hook: RoomHook = Arc::new(hook);
                 self.change(|handlers| handlers.rooms.push(Arc::clone(&hook)));
+            }
+
+            /// Sees each socket that joins (`true`) or leaves a room of this node, its own not counted: by request, by
+            /// recovery, by the server's will, at its end. Called on the socket's loop.
+            pub fn on_member(&self, hook: impl Fn(&Socket, &Room, bool) + Send + Sync + 'static) {
+                let hook: MemberHook = Arc::new(hook);
+                self.change(|handlers| handlers.members.push(Arc::clone(&hook)));
+            }
+
+            /// Sees each event that was counted in the stream that this node follows
+            /// ([`Operator::emit_counted`](crate::Operator::emit_counted)), with its first room and its number, in the
+            /// stream's order, before it's delivered. What it's given last puts the event on its way, and must be called
+            /// once: who holds a lock of their own meanwhile knows for each loop what comes before and what after.
+            pub fn on_counted(
+                &self,
+                hook: impl Fn(&Room, u64, &Payload, &mut dyn FnMut()) + Send + Sync + 'static,
+            ) {
+                let hook: CountedHook = Arc::new(hook);
+                self.change(|handlers| handlers.counted = vec![Arc::clone(&hook)]);
             }
         }
     };

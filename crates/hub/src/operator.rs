@@ -82,6 +82,13 @@ impl Operator {
         self
     }
 
+    /// Only the sockets of this node that are connected now: it takes no place in the log, and is not replayed.
+    pub fn unlogged(mut self) -> Self {
+        self.flags.local = true;
+        self.flags.unlogged = true;
+        self
+    }
+
     /// Dropped for whoever can't take it right now; never replayed.
     pub fn volatile(mut self) -> Self {
         self.flags.volatile = true;

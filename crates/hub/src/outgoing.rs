@@ -11,6 +11,7 @@ use crate::ids::Id;
 use crate::namespace::NamespaceInner;
 use crate::payload::Payload;
 use crate::shard::SocketKey;
+use crate::sieve::Traits;
 
 /// How a packet is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub(crate) struct Flags {
     pub compress: bool,
     /// Stays on this node.
     pub local: bool,
+    /// Takes no place in the log.
+    pub unlogged: bool,
+}
+
+impl Flags {
+    /// Whether it's for those alone who are there now.
+    pub(crate) fn is_passing(self) -> bool {
+        self.volatile || self.unlogged
+    }
 }
 
 impl Default for Flags {
@@ -29,6 +39,7 @@ impl Default for Flags {
             volatile: false,
             compress: true,
             local: false,
+            unlogged: false,
         }
     }
 }
@@ -54,6 +65,7 @@ pub(crate) struct Outgoing {
     pub only: Option<(usize, SocketKey)>,
     json: OnceLock<Encoded>,
     msgpack: OnceLock<Encoded>,
+    traits: OnceLock<Traits>,
 }
 
 impl Outgoing {
@@ -73,6 +85,7 @@ impl Outgoing {
             only: None,
             json: OnceLock::new(),
             msgpack: OnceLock::new(),
+            traits: OnceLock::new(),
         }
     }
 
@@ -103,16 +116,32 @@ impl Outgoing {
     /// Whether this is for a socket in these rooms. For replays, where no member lists stand.
     pub(crate) fn reaches(&self, own: &Id, rooms: &[Room]) -> bool {
         let targets = &self.targets.rooms;
-        let for_it = |room: &Room| **room == *own.as_str() || rooms.contains(room);
+        let for_it = |target: &Room| {
+            **target == *own.as_str()
+                || rooms
+                    .iter()
+                    .any(|room| match self.namespace.filtered(room) {
+                        Some((base, filter)) => *base == **target && self.passes(filter),
+                        None => room == target,
+                    })
+        };
         targets.is_empty() || targets.iter().any(for_it)
+    }
+
+    /// Whether a filter of members lets this through.
+    pub(crate) fn passes(&self, filter: &str) -> bool {
+        self.namespace.sieve.get().is_none_or(|sieve| {
+            let traits = self.traits.get_or_init(|| sieve.read(&self.payload));
+            sieve.passes(filter, traits)
+        })
     }
 
     /// Whether a socket in these rooms is left out.
     pub(crate) fn excludes(&self, own: &Id, rooms: &[Room]) -> bool {
-        self.targets
-            .except
-            .iter()
-            .any(|out| **out == *own.as_str() || rooms.contains(out))
+        self.targets.except.iter().any(|out| {
+            let is_in = |room| *self.namespace.base_of(room) == **out;
+            **out == *own.as_str() || rooms.iter().any(is_in)
+        })
     }
 
     /// Bytes that this weighs in queues and logs.

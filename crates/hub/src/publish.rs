@@ -92,7 +92,7 @@ impl Hub {
         match namespace.recovery.get() {
             Some(recovery) if outgoing.ack.is_none() => {
                 let channel = &recovery.channel;
-                if outgoing.flags.volatile {
+                if outgoing.flags.is_passing() {
                     return channel.pass(|at| self.route(Arc::new(outgoing.at(at)), own));
                 }
                 channel.publish(

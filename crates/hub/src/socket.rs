@@ -418,6 +418,14 @@ impl Socket {
         self.act(move |shard, socket| shard.send_ack(socket, id, &payload));
     }
 
+    /// Does something on the socket's own loop, behind everything that was on its way to that loop when this was called:
+    /// what was broadcast before has reached the members of before. It's done even if the loop is behind.
+    pub fn in_turn(&self, work: impl FnOnce(&Self) + Send + 'static) {
+        let socket = self.clone();
+        let shard = self.0.shard();
+        self.0.hub.run_surely_on(shard, move |_| work(&socket));
+    }
+
     /// Does something on the socket's own loop: at once if this is it.
     fn act(&self, work: impl FnOnce(&Shard, &Self) + Send + 'static) {
         if let Err(full) = self.try_act(0, work) {

@@ -16,7 +16,10 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-        Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, Keep, RoomOptions,
+    Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep,
+    KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis,
+    RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls,
+    TokenKey, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::tie::{TieError, TieInbound};
 use super::{Cluster, ask, data, flags, targets};
 use crate::ack::Collector;
+use crate::caught::caught;
 use crate::hub::Hub;
 use crate::namespace::{Joining, Namespace, Recovery};
 use crate::outgoing::Outgoing;
@@ -175,7 +176,9 @@ impl Receiver<'_> {
                     if let Message::Broadcast { data, opts, .. } = logged.message {
                         let made = self.broadcast(&namespace, data, &opts, logged.number);
                         if let Some(made) = made.filter(|made| !made.flags.volatile) {
-                            keep(self.hub, recovery, made, logged.offset, |_| {});
+                            counted(made, logged.number, |made| {
+                                keep(self.hub, recovery, made, logged.offset, |_| {});
+                            });
                         }
                     }
                 }
@@ -264,7 +267,9 @@ impl Receiver<'_> {
             return match (namespace.inner.recovery.get(), offset) {
                 (Some(recovery), Some(offset)) => {
                     if let Some(made) = self.broadcast(&namespace, data, &opts, number) {
-                        deliver(self.hub, recovery, made, offset);
+                        counted(made, number, |made| {
+                            deliver(self.hub, recovery, made, offset);
+                        });
                     }
                 }
                 _ if own => {}
@@ -422,6 +427,27 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Lets whoever wants to see a counted event see it, and puts it on its way.
+fn counted(made: Outgoing, number: Option<u64>, go: impl FnOnce(Outgoing)) {
+    let handlers = made.namespace.handlers.load_full();
+    let room = made.targets.rooms.first().cloned();
+    let (Some(hook), Some(number), Some(room)) = (handlers.counted.first(), number, room) else {
+        return go(made);
+    };
+    let payload = made.payload.clone();
+    let mut on_its_way = Some((made, go));
+    let mut send = || {
+        if let Some((made, go)) = on_its_way.take() {
+            go(made);
+        }
+    };
+    caught("a hook of counted events", || {
+        hook(&room, number, &payload, &mut send);
+    });
+    // A hook that broke must not cost anybody the event.
+    send();
 }
 
 /// Delivers what came out of the stream.

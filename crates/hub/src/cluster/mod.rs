@@ -412,5 +412,6 @@ fn flags(opts: &Opts) -> Flags {
         volatile: opts.flags.volatile,
         compress: opts.flags.compress.unwrap_or(true),
         local: false,
+        unlogged: false,
     }
 }

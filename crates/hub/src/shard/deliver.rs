@@ -109,7 +109,7 @@ impl Shard {
         // Volatile broadcasts carry the position of an earlier one and are never replayed.
         let logged = outgoing
             .offset
-            .filter(|_| !outgoing.flags.volatile)
+            .filter(|_| !outgoing.flags.is_passing())
             .map(|at| at.seq);
         if logged.is_some() {
             // Its client would take the next offset for a sign that it has everything before it.
@@ -117,7 +117,7 @@ impl Shard {
         }
         let passing = outgoing
             .offset
-            .filter(|_| outgoing.flags.volatile)
+            .filter(|_| outgoing.flags.is_passing())
             .map(|at| at.seq);
         let listened = !outgoing.namespace.handlers.load().any_outgoing.is_empty();
         let mut reached = Vec::new();
@@ -284,7 +284,8 @@ impl State {
         match (reach, outgoing.only) {
             (Some(reach), _) => {
                 if let Some(space) = spaces.get(&namespace) {
-                    reach.walk(space, sockets, &outgoing.targets.rooms, one);
+                    let passes = |filter: &str| outgoing.passes(filter);
+                    reach.walk(space, sockets, &outgoing.targets.rooms, passes, one);
                 }
             }
             (None, Some((_, key))) => {
@@ -308,7 +309,7 @@ impl State {
     ) {
         let reach = self.reach(namespace, targets);
         if let Some(space) = self.spaces.get(&namespace) {
-            reach.walk(space, &mut self.sockets, &targets.rooms, each);
+            reach.walk(space, &mut self.sockets, &targets.rooms, |_| true, each);
         }
     }
 
@@ -343,8 +344,8 @@ impl State {
                 continue;
             };
             if let Some(room) = space.find(room) {
-                for (slot, _) in &space.rooms[room as usize].members {
-                    self.sockets[*slot as usize].mark = self.mark;
+                for slot in space.all_members(room) {
+                    self.sockets[slot as usize].mark = self.mark;
                 }
             }
         }
@@ -366,6 +367,7 @@ impl Reach {
         space: &Space,
         sockets: &mut Slab<SocketEntry>,
         rooms: &[Room],
+        passes: impl Fn(&str) -> bool,
         mut each: impl FnMut(u32, &mut SocketEntry),
     ) {
         let mut one = |slot: u32| {
@@ -381,10 +383,13 @@ impl Reach {
             space.members.iter().copied().for_each(&mut one);
         }
         for room in rooms.iter().filter_map(|room| space.find(room)) {
-            space.rooms[room as usize]
-                .members
-                .iter()
-                .for_each(|(slot, _)| one(*slot));
+            let room = &space.rooms[room as usize];
+            room.members.iter().for_each(|(slot, _)| one(*slot));
+            for (filter, members) in space.filtered(room) {
+                if passes(filter) {
+                    members.iter().for_each(|(slot, _)| one(*slot));
+                }
+            }
         }
         self.own.into_iter().for_each(one);
     }

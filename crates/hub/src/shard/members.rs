@@ -15,6 +15,7 @@ use crate::ids::Id;
 use crate::namespace::{Namespace, NamespaceInner, RoomEvent};
 use crate::operator::RemoteSocket;
 use crate::outgoing::Targets;
+use crate::sieve::FILTER_MARK;
 use crate::socket::Socket;
 
 impl Shard {
@@ -43,10 +44,19 @@ impl Shard {
             );
             return false;
         }
-        let Some(created) = state.join(key.slot, socket.0.namespace.id, room) else {
+        let namespace = &socket.0.namespace;
+        let part = namespace.filtered(room);
+        if let (Some((base, _)), Some(sieve)) = (part, namespace.sieve.get())
+            && state.parts_of(namespace.id, base, room) >= sieve.max_filters(base)
+        {
+            return false;
+        }
+        let Some(created) = state.join(key.slot, namespace.id, room, part.map(|(base, _)| base))
+        else {
             return true;
         };
         drop(state);
+        let room = &namespace.base_of(room);
         self.rooms_changed(key, true);
         if created {
             self.room_came(&socket.0.namespace, room);
@@ -57,7 +67,14 @@ impl Shard {
         self.room_event(&socket.0.namespace, || {
             RoomEvent::Joined(Room::clone(room), socket.id().to_owned())
         });
+        self.member_event(&socket, room, true);
         true
+    }
+
+    fn member_event(&self, socket: &Socket, room: &Room, joined: bool) {
+        for hook in &socket.0.namespace.handlers.load().members {
+            caught("a hook of members", || hook(socket, room, joined));
+        }
     }
 
     pub(crate) fn leave(&self, key: SocketKey, room: &Room) {
@@ -101,6 +118,7 @@ impl Shard {
     }
 
     fn told_left(&self, socket: &Socket, room: &Room, emptied: bool) {
+        let room = &socket.0.namespace.base_of(room);
         if emptied {
             // Before the hooks: one of them may fill the room again.
             self.room_went(&socket.0.namespace, room);
@@ -108,6 +126,7 @@ impl Shard {
         self.room_event(&socket.0.namespace, || {
             RoomEvent::Left(Room::clone(room), socket.id().to_owned())
         });
+        self.member_event(socket, room, false);
         if emptied {
             self.room_event(&socket.0.namespace, || {
                 RoomEvent::Deleted(Room::clone(room))
@@ -211,9 +230,9 @@ impl Shard {
         let Some((space, room)) = space.and_then(|space| Some((space, space.find(room)?))) else {
             return Vec::new();
         };
-        let members = space.rooms[room as usize].members.iter().take(limit);
+        let members = space.all_members(room).take(limit);
         members
-            .map(|(slot, _)| state.sockets[*slot as usize].socket.clone())
+            .map(|slot| state.sockets[slot as usize].socket.clone())
             .collect()
     }
 
@@ -291,7 +310,8 @@ impl Shard {
             let entry = &state.sockets[*slot as usize];
             entry.in_own_room.then(|| Room::from(entry.socket.id()))
         });
-        let rooms = space.rooms.iter().map(|(_, room)| Room::clone(&room.name));
+        let whole = space.rooms.iter().filter(|(_, room)| !room.is_part());
+        let rooms = whole.map(|(_, room)| Room::clone(&room.name));
         rooms.chain(own).collect()
     }
 
@@ -319,17 +339,38 @@ impl State {
         let Some(room) = space.and_then(|space| space.find(room)) else {
             return false;
         };
+        self.place_in(slot, namespace, room).is_some()
+    }
+
+    /// Where a socket's list has a room, or a part of it.
+    fn place_in(&self, slot: u32, space: u32, room: u32) -> Option<usize> {
+        let space = self.spaces.get(&space)?;
+        let is_it =
+            |joined: u32| joined == room || space.rooms[joined as usize].base() == Some(room);
         let mut rooms = self.sockets[slot as usize].rooms.iter();
-        rooms.any(|(joined, _)| *joined == room)
+        rooms.position(|(joined, _)| is_it(*joined))
+    }
+
+    /// How many parts a room has besides this one.
+    fn parts_of(&self, space: u32, base: &str, part: &str) -> usize {
+        let space = self.spaces.get(&space);
+        let Some((space, base)) = space.and_then(|space| Some((space, space.find(base)?))) else {
+            return 0;
+        };
+        match space.find(part) {
+            Some(_) => 0,
+            None => space.rooms[base as usize].parts().len(),
+        }
     }
 
     /// `None`: was in already. Otherwise whether the room is new.
-    fn join(&mut self, slot: u32, space: u32, name: &Room) -> Option<bool> {
+    fn join(&mut self, slot: u32, space: u32, name: &Room, base: Option<&str>) -> Option<bool> {
         let entry = &mut self.sockets[slot as usize];
         let space = self.spaces.entry(space).or_default();
-        let (room, created) = match space.find(name) {
-            Some(room) => (room, false),
-            None => (space.add(Room::clone(name)), true),
+        let (room, created) = match (space.find(name), base) {
+            (Some(room), _) => (room, false),
+            (None, Some(base)) => space.add_part(name, base),
+            (None, None) => (space.add(Room::clone(name)), true),
         };
         if !created && entry.rooms.iter().any(|(joined, _)| *joined == room) {
             return None;
@@ -348,10 +389,7 @@ impl State {
     /// `None`: was not in. Otherwise whether the room is now empty, and gone.
     fn leave(&mut self, slot: u32, space: u32, name: &Room) -> Option<bool> {
         let room = self.spaces.get(&space)?.find(name)?;
-        let at = self.sockets[slot as usize]
-            .rooms
-            .iter()
-            .position(|(joined, _)| *joined == room)?;
+        let at = self.place_in(slot, space, room)?;
         Some(self.leave_at(slot, space, at))
     }
 
@@ -382,9 +420,8 @@ impl State {
         if let Some((moved, its_index)) = members.get(place as usize).copied() {
             self.sockets[moved as usize].rooms[its_index as usize].1 = place;
         }
-        let emptied = space.rooms[room as usize].members.is_empty();
+        let emptied = space.remove_if_empty(room);
         if emptied {
-            space.remove(room);
             self.forget_space(id);
         }
         emptied
@@ -448,6 +485,7 @@ impl Space {
         let room = u32::try_from(self.rooms.insert(RoomEntry {
             name,
             members: Vec::new(),
+            kin: None,
         }))
         .unwrap_or(u32::MAX);
         let (rooms, hasher) = (&self.rooms, &self.hasher);
@@ -455,6 +493,53 @@ impl Space {
             hasher.hash_one(&*rooms[*room as usize].name)
         });
         room
+    }
+
+    /// A room for those members of a room who have a filter. Gives it, and whether the whole room is new.
+    fn add_part(&mut self, name: &Room, base: &str) -> (u32, bool) {
+        let (base, created) = match self.find(base) {
+            Some(base) => (base, false),
+            None => (self.add(base.into()), true),
+        };
+        let part = self.add(Room::clone(name));
+        let kin = self.rooms[base as usize].kin.get_or_insert_default();
+        kin.parts.push(part);
+        self.rooms[part as usize].kin.get_or_insert_default().base = Some(base);
+        (part, created)
+    }
+
+    /// Removes a room that nobody is in any more, and the one that it was a part of. Whether a whole room is gone.
+    fn remove_if_empty(&mut self, room: u32) -> bool {
+        let entry = &self.rooms[room as usize];
+        if !entry.members.is_empty() || !entry.parts().is_empty() {
+            return false;
+        }
+        let base = entry.base();
+        self.remove(room);
+        let Some(base) = base else { return true };
+        if let Some(kin) = &mut self.rooms[base as usize].kin {
+            kin.parts.retain(|part| *part != room);
+        }
+        self.remove_if_empty(base)
+    }
+
+    /// The parts of a room: filter, members.
+    pub(super) fn filtered<'a>(
+        &'a self,
+        room: &'a RoomEntry,
+    ) -> impl Iterator<Item = (&'a str, &'a [(u32, u32)])> {
+        room.parts().iter().map(|part| {
+            let part = &self.rooms[*part as usize];
+            let filter = part.name.split_once(FILTER_MARK);
+            (filter.map_or("", |(_, filter)| filter), &part.members[..])
+        })
+    }
+
+    /// The members of a room, also those with filters.
+    pub(super) fn all_members(&self, room: u32) -> impl Iterator<Item = u32> {
+        let room = &self.rooms[room as usize];
+        let parts = self.filtered(room).flat_map(|(_, members)| members);
+        room.members.iter().chain(parts).map(|(slot, _)| *slot)
     }
 
     fn remove(&mut self, room: u32) {
@@ -465,5 +550,19 @@ impl Space {
         {
             found.remove();
         }
+    }
+}
+
+impl RoomEntry {
+    fn base(&self) -> Option<u32> {
+        self.kin.as_ref()?.base
+    }
+
+    fn is_part(&self) -> bool {
+        self.base().is_some()
+    }
+
+    fn parts(&self) -> &[u32] {
+        self.kin.as_ref().map_or(&[], |kin| &kin.parts)
     }
 }

@@ -188,6 +188,17 @@ pub(crate) struct RoomEntry {
     name: Room,
     /// Socket, and place of this room in the socket's own list.
     members: Vec<(u32, u32)>,
+    /// Where some of a room's members have filters: each filter's members are a room of their own.
+    kin: Option<Box<Kin>>,
+}
+
+/// How rooms belong together.
+#[derive(Default)]
+struct Kin {
+    /// The room that this one is a part of.
+    base: Option<u32>,
+    /// The parts of this one.
+    parts: Vec<u32>,
 }
 
 pub(crate) enum Timer {

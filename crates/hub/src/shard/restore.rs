@@ -8,7 +8,7 @@ use super::{SessionKey, Shard, SocketKey};
 use crate::cluster::Cluster;
 use crate::ids::Id;
 use crate::kept::Kept;
-use crate::namespace::{Namespace, Recovery};
+use crate::namespace::{Namespace, NamespaceInner, Recovery};
 use crate::outbox::Item;
 use crate::outgoing::Outgoing;
 use crate::recovery::{Found, Saved};
@@ -53,7 +53,7 @@ impl Shard {
                 self.look_up_in_fleet(cluster, namespace, recovery, &asked)
                     .await
             }
-            None => self.look_up(recovery, &asked).await,
+            None => self.look_up(&namespace.inner, recovery, &asked).await,
         };
         let count = if restored.is_some() {
             &self.stats().recovered
@@ -64,7 +64,12 @@ impl Shard {
         restored
     }
 
-    async fn look_up(&self, recovery: &Recovery, asked: &ComingBack) -> Option<Restored> {
+    async fn look_up(
+        &self,
+        namespace_of: &NamespaceInner,
+        recovery: &Recovery,
+        asked: &ComingBack,
+    ) -> Option<Restored> {
         let pid = Id::parse(&asked.pid)?;
         let now = self.now().0;
         let mut found = recovery.sessions.find(pid, now, recovery.window_ms);
@@ -84,7 +89,7 @@ impl Shard {
         let own = Room::from(saved.id.as_str());
         recovery
             .channel
-            .read(from, saved.rooms.iter().chain([&own]).map(|room| &**room))
+            .read(from, bases(namespace_of, &saved.rooms).chain([&*own]))
             .ok()?;
         Some(Restored {
             pid,
@@ -205,10 +210,10 @@ impl Shard {
         }
         let own = Room::from(socket.id());
         let rooms = &restored.saved.rooms;
-        let read = recovery.channel.read(
-            restored.from,
-            rooms.iter().chain([&own]).map(|room| &**room),
-        );
+        let namespace = &socket.0.namespace;
+        let read = recovery
+            .channel
+            .read(restored.from, bases(namespace, rooms).chain([&*own]));
         let Ok((missed, complete)) = read else {
             // Trimmed in the moment since it was looked up: closing is the way to say that there is a gap.
             recovery
@@ -226,11 +231,23 @@ impl Shard {
         let own = &socket.0.id;
         let older = restored.older.iter();
         let older = older.filter(|outgoing| outgoing.reaches(own, rooms));
-        for outgoing in older.chain(missed.iter().map(|(_, outgoing)| &**outgoing)) {
+        // What was read by rooms is for this socket, unless it has filters.
+        let plain = rooms.iter().all(|room| namespace.filtered(room).is_none());
+        let missed = missed.iter().map(|(_, outgoing)| &**outgoing);
+        let missed = missed.filter(|outgoing| plain || outgoing.reaches(own, rooms));
+        for outgoing in older.chain(missed) {
             if !outgoing.excludes(own, rooms) {
                 state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
             }
         }
         true
     }
+}
+
+/// The rooms by whose names the log goes.
+fn bases<'a>(namespace: &NamespaceInner, rooms: &'a [Room]) -> impl Iterator<Item = &'a str> {
+    rooms.iter().map(|room| match namespace.filtered(room) {
+        Some((base, _)) => base,
+        None => &**room,
+    })
 }

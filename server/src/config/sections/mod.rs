@@ -29,7 +29,7 @@ pub use metrics::Metrics;
 pub use proxy::{ForwardedHeader, Proxy};
 pub use recovery::{Recovery, RecoveryLog};
 pub use redis::{Broker, Redis, StoreKind, SubscriptionMode};
-pub use rooms::{RoomRule, Rooms, Who, Keep, RoomOptions};
+pub use rooms::{Keep, RoomOptions, RoomRule, Rooms, Who};
 pub use rules::AuthRule;
 pub use server::{MODULES, Module, Server};
 pub use tls::Tls;
