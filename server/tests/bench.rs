@@ -99,7 +99,8 @@ fn a_server_with_sign_in_takes_a_token_and_says_so_without_one() {
     assert_eq!(code, 1);
     assert!(err.contains("lakh token"), "{err}");
 
-    let (_, token, _) = output(folder.path(), &["token", "--sub", "bench"]);
+    let args = ["token", "--sub", "bench", "--grant", "rooms:join,emit:*"];
+    let (_, token, _) = output(folder.path(), &args);
     let auth = format!("{{\"token\":\"{}\"}}", token.trim());
     let args = ["idle", "-n", "20", "--seconds", "0.1", "--auth", &auth];
     let (report, _) = bench(&folder, &server, &args);

@@ -63,18 +63,18 @@ fn rights_are_as_the_table_says() {
     let rooms = ["news", "board:7", "inbox:ada", "other"];
     for (who, token, in_rooms, in_chat) in [
         ("nobody", None, "y.......", ""),
-        ("ada", make(&["--sub", "ada"]), "y...yy..", "yyyy..y.y..."),
+        ("ada", make(&["--sub", "ada"]), "y...yy..", "yyy..y yy...y"),
         (
             "an editor",
             make(&["--sub", "eve", "--role", "editor"]),
             "yyyy....",
-            "yyyy..y.y...",
+            "yyy..y yy...y",
         ),
         (
             "a chief",
             make(&["--sub", "cy", "--role", "chief"]),
             "yyyy....",
-            "yyyyyyy.yyyy",
+            "yyyyyy yy.yyy",
         ),
         (
             "one with grants",
@@ -87,19 +87,19 @@ fn rights_are_as_the_table_says() {
                 "chat:send,typing:*",
             ]),
             "y.....y.",
-            "yyyyy.y.yy..",
+            "yyyy.y yy.y.y",
         ),
         (
             "an admin",
             make(&["--admin", "--sub", "root"]),
             "yyyyyyyy",
-            "yyyyyyy.yyyy",
+            "yyyyyy yy.yyy",
         ),
         (
             "banned",
             make(&["--sub", "banned"]),
             "........",
-            "............",
+            "...... ......",
         ),
     ] {
         let mut socket = connect(&server, "/", token.as_deref());
@@ -128,6 +128,9 @@ fn rights_are_as_the_table_says() {
 fn chat(socket: &mut SocketClient) -> String {
     let mut decided = String::new();
     for room in ["lobby", "announcements"] {
+        if !decided.is_empty() {
+            decided.push(' ');
+        }
         let joined = may(socket, "room:join", json!({ "room": room }));
         decided.push(joined);
         let of_member = [
@@ -225,7 +228,8 @@ fn a_token_may_come_by_header_and_by_the_cookie_that_is_named() {
         assert_eq!(opened.map(connected), expected);
     };
     try_all(&with_cookie, [yes, yes, no, no]);
-    let without = start(folder.path(), &format!("{auth}{rules}"));
+    let other = TempDir::new().unwrap();
+    let without = start(other.path(), &format!("{auth}{rules}"));
     try_all(&without, [yes, no, no, no]);
     // A page of another origin, whose browser sends the cookie along, doesn't get as far.
     let evil = format!("{cookie}\r\nOrigin: https://evil.example");

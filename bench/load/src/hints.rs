@@ -24,7 +24,7 @@ pub(crate) fn connecting(reason: &str) -> &'static str {
         ),
         (
             "unauthorized",
-            "the server wants a sign-in: --auth '{\"token\":\"…\"}' (`lakh token --sub bench` makes one), or in development \
+            "the server wants a sign-in: --auth '{\"token\":\"…\"}' (`lakh token --sub bench --grant 'rooms:join,emit:*'` makes one), or in development \
              --auth '{\"name\":\"bench\"}'",
         ),
         (
@@ -52,7 +52,8 @@ pub(crate) fn request(code: &str) -> &'static str {
         }
         "unavailable" => "the server is overloaded, or `rooms.max_rooms` is reached",
         "forbidden" => {
-            "`rooms.rules` of the server doesn't allow it; rooms are called r000000 and up"
+            "neither the server's rules nor the token allow it: `lakh token --sub bench --grant 'rooms:join,emit:*'` makes one \
+             that does, unless a rule denies it; rooms are called r000000 and up"
         }
         _ => "the server's log may say more",
     }

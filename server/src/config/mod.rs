@@ -12,6 +12,8 @@ pub mod show;
 pub mod value;
 
 #[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
 mod tests;
 
 use section::Section;

@@ -7,13 +7,15 @@ use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
 use crate::config::{Settings, Transport};
+use crate::sign_in::SignIn;
 
 /// What the settings of sockets, hub and modules end in.
 fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?}",
+        SignIn::new(&settings.auth, || 0).unwrap(),
         policy(settings),
         rooms(settings, kept),
         chat(settings, kept)
@@ -38,6 +40,16 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         ("redis", "store", _) => "\"sqlite\"".into(),
         ("redis", "subscription_mode", _) => "\"static\"".into(),
         ("redis", "key" | "stream" | "session_prefix" | "store_prefix", _) => "\"other\"".into(),
+        ("auth", "secret", _) => format!("\"{}\"", "x".repeat(32)),
+        ("auth", "keys", _) => format!(
+            "[{{ algorithm = \"HS384\", secret = \"{}\" }}]",
+            "x".repeat(48)
+        ),
+        ("auth", "jwks_url", _) => "[\"https://id.example/keys\"]".into(),
+        ("auth", "admin_roles", _) => "[\"chief\"]".into(),
+        ("auth", "rules", _) => "[{ who = \"anyone\", deny = \"rooms:emit:*\" }]".into(),
+        ("auth", "issuer" | "audience" | "cookie", _) => "\"other\"".into(),
+        ("auth", "claim_name" | "claim_roles" | "claim_grants", _) => "\"other\"".into(),
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
@@ -55,6 +67,9 @@ fn beside(section: &str, key: &str) -> &'static str {
             "[redis]\nurl = \"redis://a\"\nbroker = \"redis-sharded\"\n"
         }
         "redis" => "[redis]\nurl = \"redis://a\"\n",
+        "auth" if key == "secret" => "",
+        "auth" if key == "jwks_refresh_ms" => "[auth]\njwks_url = [\"https://id.example/keys\"]\n",
+        "auth" => "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n",
         "engine" => "[engine]\ncookie_name = \"io\"\n",
         "cors" => "[cors]\norigins = [\"https://a.example\"]\n",
         "proxy" => "[proxy]\ntrusted = [\"10.0.0.7\"]\n",
@@ -79,7 +94,7 @@ fn loaded(text: String) -> Settings {
 fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
     let defaults = Settings::default();
     let sections = [
-        "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
+        "auth", "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
     ];
     let mut seen = 0;
     for section in defaults.sections() {
@@ -89,7 +104,7 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
         }
         for field in section.fields() {
             // It stands for another one, which is what the tests of loading are about.
-            if field.key == "url_file" {
+            if field.key == "url_file" || field.key == "secret_file" {
                 continue;
             }
             let without = beside(name, field.key);
@@ -109,7 +124,7 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
             seen += 1;
         }
     }
-    assert!(seen > 50, "{seen}");
+    assert!(seen > 65, "{seen}");
 }
 
 #[test]
