@@ -4,7 +4,7 @@
 #
 #   tools/install.sh build      what the binary needs beside Rust and Node (a C compiler, for SQLite)
 #   tools/install.sh test       what the tests need: Chromium, Python's venv, OpenSSL's headers for one test client,
-#                               valgrind to count instructions, Redis, nginx (and openssl for its certificate)
+#                               valgrind to count instructions, Redis, NATS, RabbitMQ, nginx (and openssl for its certificate)
 #
 # Debian packages are installed with apt-get, by sudo for whoever is not root. Elsewhere, and without sudo, the names of
 # what is missing are told and the exit code is 1.
@@ -20,7 +20,9 @@ has() { command -v "$1"; }
 # ensurepip is what Debian splits off from Python into python3-venv.
 has_venv() { python3 -c 'import ensurepip, venv'; }
 has_openssl() { pkg-config --exists openssl; }
-# Debian keeps it in /usr/sbin, which is not on everybody's path.
+# Debian keeps these in /usr/sbin, which is not on everybody's path.
+has_nats() { has nats-server || [ -x /usr/sbin/nats-server ]; }
+has_rabbitmq() { has rabbitmq-server || [ -x /usr/sbin/rabbitmq-server ]; }
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 has_chromium() { [ -n "${CHROMIUM:-}" ] || has chromium || has chromium-browser; }
 
@@ -43,6 +45,8 @@ case ${1:-test} in
     need chromium has_chromium
     need valgrind has valgrind
     need redis-server has redis-server
+    need nats-server has_nats
+    need rabbitmq-server has_rabbitmq
     need nginx has_nginx
     need openssl has openssl
     ;;
@@ -66,4 +70,12 @@ if ! has apt-get >/dev/null; then
 fi
 echo "installing Debian packages: ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+# The tests start servers of their own, on free ports: those of the packages stay off while they are installed, unless
+# this machine has a policy of its own. Servers that run already are left alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod +x "$policy"
+fi
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

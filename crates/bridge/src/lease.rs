@@ -80,6 +80,12 @@ impl Leases {
         &self.store
     }
 
+    /// Whether other nodes have the store, too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Milliseconds since 1970.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
@@ -277,11 +283,13 @@ impl Held {
     }
 
     /// Waits until this node must no longer do the work.
-    pub async fn lost(&self) {
+    pub fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut lost = self.lost.clone();
-        if lost.wait_for(|lost| *lost).await.is_err() {
-            // Nobody beats for a lease that only this process can have.
-            std::future::pending::<()>().await;
+        async move {
+            if lost.wait_for(|lost| *lost).await.is_err() {
+                // Nobody beats for a lease that only this process can have.
+                std::future::pending::<()>().await;
+            }
         }
     }
 

@@ -6,10 +6,13 @@
 
 mod clock;
 mod http;
+mod lines;
+pub mod nats;
 mod net;
 mod noise;
 mod polling;
 mod process;
+pub mod rabbit;
 pub mod redis;
 mod socketio;
 mod ws;

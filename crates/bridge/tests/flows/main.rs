@@ -1,0 +1,11 @@
+//! Sources and sinks against real brokers that the tests start, restart and kill, while nodes die.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod brokers;
+mod nodes;
+mod sinks;
+mod sources;
