@@ -1,6 +1,7 @@
 //! Broadcasts: choose who, then emit. Reads like Socket.IO's `io.to("room").except("other").emit(…)`.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,11 +83,19 @@ impl Operator {
         self
     }
 
-    /// Only the sockets of this node that are connected now: it takes no place in the log, and is not replayed.
+    /// Only the sockets of this node, and past the recovery log: who comes back does not get it again. For what they are
+    /// told anew then. Its place among other broadcasts is kept.
     pub fn unlogged(mut self) -> Self {
         self.flags.local = true;
         self.flags.unlogged = true;
         self
+    }
+
+    /// Takes the place of an earlier event with this key that still waits for whoever reads slowly: they get the newest
+    /// of each key, in the order of sending. Goes past the recovery log, as [`Operator::unlogged`].
+    pub fn conflate(mut self, key: NonZeroU64) -> Self {
+        self.flags.conflate = Some(key);
+        self.unlogged()
     }
 
     /// Dropped for whoever can't take it right now; never replayed.
@@ -428,6 +437,26 @@ pub(crate) use broadcasting;
 
 impl Namespace {
     broadcasting!();
+
+    /// Sends several broadcasts as one step of an order of the caller's own. `make` takes a lock of the caller's, and gives
+    /// the broadcasts together with it; it is let go when all of them have their place, and before anything is delivered.
+    /// So whatever else is sent under that lock, or done in its turn ([`Socket::in_turn`]), comes before all of them or
+    /// behind all of them. `make` isn't called if the server is overloaded, and must not use the hub otherwise.
+    ///
+    /// # Errors
+    /// If the server is overloaded. Nothing was sent, if all of them stay on this node.
+    pub fn emit_step<G>(
+        &self,
+        make: impl FnOnce() -> (Vec<(Operator, Payload)>, G),
+    ) -> Result<(), EmitError> {
+        let outgoing = |(to, payload): (Operator, Payload)| {
+            Outgoing::new(to.namespace, payload, to.targets, to.flags)
+        };
+        Ok(self.hub.publish_step(|| {
+            let (all, guard) = make();
+            (all.into_iter().map(outgoing).collect(), guard)
+        })?)
+    }
 
     /// Starts a broadcast that is dropped for whoever can't take it right now.
     pub fn volatile(&self) -> Operator {

@@ -5,6 +5,7 @@
 //! is bounded in bytes; the shard applies the policy for slow readers when it's full.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use lakh_wire::engine::Control;
 use lakh_wire::{CloseReason, Encoded};
@@ -38,7 +39,54 @@ pub struct Signals {
 }
 
 /// A queue that the shard lends to outboxes.
-pub(crate) type Spare = Box<VecDeque<Item>>;
+pub(crate) type Spare = Box<Waiting>;
+
+/// What waits behind the first item.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    items: VecDeque<Item>,
+    /// The key of each item, 0 for none. Empty, as long as no item had one.
+    keys: VecDeque<u64>,
+}
+
+impl Waiting {
+    fn push_back(&mut self, item: Item) {
+        self.items.push_back(item);
+        if !self.keys.is_empty() {
+            self.keys.push_back(0);
+        }
+    }
+
+    fn push_front(&mut self, item: Item) {
+        self.items.push_front(item);
+        if !self.keys.is_empty() {
+            self.keys.push_front(0);
+        }
+    }
+
+    fn push_keyed(&mut self, item: Item, key: NonZeroU64) {
+        self.keys.resize(self.items.len(), 0);
+        self.keys.push_back(key.get());
+        self.items.push_back(item);
+    }
+
+    fn pop_front(&mut self) -> Option<Item> {
+        self.keys.pop_front();
+        self.items.pop_front()
+    }
+
+    /// Takes out what has this key. The newest are looked at first: what is told often stands there.
+    fn take(&mut self, key: NonZeroU64) -> Option<Item> {
+        let at = self.keys.iter().rposition(|other| *other == key.get())?;
+        self.keys.remove(at);
+        self.items.remove(at)
+    }
+
+    fn clear(&mut self) {
+        self.items.clear();
+        self.keys.clear();
+    }
+}
 
 /// What waits for one connection.
 #[derive(Debug, Default)]
@@ -79,13 +127,13 @@ impl Outbox {
     pub fn iter(&self) -> impl Iterator<Item = &Item> {
         self.first
             .iter()
-            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
+            .chain(self.rest.iter().flat_map(|rest| rest.items.iter()))
     }
 
     /// Items that wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.items.len())
     }
 
     pub(crate) fn push(&mut self, item: Item, pool: &mut Vec<Spare>) {
@@ -99,6 +147,25 @@ impl Outbox {
             .push_back(item);
     }
 
+    /// The same for what has a key, by which newer news of the same takes its place while it waits.
+    pub(crate) fn push_keyed(&mut self, item: Item, key: NonZeroU64, pool: &mut Vec<Spare>) {
+        if self.first.is_none() {
+            // It may be half written before the next one comes, so it is never replaced.
+            return self.push(item, pool);
+        }
+        self.bytes += weight(&item);
+        self.rest
+            .get_or_insert_with(|| pool.pop().unwrap_or_default())
+            .push_keyed(item, key);
+    }
+
+    /// Takes out what waits under a key, unless it's the first. `false`: nothing does.
+    pub(crate) fn supersede(&mut self, key: NonZeroU64) -> bool {
+        let old = self.rest.as_mut().and_then(|rest| rest.take(key));
+        self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, weight));
+        old.is_some()
+    }
+
     /// Takes the first item out.
     pub fn pop(&mut self) -> Option<Item> {
         let item = self.first.take()?;
@@ -110,7 +177,8 @@ impl Outbox {
 
     /// Takes out what waits if that is one packet, whole: the usual case, and the writer then owns what it writes.
     pub fn take_single(&mut self) -> Option<Encoded> {
-        let alone = self.written == 0 && self.rest.as_ref().is_none_or(|rest| rest.is_empty());
+        let alone =
+            self.written == 0 && self.rest.as_ref().is_none_or(|rest| rest.items.is_empty());
         match self.first.take() {
             Some(Item::Packet(packet)) if alone => {
                 self.bytes = 0;
@@ -162,10 +230,10 @@ impl Outbox {
         /// More than this many spare queues, or queues larger than this, are freed instead.
         const SPARES: usize = 1024;
         const SPARE_ITEMS: usize = 256;
-        if self.rest.as_ref().is_some_and(|rest| rest.is_empty())
+        if self.rest.as_ref().is_some_and(|rest| rest.items.is_empty())
             && let Some(rest) = self.rest.take()
             && pool.len() < SPARES
-            && rest.capacity() <= SPARE_ITEMS
+            && rest.items.capacity().max(rest.keys.capacity()) <= SPARE_ITEMS
         {
             pool.push(rest);
         }
@@ -233,6 +301,66 @@ mod tests {
         outbox.push(packet("three"), &mut pool);
         outbox.push(packet("four"), &mut pool);
         assert!(outbox.take_single().is_none(), "there are two");
+    }
+
+    fn texts(outbox: &Outbox) -> Vec<String> {
+        let text = |item: &Item| match item {
+            Item::Packet(packet) => {
+                String::from_utf8_lossy(packet.ws(lakh_wire::engine::Version::V4)).into_owned()
+            }
+            other => format!("{other:?}"),
+        };
+        // Without the frame's head and the engine's type.
+        let last = |text: String| text.split_at(text.len() - 2).1.to_owned();
+        outbox.iter().map(|item| last(text(item))).collect()
+    }
+
+    #[test]
+    fn newer_news_takes_the_place_of_what_waits_under_its_key() {
+        let (mut outbox, mut pool) = (Outbox::default(), Vec::new());
+        let (a, b) = (NonZeroU64::MIN, NonZeroU64::MAX);
+        let mut put = |outbox: &mut Outbox, text: &str, key: NonZeroU64| {
+            let superseded = outbox.supersede(key);
+            outbox.push_keyed(packet(text), key, &mut pool);
+            superseded
+        };
+        assert!(!put(&mut outbox, "a1", a), "nothing waits");
+        assert!(!put(&mut outbox, "a2", a), "the first may be on its way");
+        assert!(!put(&mut outbox, "b1", b));
+        assert!(put(&mut outbox, "a3", a));
+        assert!(put(&mut outbox, "b2", b));
+        assert_eq!(texts(&outbox), ["a1", "a3", "b2"]);
+        let three = 3 * weight(&packet("xx"));
+        assert_eq!(outbox.bytes(), three);
+        outbox.push(packet("x1"), &mut Vec::new());
+        assert!(put(&mut outbox, "a4", a));
+        assert_eq!(texts(&outbox), ["a1", "b2", "x1", "a4"]);
+        // Keys go along when the front moves.
+        outbox.advance(weight(&packet("xx")) + 1, len_of);
+        assert_eq!(texts(&outbox), ["b2", "x1", "a4"]);
+        assert!(!put(&mut outbox, "b3", b), "half of b2 is gone already");
+        assert!(put(&mut outbox, "a5", a));
+        assert_eq!(texts(&outbox), ["b2", "x1", "b3", "a5"]);
+        outbox.written_all();
+        assert_eq!((outbox.len(), outbox.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_waits_under_keys_is_as_much_as_there_are_keys() {
+        let (mut outbox, mut pool) = (Outbox::default(), Vec::new());
+        for round in 0..1_000_u64 {
+            for key in 1..=10 {
+                let key = NonZeroU64::MIN.saturating_add(key);
+                outbox.supersede(key);
+                outbox.push_keyed(packet(&format!("{round:04}")), key, &mut pool);
+            }
+        }
+        assert_eq!(outbox.len(), 11);
+        let mut left = outbox.bytes();
+        while let Some(item) = outbox.pop() {
+            left -= weight(&item);
+        }
+        assert_eq!((left, outbox.bytes()), (0, 0));
     }
 
     #[test]

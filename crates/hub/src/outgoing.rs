@@ -1,5 +1,6 @@
 //! One broadcast on its way: encoded once for each parser in use, shared by all who receive it.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
 use lakh_broker::{Position, PositionText, Room};
@@ -22,8 +23,10 @@ pub(crate) struct Flags {
     pub compress: bool,
     /// Stays on this node.
     pub local: bool,
-    /// Takes no place in the log.
+    /// Goes past the recovery log, and carries no offset.
     pub unlogged: bool,
+    /// Takes the place of what waits under the same key.
+    pub conflate: Option<NonZeroU64>,
 }
 
 impl Flags {
@@ -40,6 +43,7 @@ impl Default for Flags {
             compress: true,
             local: false,
             unlogged: false,
+            conflate: None,
         }
     }
 }

@@ -81,6 +81,30 @@ impl Hub {
         Ok(true)
     }
 
+    /// Sends the broadcasts that `make` gives as one step: what it gives besides (a lock) is dropped when all of them have
+    /// their place in the order.
+    pub(crate) fn publish_step<G>(
+        &self,
+        make: impl FnOnce() -> (Vec<Outgoing>, G),
+    ) -> Result<(), Full> {
+        self.check_room()?;
+        let (all, guard) = make();
+        let own = Shard::current(self);
+        // More than one: not around the mailbox, or work that runs between the first and the second would see half of it.
+        let at_once = own.as_deref().filter(|_| all.len() == 1);
+        let mut sent = Ok(());
+        let mut here = None;
+        for outgoing in all {
+            match self.publish_from(outgoing, at_once) {
+                Ok(alone) => here = alone,
+                Err(full) => sent = Err(full),
+            }
+        }
+        drop(guard);
+        Self::deliver_here(own, here);
+        sent
+    }
+
     /// Puts a broadcast into the log, if there is one, and into the mailboxes. Nothing is delivered yet: what comes back
     /// is to be delivered to the calling thread's own shard, next.
     pub(crate) fn log_and_route(
@@ -90,7 +114,7 @@ impl Hub {
     ) -> Option<Arc<Outgoing>> {
         let namespace = Arc::clone(&outgoing.namespace);
         match namespace.recovery.get() {
-            Some(recovery) if outgoing.ack.is_none() => {
+            Some(recovery) if outgoing.ack.is_none() && !outgoing.flags.unlogged => {
                 let channel = &recovery.channel;
                 if outgoing.flags.is_passing() {
                     return channel.pass(|at| self.route(Arc::new(outgoing.at(at)), own));

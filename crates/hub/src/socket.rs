@@ -336,8 +336,14 @@ impl Socket {
         FlaggedSocket::new(self).compress(compress)
     }
 
+    /// For an event that goes past the recovery log, at once from its own loop: who comes back does not get it again.
+    pub fn unlogged(&self) -> FlaggedSocket<'_> {
+        FlaggedSocket::new(self).unlogged()
+    }
+
     fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
-        if let Some(recovery) = self.0.namespace.recovery.get() {
+        let recovery = self.0.namespace.recovery.get();
+        if let Some(recovery) = recovery.filter(|_| !flags.unlogged) {
             return self.emit_recoverable(recovery, payload, flags);
         }
         self.try_act(payload.len(), move |shard, socket| {
@@ -418,12 +424,17 @@ impl Socket {
         self.act(move |shard, socket| shard.send_ack(socket, id, &payload));
     }
 
-    /// Does something on the socket's own loop, behind everything that was on its way to that loop when this was called:
-    /// what was broadcast before has reached the members of before. It's done even if the loop is behind.
+    /// Does something on the socket's own loop, behind everything that was on its way to that loop when this was called, and
+    /// before all that is sent to it later: what was broadcast before has reached the members of before, and who joins a
+    /// room here gets what is broadcast to it from this call on. It's done even if the loop is behind.
     pub fn in_turn(&self, work: impl FnOnce(&Self) + Send + 'static) {
         let socket = self.clone();
         let shard = self.0.shard();
-        self.0.hub.run_surely_on(shard, move |_| work(&socket));
+        let joining = Joining::new(&self.0.namespace);
+        self.0.hub.run_surely_on(shard, move |_| {
+            work(&socket);
+            drop(joining);
+        });
     }
 
     /// Does something on the socket's own loop: at once if this is it.
@@ -521,6 +532,12 @@ impl<'a> FlaggedSocket<'a> {
         self
     }
 
+    /// As [`Socket::unlogged`].
+    pub fn unlogged(mut self) -> Self {
+        self.flags.unlogged = true;
+        self
+    }
+
     /// As [`Socket::compress`].
     pub fn compress(mut self, compress: bool) -> Self {
         self.flags.compress = compress;
@@ -532,7 +549,14 @@ impl<'a> FlaggedSocket<'a> {
     /// # Errors
     /// As [`Socket::emit`].
     pub fn emit<T: Serialize + ?Sized>(self, event: &str, args: &T) -> Result<(), EmitError> {
-        let payload = args::encode(Some(event), args)?;
+        self.emit_raw(args::encode(Some(event), args)?)
+    }
+
+    /// Sends an event whose arguments are raw JSON, the event's name first.
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_raw(self, payload: Payload) -> Result<(), EmitError> {
         Ok(self.socket.emit_payload(payload, self.flags)?)
     }
 }

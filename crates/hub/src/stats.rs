@@ -60,6 +60,7 @@ pub(crate) struct ShardStats {
     pub events_in: Count,
     pub dropped_volatile: Count,
     pub dropped_slow: Count,
+    pub conflated: Count,
     pub refused_events: Count,
     pub recovered: Count,
     pub not_recovered: Count,
@@ -93,6 +94,8 @@ pub struct Stats {
     pub dropped_volatile: u64,
     /// Packets dropped because their receiver reads too slowly.
     pub dropped_slow: u64,
+    /// Packets that newer news of the same took the place of, because their receiver reads too slowly.
+    pub conflated: u64,
     /// Events that a middleware refused, or whose arguments no handler could read.
     pub refused_events: u64,
     /// Sessions taken up again.
@@ -115,6 +118,7 @@ impl Stats {
             all.events_in += shard.events_in.get();
             all.dropped_volatile += shard.dropped_volatile.get();
             all.dropped_slow += shard.dropped_slow.get();
+            all.conflated += shard.conflated.get();
             all.refused_events += shard.refused_events.get();
             all.recovered += shard.recovered.get();
             all.not_recovered += shard.not_recovered.get();

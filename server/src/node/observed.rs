@@ -143,6 +143,7 @@ impl Node {
             packets_dropped: [
                 ("volatile", hub.dropped_volatile),
                 ("slow_reader", hub.dropped_slow),
+                ("conflated", hub.conflated),
             ]
             .into(),
             recoveries: [("recovered", hub.recovered), ("refused", hub.not_recovered)].into(),

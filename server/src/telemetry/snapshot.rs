@@ -55,7 +55,7 @@ pub struct Snapshot {
     pub forwarded: Vec<(&'static str, &'static str, u64)>,
     /// Those that are open now, by kind.
     pub forwarding: ByWord,
-    /// Packets dropped for slow readers, by policy ("volatile", "slow_reader").
+    /// Packets dropped for slow readers, by policy ("volatile", "slow_reader", "conflated").
     pub packets_dropped: ByWord,
     /// Sessions that came back with what they missed, and those that could not.
     pub recoveries: ByWord,

@@ -411,7 +411,6 @@ fn flags(opts: &Opts) -> Flags {
     Flags {
         volatile: opts.flags.volatile,
         compress: opts.flags.compress.unwrap_or(true),
-        local: false,
-        unlogged: false,
+        ..Flags::default()
     }
 }

@@ -36,11 +36,19 @@ impl Push<'_> {
             self.stats.dropped_volatile.add(1);
             return true;
         }
+        let key = self.flags.conflate;
+        if key.is_some_and(|key| session.outbox.supersede(key)) {
+            self.stats.conflated.add(1);
+        }
         if session.outbox.bytes() + packet.len() > self.bound && !session.outbox.is_empty() {
             self.stats.dropped_slow.add(1);
             return self.policy == SlowReader::Drop;
         }
-        session.outbox.push(Item::Packet(packet.clone()), pool);
+        let item = Item::Packet(packet.clone());
+        match key {
+            Some(key) => session.outbox.push_keyed(item, key, pool),
+            None => session.outbox.push(item, pool),
+        }
         self.stats.packets_out.add(1);
         if session.outbox.bytes() > self.bound / 4 && is_writable(session) {
             self.pressed.set(true);

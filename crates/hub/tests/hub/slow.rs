@@ -1,5 +1,7 @@
 //! Clients that don't read: bounded, told or dropped by policy, and nobody else's trouble.
 
+use std::num::NonZeroU64;
+
 use lakh_hub::shard::App;
 use lakh_hub::{
     Ack, CloseReason, EngineHandlers, HubLimits, LogLimits, Message, Settings, SlowReader, Socket,
@@ -207,5 +209,40 @@ fn engine_sessions_open_speak_and_close() {
         assert_eq!(client.closed(), Some(CloseReason::ForcedClose));
         assert_eq!(log.take(), ["open", "forced close"]);
         assert_eq!(world.hub().stats().sessions, 0);
+    });
+}
+
+#[test]
+fn of_what_is_conflated_a_slow_reader_gets_the_newest_of_each_key_in_order() {
+    run_with(settings(SlowReader::Disconnect), async |world| {
+        let ns = world.of("/");
+        ns.recoverable(LogLimits::default());
+        let (slow, quick) = (world.joined(), world.joined());
+        slow.get_stuck();
+        let key = |n: u64| NonZeroU64::MIN.saturating_add(n);
+        let filler = "x".repeat(500);
+        for round in 0..100_u64 {
+            for n in 0..3 {
+                let to = ns.local().conflate(key(n));
+                to.emit("e", &(n, round, &filler)).unwrap();
+            }
+            assert_eq!(quick.events().len(), 3);
+        }
+        assert_eq!(slow.closed(), None);
+        assert!(slow.queued() <= 4 * 600, "{}", slow.queued());
+        slow.come_unstuck();
+        let events = slow.events();
+        let seen: Vec<_> = events
+            .iter()
+            .map(|args| (args[1].as_u64().unwrap(), args[2].as_u64().unwrap()))
+            .collect();
+        // The very first was on its way already.
+        assert_eq!(seen, [(0, 0), (0, 99), (1, 99), (2, 99)]);
+        assert_eq!(world.hub().stats().conflated, 296);
+        assert!(
+            events
+                .iter()
+                .all(|args| args.as_array().unwrap().len() == 4)
+        );
     });
 }
