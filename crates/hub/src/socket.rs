@@ -284,6 +284,14 @@ impl Socket {
             .is_some_and(|shard| shard.is_member(self.0.key, room))
     }
 
+    /// The name by which it is in a room: with its filter, if it has one ([`crate::Sieve`]). For its handlers, as
+    /// [`Socket::is_in`].
+    #[must_use]
+    pub fn membership(&self, room: &str) -> Option<Room> {
+        let shard = self.0.hub.current_shard(self.0.shard())?;
+        shard.membership(self.0.key, room)
+    }
+
     /// The rooms it is in, its own among them.
     pub async fn rooms(&self) -> Vec<Room> {
         let (send, receive) = tokio::sync::oneshot::channel();

@@ -6,18 +6,21 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use lakh_hub::{
-    Ack, ArgsError, Bytes, EmitError, EventRef, Failure, FromEvent, Namespace, Occurrence, Pace,
-    Payload, Person, Room, Socket, What, Wish, answer,
+    Ack, ArgsError, Bytes, EmitError, EventRef, Failure, FromEvent, Namespace, Occurrence,
+    Operator, Pace, Payload, Person, Room, Socket, What, Wish, answer,
 };
 use parking_lot::Mutex;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::server_side::{Publish, Published};
-use crate::{Inner, MODULE, Rooms, names};
+use crate::tail::Kept;
+use crate::{Inner, MODULE, Rooms, enter, filter, history, names, stored};
 
 /// Bytes for the second argument besides the names in it, so that the text is seldom moved.
 const ROOM_FOR_META: usize = 256;
@@ -47,6 +50,8 @@ struct Request<'a> {
     data: Option<&'a RawValue>,
     #[serde(default)]
     echo: Option<bool>,
+    #[serde(default)]
+    tags: Option<Map<String, Value>>,
 }
 
 /// The argument list: the event's name, the request, and whatever a client puts behind it.
@@ -86,6 +91,8 @@ struct Relayed {
     attachments: Vec<Bytes>,
     data_bytes: usize,
     echo: bool,
+    /// What filters look at, as JSON.
+    tags: Option<Box<RawValue>>,
 }
 
 /// A request as it was read from the socket's buffer, with what is wrong with it.
@@ -107,22 +114,44 @@ fn read(text: &str, attachments: &[Bytes]) -> Result<Relayed, Failure> {
     let room = names::room(&request.room)?;
     names::event(&request.event)?;
     let data = request.data.map_or("null", RawValue::get);
-    let name = json(&*request.event)?;
-    let mut text =
-        String::with_capacity(name.len() + data.len() + request.room.len() + ROOM_FOR_META);
-    for part in ["[", &name, ",", data, ","] {
+    let mut event = put_together(room, &request.room, &request.event, data, attachments)?;
+    event.echo = request.echo.unwrap_or(true);
+    if let Some(tags) = &request.tags {
+        event.tags = tags_of(tags)?;
+    }
+    Ok(event)
+}
+
+fn tags_of(tags: &Map<String, Value>) -> Result<Option<Box<RawValue>>, Failure> {
+    let text = filter::tags(tags)?;
+    // It was written as JSON a moment ago.
+    Ok(text.and_then(|text| RawValue::from_string(text).ok()))
+}
+
+/// The event up to its second argument.
+fn put_together(
+    room: Room,
+    name: &str,
+    event: &str,
+    data: &str,
+    attachments: &[Bytes],
+) -> Result<Relayed, Failure> {
+    let word = json(event)?;
+    let mut text = String::with_capacity(word.len() + data.len() + name.len() + ROOM_FOR_META);
+    for part in ["[", &word, ",", data, ","] {
         text.push_str(part);
     }
-    let begin = name.len() + 2;
+    let begin = word.len() + 2;
     Ok(Relayed {
         room,
-        name: request.room.into(),
-        event: request.event.into(),
+        name: name.into(),
+        event: event.into(),
         text,
         data: begin..begin + data.len(),
         data_bytes: data.len() + attachments.iter().map(Bytes::len).sum::<usize>(),
         attachments: attachments.to_vec(),
-        echo: request.echo.unwrap_or(true),
+        echo: true,
+        tags: None,
     })
 }
 
@@ -135,10 +164,13 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
 #[derive(Serialize)]
 struct Meta<'a> {
     room: &'a str,
-    from: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a Person>,
     time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a RawValue>,
 }
 
 /// What the sender is told.
@@ -158,15 +190,8 @@ async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sen
             "join the room before you emit in it",
         ));
     }
-    socket.allow(MODULE, "emit", &event.name)?;
-    let most = rooms.config.max_data_bytes;
-    if event.data_bytes > most {
-        let got = event.data_bytes;
-        return Err(Failure::new(
-            "too_large",
-            format!("the data has {got} bytes; {most} are allowed"),
-        ));
-    }
+    enter::may(rooms, socket, &event.name, &event.room, "emit")?;
+    check_size(rooms, &event)?;
     let passed = socket
         .pass(Wish::Publish {
             room: &event.name,
@@ -180,7 +205,7 @@ async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sen
         event.data = begin..begin + changed.get().len();
     }
     let told = occurrence(socket, &event);
-    let seq = publish(rooms, socket, event, time).await?;
+    let seq = publish(rooms, Some(socket), None, event, time).await?;
     drop(passed);
     if let Some(mut told) = told {
         told.seq = Some(seq);
@@ -195,46 +220,102 @@ async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sen
 fn occurrence(socket: &Socket, event: &Relayed) -> Option<Occurrence> {
     let watched = socket.namespace().hub().is_watched(What::Message, "/");
     watched.then(|| {
-        let mut told = Occurrence::by(What::Message, socket, MODULE).in_room(&event.name);
-        told.event = Some(event.event.clone());
-        told.data = RawValue::from_string(event.text[event.data.clone()].to_owned()).ok();
-        told.attachments.clone_from(&event.attachments);
-        told
+        let told = Occurrence::by(What::Message, socket, MODULE).in_room(&event.name);
+        filled(told, event)
     })
 }
 
-/// Gives an event its number and sends it to the members of its room.
+fn filled(mut told: Occurrence, event: &Relayed) -> Occurrence {
+    told.event = Some(event.event.clone());
+    told.data = RawValue::from_string(event.text[event.data.clone()].to_owned()).ok();
+    told.attachments.clone_from(&event.attachments);
+    told
+}
+
+fn check_size(rooms: &Inner, event: &Relayed) -> Result<(), Failure> {
+    let (most, got) = (rooms.config.max_data_bytes, event.data_bytes);
+    if got > most {
+        return Err(Failure::new(
+            "too_large",
+            format!("the data has {got} bytes; {most} are allowed"),
+        ));
+    }
+    Ok(())
+}
+
+/// Gives an event its number and sends it to the members of its room. Where the room's history is in the store, it's there
+/// when this is done.
 async fn publish(
     rooms: &Inner,
-    socket: &Socket,
+    socket: Option<&Socket>,
+    user: Option<&Person>,
     event: Relayed,
     time: u64,
 ) -> Result<u64, Failure> {
-    let person = socket.get::<Person>();
+    let kind = rooms.kinds.of(&event.name);
+    let kept = kind.keeps() && !rooms.without_order;
+    if kept && kind.is_stored() {
+        // Numbers go on behind those that are stored.
+        history::learn(rooms, &event.room, kind).await?;
+    }
+    let person = socket.and_then(Socket::get::<Person>);
     let meta = json(&Meta {
         room: &event.name,
-        from: socket.id(),
-        user: person.as_deref(),
+        from: socket.map(Socket::id),
+        user: user.or(person.as_deref()),
         time,
+        tags: event.tags.as_deref(),
     })?;
     let mut text = event.text;
     // The object stays open for the number.
     text.push_str(meta.strip_suffix('}').unwrap_or(&meta));
     text.push_str(",\"seq\":");
-    let to = if event.echo {
-        socket.namespace().to(Room::clone(&event.room))
-    } else {
-        socket.to(Room::clone(&event.room))
+    let sending = Sending {
+        to: match socket.filter(|_| !event.echo) {
+            Some(socket) => socket.to(Room::clone(&event.room)),
+            None => rooms.hub.of("/").to(Room::clone(&event.room)),
+        },
+        room: event.room,
+        name: event.name,
+        text,
+        attachments: event.attachments,
+        time,
     };
-    let unavailable = |error: EmitError| Failure::new("unavailable", error.to_string());
-    if socket.namespace().is_counted() {
-        // In a fleet the number is that of the stream.
+    let (seq, sent) = match rooms.counted {
+        true => sending.by_the_stream(rooms, kept).await?,
+        false => sending.by_this_node(rooms, kept)?,
+    };
+    if let Some((room, sent)) = sent.filter(|_| kind.is_stored()) {
+        stored::write(rooms, &room, &kind.history, &sent).await?;
+    }
+    Ok(seq)
+}
+
+/// An event that waits for its number.
+struct Sending {
+    to: Operator,
+    room: Room,
+    name: Box<str>,
+    text: String,
+    attachments: Vec<Bytes>,
+    time: u64,
+}
+
+/// A number, and what is to be kept with it.
+type Numbered = (u64, Option<(Room, Arc<Kept>)>);
+
+impl Sending {
+    /// The number is that of the stream which all nodes follow.
+    async fn by_the_stream(self, rooms: &Inner, kept: bool) -> Result<Numbered, Failure> {
+        let known = rooms.numbers.of(&self.room).0;
+        let mut text = self.text;
+        let begin = kept.then(|| (text.clone(), self.attachments.clone()));
         text.push_str("0}]");
-        let known = rooms.numbers.of(&event.room).0;
-        let payload = Payload::from_raw(text, event.attachments);
-        let sent = to
-            .emit_counted(&event.name, known, payload)
-            .map_err(unavailable)?;
+        let payload = Payload::from_raw(text, self.attachments);
+        let sent = self
+            .to
+            .emit_counted(&self.name, known, payload)
+            .map_err(|error| unavailable(&error))?;
         let seq = match sent {
             Some(sent) => sent.await,
             None => None,
@@ -245,32 +326,105 @@ async fn publish(
                 "the server is about to stop; send this again",
             )
         })?;
-        rooms.numbers.heard(&event.room, seq);
-        return Ok(seq);
+        rooms.numbers.heard(&self.room, seq);
+        let kept = begin.map(|(text, attachments)| {
+            let kept = numbered(text, attachments, seq, self.time);
+            (self.room, Arc::new(kept))
+        });
+        Ok((seq, kept))
     }
-    let mut seq = 0;
-    to.emit_ordered(|| {
-        let (number, turn) = rooms.numbers.next(&event.room, time);
-        seq = number;
-        text.push_str(&number.to_string());
-        text.push_str("}]");
-        Some((Payload::from_raw(text, event.attachments), turn))
+
+    /// The number is this node's own.
+    fn by_this_node(self, rooms: &Inner, kept: bool) -> Result<Numbered, Failure> {
+        let (mut seq, mut sent) = (0, None);
+        let Self {
+            to,
+            room,
+            mut text,
+            attachments,
+            time,
+            ..
+        } = self;
+        to.emit_ordered(|| {
+            let (number, mut turn) = rooms.numbers.next(&room, time);
+            seq = number;
+            if kept {
+                let kept = numbered(text.clone(), attachments.clone(), seq, time);
+                let kept = Arc::new(kept);
+                turn.keep(&room, Arc::clone(&kept));
+                sent = Some((Room::clone(&room), kept));
+            }
+            text.push_str(&number.to_string());
+            text.push_str("}]");
+            Some((Payload::from_raw(text, attachments), turn))
+        })
+        .map_err(|error| unavailable(&error))?;
+        Ok((seq, sent))
+    }
+}
+
+fn numbered(mut text: String, attachments: Vec<Bytes>, seq: u64, time_ms: u64) -> Kept {
+    text.push_str(&seq.to_string());
+    text.push_str("}]");
+    Kept {
+        seq,
+        time_ms,
+        text: text.into(),
+        attachments,
+    }
+}
+
+fn unavailable(error: &EmitError) -> Failure {
+    Failure::new("unavailable", error.to_string())
+}
+
+/// An event as it came out of the stream, to be kept.
+pub(crate) fn kept(seq: u64, payload: &Payload) -> Option<Kept> {
+    #[derive(DeriveDeserialize)]
+    struct Origin {
+        time: u64,
+    }
+    type Event<'a> = (&'a RawValue, &'a RawValue, Origin);
+    let event: Event<'_> = serde_json::from_str(payload.text()).ok()?;
+    Some(Kept {
+        seq,
+        time_ms: event.2.time,
+        text: payload.text().into(),
+        attachments: payload.attachments().to_vec(),
     })
-    .map_err(unavailable)?;
-    Ok(seq)
 }
 
 /// Publishes an event that no socket sent.
 pub(crate) async fn from_outside(rooms: &Inner, event: Publish) -> Result<Published, Failure> {
-    let _ = (rooms, event);
-    Err(Failure::new("unsupported", "not yet"))
+    let time = rooms.hub.wall_ms();
+    let room = names::room(&event.room)?;
+    names::event(&event.event)?;
+    let data = event.data.as_ref().map_or("null", |data| data.get());
+    let mut made = put_together(room, &event.room, &event.event, data, &event.attachments)?;
+    made.tags = tags_of(&event.tags.into_iter().collect())?;
+    check_size(rooms, &made)?;
+    if !rooms.numbers.admit(&made.room, time) {
+        return Err(enter::too_many_rooms());
+    }
+    let hub = &rooms.hub;
+    let told = hub.is_watched(What::Message, "/").then(|| {
+        let mut told = Occurrence::new(What::Message, "/", MODULE, time).in_room(&made.name);
+        told.user.clone_from(&event.user);
+        filled(told, &made)
+    });
+    let seq = publish(rooms, None, event.user.as_ref(), made, time).await?;
+    if let Some(mut told) = told {
+        told.seq = Some(seq);
+        hub.tell(What::Message, "/", || told);
+    }
+    Ok(Published { seq, time_ms: time })
 }
 
 /// What a socket may still emit.
 #[derive(Default)]
 struct Allowance(Mutex<Pace>);
 
-fn pace(rooms: &Inner, socket: &Socket, now_ms: u64) -> Result<(), Failure> {
+pub(crate) fn pace(rooms: &Inner, socket: &Socket, now_ms: u64) -> Result<(), Failure> {
     let allowance = socket.get::<Allowance>().unwrap_or_else(|| {
         socket.insert(Allowance::default());
         socket.get().unwrap_or_default()

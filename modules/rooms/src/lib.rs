@@ -8,7 +8,10 @@
 //! the bytes that came.
 
 mod emit;
+mod enter;
+mod filter;
 mod history;
+mod join;
 mod names;
 mod numbers;
 mod options;
@@ -16,16 +19,20 @@ mod presence;
 mod requests;
 mod server_side;
 pub mod state;
+mod stored;
+mod tail;
 mod tokens;
 
 use std::sync::Arc;
 
 use lakh_hub::store::Store;
-use lakh_hub::{Hub, LogLimits, RoomEvent};
+use lakh_hub::{Hub, LogLimits, Namespace, Occurrence, RoomEvent, What};
 
-use numbers::Numbers;
+use filter::Filters;
+use numbers::{Bounds, Numbers};
 use options::Kinds;
 pub use options::{HistoryOptions, Keep, PresenceOptions, RoomOptions};
+use presence::Presence;
 pub use server_side::{
     HistoryEntry, HistoryPage, HistoryRange, Occupancy, PresencePage, PresenceRange, Present,
     Publish, Published,
@@ -87,8 +94,14 @@ struct Inner {
     hub: Hub,
     store: Store,
     config: Config,
-    kinds: Kinds,
+    kinds: Arc<Kinds>,
+    filters: Filters,
     numbers: Numbers,
+    presence: Presence,
+    /// Events get their numbers from the stream that all nodes follow.
+    counted: bool,
+    /// There are other nodes, and no stream: each node has numbers of its own.
+    without_order: bool,
 }
 
 impl Rooms {
@@ -115,22 +128,70 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Rooms {
         }
         None => KEEP_MS,
     };
-    let numbers = Numbers::new(config.max_rooms, keep_ms);
+    let (kinds, counted) = (
+        Arc::new(Kinds::new(config.options.clone())),
+        namespace.is_counted(),
+    );
+    let numbers = Numbers::new(Bounds {
+        max_rooms: config.max_rooms,
+        keep_ms,
+        max_bytes: config.history_memory_bytes,
+        kinds: Arc::clone(&kinds),
+        shared: counted,
+    });
+    let filters = Filters::new(Arc::clone(&kinds));
+    namespace.set_sieve(filters.clone());
     let rooms = Rooms(Arc::new(Inner {
+        presence: Presence::new(hub, Arc::clone(&kinds), config.presence_silence_ms),
         hub: hub.clone(),
         store,
-        kinds: Kinds::new(config.options.clone()),
+        kinds,
+        filters,
         config,
         numbers,
+        counted,
+        without_order: hub.cluster_state().is_some() && !counted,
     }));
-    let counting = rooms.clone();
-    namespace.on_room_event(move |event| match event {
-        // A socket's own room is nobody's to count.
-        RoomEvent::Joined(room, id) if **room != **id => counting.0.numbers.joined(room),
-        RoomEvent::Left(room, id) if **room != **id => counting.0.numbers.left(room),
-        _ => {}
-    });
+    follow(&namespace, &rooms);
     requests::install(&namespace, &rooms);
+    join::install(&namespace, &rooms);
+    history::install(&namespace, &rooms);
+    enter::install(&namespace, &rooms);
+    presence::install(&namespace, &rooms);
     emit::install(&namespace, &rooms);
     rooms
+}
+
+/// Keeps count of who is where and of what was said.
+fn follow(namespace: &Namespace, rooms: &Rooms) {
+    let module = rooms.clone();
+    namespace.on_room_event(move |event| match event {
+        // A socket's own room is nobody's to count, and rooms of the module's own are not.
+        RoomEvent::Joined(room, id) if **room != **id && names::name(room).is_some() => {
+            module.0.numbers.joined(room);
+        }
+        RoomEvent::Left(room, id) if **room != **id => module.0.numbers.left(room),
+        _ => {}
+    });
+    let module = rooms.clone();
+    namespace.on_counted(move |room, seq, payload, go| {
+        let numbers = &module.0.numbers;
+        let now_ms = module.0.hub.wall_ms();
+        numbers.counted(room, seq, now_ms, || emit::kept(seq, payload), go);
+    });
+    let module = rooms.clone();
+    namespace.on_member(move |socket, room, joined| {
+        let Some(name) = names::name(room) else {
+            return;
+        };
+        let what = if joined { What::Join } else { What::Leave };
+        if !joined {
+            enter::left(socket, room);
+        }
+        presence::moved(&module, socket, room, name, joined);
+        let hub = &module.0.hub;
+        hub.tell(what, "/", || {
+            Occurrence::by(what, socket, MODULE).in_room(name)
+        });
+    });
 }

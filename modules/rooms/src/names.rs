@@ -16,8 +16,16 @@ const RESERVED: [&str; 6] = [
     "newListener",
     "removeListener",
 ];
-/// Event names of this module.
-const OWN_PREFIX: &str = "room:";
+/// What names of this module's own events begin with.
+const OWN_PREFIXES: [&str; 7] = [
+    "room:",
+    "presence:",
+    "history:",
+    "state:",
+    "lock:",
+    "cursor:",
+    "auth:",
+];
 
 /// Stands before the names of rooms that could be taken for something else.
 const HUB_PREFIX: &str = "room:";
@@ -42,6 +50,23 @@ pub(crate) fn room(name: &str) -> Result<Room, Failure> {
     Ok(name.into())
 }
 
+/// Stands in the names of rooms that this module has for itself. No client's room has it.
+const INNER_MARK: char = '\u{1e}';
+
+/// The name that clients know a room by. `None` for rooms that are nobody's but the module's.
+pub(crate) fn name(room: &str) -> Option<&str> {
+    if room.contains(INNER_MARK) {
+        return None;
+    }
+    Some(room.strip_prefix(HUB_PREFIX).unwrap_or(room))
+}
+
+/// The room of those who watch who is in a room.
+pub(crate) fn watchers(room: &str, counts_only: bool) -> Room {
+    let what = if counts_only { "counts" } else { "presence" };
+    format!("{HUB_PREFIX}{INNER_MARK}{what}:{room}").into()
+}
+
 /// Checks an event's name.
 pub(crate) fn event(name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.chars().nth(MAX_CHARS).is_some() {
@@ -49,7 +74,7 @@ pub(crate) fn event(name: &str) -> Result<(), Failure> {
             "an event's name is 1 to {MAX_CHARS} characters"
         )));
     }
-    if RESERVED.contains(&name) || name.starts_with(OWN_PREFIX) {
+    if RESERVED.contains(&name) || OWN_PREFIXES.iter().any(|own| name.starts_with(own)) {
         return Err(Failure::bad_request(format!(
             "the event name {name} is reserved; choose another"
         )));
@@ -108,12 +133,25 @@ mod tests {
     }
 
     #[test]
+    fn a_room_of_the_hub_is_known_by_the_name_that_clients_have_for_it() {
+        let id = "n1-AAbbccddeeffgghhi";
+        for known in ["a", id, "room:x", &format!("/chat#{id}")] {
+            let room = room(known).expect("a name");
+            assert_eq!(name(&room), Some(known));
+            assert_eq!(name(&watchers(&room, true)), None);
+        }
+    }
+
+    #[test]
     fn event_names_of_the_protocol_and_of_the_module_are_refused() {
-        for name in RESERVED
-            .iter()
-            .copied()
-            .chain(["room:join", "room:x", "", &"x".repeat(129)])
-        {
+        for name in RESERVED.iter().copied().chain([
+            "room:join",
+            "room:x",
+            "presence:join",
+            "state:set",
+            "",
+            &"x".repeat(129),
+        ]) {
             assert!(event(name).is_err(), "{name}");
         }
         for name in ["liked", "roomy", "connected", "chat:new", &"x".repeat(128)] {

@@ -7,14 +7,27 @@
 //! A room that empties keeps its numbers as long as one of its members might come back with a recovered session. Then
 //! it's forgotten, and begins with 1 when it fills again. Every room without members stands in the queue of those to
 //! be forgotten, and once only, so the queue is no longer than the table.
+//!
+//! Where rooms have a history, its newest part is kept under the same lock. So whoever holds it knows for each loop which
+//! events are behind it already, and which are still to come.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use lakh_hub::Room;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::names;
+use crate::options::Kinds;
+use crate::tail::{Kept, Tail};
+
 /// Empty rooms looked at in one step: each step makes at most a few, so they don't pile up, and no step is long.
 const LOOKED_AT: usize = 16;
+
+/// What an event's place in the order of all rooms weighs.
+const ARRIVAL_BYTES: usize = 24;
+/// Places of events that are gone, before they are looked for.
+const MOST_GONE: usize = 1_024;
 
 pub(crate) struct Numbers {
     // The names come from clients: the map's hash is keyed, so that they can't be chosen to collide.
@@ -23,9 +36,27 @@ pub(crate) struct Numbers {
     keep_ms: u64,
 }
 
-#[derive(Default)]
+/// How much is kept, and of what.
+pub(crate) struct Bounds {
+    pub(crate) max_rooms: usize,
+    /// For how long the numbers of an empty room are kept.
+    pub(crate) keep_ms: u64,
+    /// Bytes of events of all rooms together.
+    pub(crate) max_bytes: usize,
+    pub(crate) kinds: Arc<Kinds>,
+    /// The numbers may have begun elsewhere, or in an earlier life.
+    pub(crate) shared: bool,
+}
+
 pub(crate) struct Table {
     rooms: HashMap<Room, Entry>,
+    kinds: Arc<Kinds>,
+    shared: bool,
+    /// The rooms of events in memory, in the order in which these came. Some of them may have gone.
+    arrivals: VecDeque<(Room, u64)>,
+    events: usize,
+    bytes: usize,
+    max_bytes: usize,
     /// Emptied since somebody last told the time.
     emptied: Vec<Room>,
     /// Empty rooms, the longest empty first.
@@ -41,14 +72,36 @@ struct Entry {
     idle_since_ms: Option<u64>,
     /// Stands in `emptied` or `idle`.
     queued: bool,
+    /// Whether `seq` is known to be the last number, and not only the last that was heard of.
+    known: bool,
+    tail: Option<Box<Tail>>,
+    /// Bytes that went to the store since somebody last looked how many there are.
+    stored: usize,
+}
+
+/// A room's newest events, while none can come.
+pub(crate) struct View<'a> {
+    /// Number of the last event.
+    pub(crate) seq: u64,
+    pub(crate) tail: Option<&'a Tail>,
 }
 
 impl Numbers {
-    pub(crate) fn new(max_rooms: usize, keep_ms: u64) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            table: Mutex::default(),
-            max_rooms,
-            keep_ms,
+            table: Mutex::new(Table {
+                rooms: HashMap::new(),
+                kinds: bounds.kinds,
+                shared: bounds.shared,
+                arrivals: VecDeque::new(),
+                events: 0,
+                bytes: 0,
+                max_bytes: bounds.max_bytes,
+                emptied: Vec::new(),
+                idle: VecDeque::new(),
+            }),
+            max_rooms: bounds.max_rooms,
+            keep_ms: bounds.keep_ms,
         }
     }
 
@@ -56,26 +109,13 @@ impl Numbers {
     pub(crate) fn admit(&self, room: &Room, now_ms: u64) -> bool {
         let mut table = self.table.lock();
         table.forget(now_ms, self.keep_ms);
-        if table.rooms.contains_key(room) {
-            return true;
-        }
-        if table.rooms.len() >= self.max_rooms && !table.forget_one() {
-            return false;
-        }
-        let entry = Entry {
-            idle_since_ms: Some(now_ms),
-            queued: true,
-            ..Entry::default()
-        };
-        table.rooms.insert(Room::clone(room), entry);
-        table.idle.push_back(Room::clone(room));
-        true
+        table.admit(room, now_ms, self.max_rooms)
     }
 
     /// A socket is in. Sockets also come by other ways than `room:join`: by recovery, or put there by the server.
     pub(crate) fn joined(&self, room: &Room) {
         let mut table = self.table.lock();
-        let entry = table.rooms.entry(Room::clone(room)).or_default();
+        let entry = table.entry(room);
         entry.members += 1;
         entry.idle_since_ms = None;
     }
@@ -106,9 +146,87 @@ impl Numbers {
         let mut table = self.table.lock();
         table.forget(now_ms, self.keep_ms);
         // Who emits is a member, so the entry is there.
-        let entry = table.rooms.entry(Room::clone(room)).or_default();
+        let entry = table.entry(room);
         entry.seq += 1;
         (entry.seq, table)
+    }
+
+    /// An event comes out of the stream that all nodes follow; `go` puts it on its way.
+    pub(crate) fn counted(
+        &self,
+        room: &Room,
+        seq: u64,
+        now_ms: u64,
+        kept: impl FnOnce() -> Option<Kept>,
+        go: &mut dyn FnMut(),
+    ) {
+        let mut table = self.table.lock();
+        table.forget(now_ms, self.keep_ms);
+        let keeps = names::name(room).is_some_and(|name| table.kinds.of(name).keeps());
+        // Nobody on this node may ever ask for it: then it's kept for as long as there is room.
+        if keeps && table.admit(room, now_ms, self.max_rooms) {
+            let entry = table.entry(room);
+            entry.known = true;
+            if let Some(kept) = kept() {
+                table.keep(room, Arc::new(kept));
+            }
+        }
+        if let Some(entry) = table.rooms.get_mut(room) {
+            entry.seq = entry.seq.max(seq);
+        }
+        go();
+    }
+
+    /// Looks at a room while no event of it can come.
+    pub(crate) fn view<R>(&self, room: &Room, now_ms: u64, look: impl FnOnce(View<'_>) -> R) -> R {
+        let mut table = self.table.lock();
+        table.change(room, |tail| tail.expire(now_ms));
+        match table.rooms.get(room) {
+            Some(entry) => look(View {
+                seq: entry.seq,
+                tail: entry.tail.as_deref(),
+            }),
+            None => look(View { seq: 0, tail: None }),
+        }
+    }
+
+    /// Whether the room's last number is known.
+    pub(crate) fn is_known(&self, room: &Room) -> bool {
+        let table = self.table.lock();
+        match table.rooms.get(room) {
+            Some(entry) => entry.known,
+            None => !table.is_shared(room),
+        }
+    }
+
+    /// The room's last number was this one, at least.
+    pub(crate) fn learn(&self, room: &Room, seq: u64, now_ms: u64) {
+        let mut table = self.table.lock();
+        if table.admit(room, now_ms, self.max_rooms) {
+            let entry = table.entry(room);
+            entry.known = true;
+            entry.seq = entry.seq.max(seq);
+        }
+    }
+
+    /// Counts bytes that went to the store. `true` once there are so many that somebody should look.
+    pub(crate) fn stored(&self, room: &Room, bytes: usize, most: usize) -> bool {
+        let mut table = self.table.lock();
+        let Some(entry) = table.rooms.get_mut(room) else {
+            return true;
+        };
+        entry.stored += bytes;
+        let due = entry.stored > most;
+        if due {
+            entry.stored = 0;
+        }
+        due
+    }
+
+    /// Bytes of events in memory.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.table.lock().bytes
     }
 
     /// Somebody in the fleet has given this number.
@@ -132,6 +250,87 @@ enum First {
 }
 
 impl Table {
+    fn is_shared(&self, room: &Room) -> bool {
+        let name = names::name(room);
+        self.shared || name.is_some_and(|name| self.kinds.of(name).is_stored())
+    }
+
+    fn entry(&mut self, room: &Room) -> &mut Entry {
+        let fresh = !self.rooms.contains_key(room);
+        let known = fresh && !self.is_shared(room);
+        let kinds = Arc::clone(&self.kinds);
+        let entry = self.rooms.entry(Room::clone(room)).or_default();
+        if fresh {
+            entry.known = known;
+            entry.tail = names::name(room)
+                .and_then(|name| Tail::new(&kinds.of(name).history))
+                .map(Box::new);
+        }
+        entry
+    }
+
+    fn admit(&mut self, room: &Room, now_ms: u64, max_rooms: usize) -> bool {
+        if self.rooms.contains_key(room) {
+            return true;
+        }
+        if self.rooms.len() >= max_rooms && !self.forget_one() {
+            return false;
+        }
+        let entry = self.entry(room);
+        entry.idle_since_ms = Some(now_ms);
+        entry.queued = true;
+        self.idle.push_back(Room::clone(room));
+        true
+    }
+
+    /// Keeps an event that has its number.
+    pub(crate) fn keep(&mut self, room: &Room, kept: Arc<Kept>) {
+        let seq = kept.seq;
+        if !self.change(room, |tail| tail.push(kept)) {
+            return;
+        }
+        self.arrivals.push_back((Room::clone(room), seq));
+        while self.bytes + self.arrivals.len() * ARRIVAL_BYTES > self.max_bytes {
+            let Some((room, seq)) = self.arrivals.pop_front() else {
+                break;
+            };
+            self.change(&room, |tail| {
+                if tail.first() == Some(seq) {
+                    tail.pop();
+                }
+            });
+        }
+        if self.arrivals.len() > 2 * self.events + MOST_GONE {
+            // Rooms have let go of their own oldest.
+            let Self {
+                arrivals, rooms, ..
+            } = self;
+            arrivals.retain(|(room, seq)| {
+                let tail = rooms.get(room).and_then(|entry| entry.tail.as_ref());
+                tail.and_then(|tail| tail.first())
+                    .is_some_and(|first| first <= *seq)
+            });
+        }
+    }
+
+    /// Changes the newest events of a room. `false`: it keeps none.
+    fn change(&mut self, room: &Room, change: impl FnOnce(&mut Tail)) -> bool {
+        let entry = self.rooms.get_mut(room);
+        let Some(tail) = entry.and_then(|entry| entry.tail.as_mut()) else {
+            return false;
+        };
+        let (bytes, events) = (tail.bytes(), tail.entries().len());
+        change(tail);
+        self.bytes = self.bytes + tail.bytes() - bytes;
+        self.events = self.events + tail.entries().len() - events;
+        true
+    }
+
+    fn remove(&mut self, room: &Room) {
+        self.change(room, Tail::clear);
+        self.rooms.remove(room);
+    }
+
     /// Forgets rooms that have been empty for long.
     fn forget(&mut self, now_ms: u64, keep_ms: u64) {
         for room in self.emptied.drain(..) {
@@ -141,10 +340,11 @@ impl Table {
             self.idle.push_back(room);
         }
         for _ in 0..LOOKED_AT {
-            let Some(room) = self.idle.front() else {
+            let Some(room) = self.idle.front().cloned() else {
                 return;
             };
-            let first = match self.rooms.get(room) {
+            self.change(&room, |tail| tail.expire(now_ms));
+            let first = match self.rooms.get(&room) {
                 None => First::Old,
                 Some(entry) if entry.members > 0 => First::Filled,
                 Some(Entry {
@@ -153,8 +353,13 @@ impl Table {
                 }) => First::EmptiedAgain,
                 Some(Entry {
                     idle_since_ms: Some(since),
+                    tail,
                     ..
-                }) if since.saturating_add(keep_ms) <= now_ms => First::Old,
+                }) if since.saturating_add(keep_ms) <= now_ms => match tail {
+                    // Its events outlive it.
+                    Some(tail) if tail.last().is_some() => First::EmptiedAgain,
+                    _ => First::Old,
+                },
                 Some(_) => First::Young,
             };
             if matches!(first, First::Young) {
@@ -182,9 +387,7 @@ impl Table {
                     .for_each(|entry| entry.idle_since_ms = Some(now_ms));
                 self.idle.push_back(room);
             }
-            First::Old | First::Young => {
-                self.rooms.remove(&room);
-            }
+            First::Old | First::Young => self.remove(&room),
         }
     }
 
@@ -194,7 +397,7 @@ impl Table {
             match self.rooms.get_mut(&room) {
                 Some(entry) if entry.members > 0 => entry.queued = false,
                 _ => {
-                    self.rooms.remove(&room);
+                    self.remove(&room);
                     return true;
                 }
             }
@@ -206,6 +409,21 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{HistoryOptions, Keep, RoomOptions};
+
+    fn numbers_of(max_rooms: usize, keep_ms: u64) -> Numbers {
+        of_kinds(max_rooms, keep_ms, Vec::new())
+    }
+
+    fn of_kinds(max_rooms: usize, keep_ms: u64, kinds: Vec<RoomOptions>) -> Numbers {
+        Numbers::new(Bounds {
+            max_rooms,
+            keep_ms,
+            max_bytes: 1_000,
+            kinds: Arc::new(Kinds::new(kinds)),
+            shared: false,
+        })
+    }
 
     fn room(name: &str) -> Room {
         Room::from(name)
@@ -225,7 +443,7 @@ mod tests {
 
     #[test]
     fn numbers_go_on_where_a_room_empties_and_fills_again() {
-        let numbers = Numbers::new(10, 1_000);
+        let numbers = numbers_of(10, 1_000);
         assert!(join(&numbers, "a", 0));
         assert_eq!((next(&numbers, "a", 0), next(&numbers, "a", 0)), (1, 2));
         numbers.left(&room("a"));
@@ -240,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_room_that_stays_empty_is_forgotten() {
-        let numbers = Numbers::new(10, 1_000);
+        let numbers = numbers_of(10, 1_000);
         assert!(join(&numbers, "a", 0));
         assert_eq!(next(&numbers, "a", 0), 1);
         numbers.left(&room("a"));
@@ -252,7 +470,7 @@ mod tests {
 
     #[test]
     fn members_keep_a_room_for_as_long_as_they_stay() {
-        let numbers = Numbers::new(10, 1_000);
+        let numbers = numbers_of(10, 1_000);
         assert!(join(&numbers, "a", 0));
         assert!(join(&numbers, "a", 0));
         numbers.left(&room("a"));
@@ -263,7 +481,7 @@ mod tests {
 
     #[test]
     fn past_the_bound_the_longest_empty_room_goes_and_rooms_with_members_stay() {
-        let numbers = Numbers::new(3, 1_000_000);
+        let numbers = numbers_of(3, 1_000_000);
         for (at, name) in [(0, "a"), (1, "b"), (2, "c")] {
             assert!(join(&numbers, name, at));
         }
@@ -276,7 +494,7 @@ mod tests {
 
     #[test]
     fn coming_and_going_leaves_nothing_behind() {
-        let numbers = Numbers::new(1_000, 50);
+        let numbers = numbers_of(1_000, 50);
         for now in 0..10_000 {
             let name = format!("r{}", now % 7);
             assert!(join(&numbers, &name, now));
@@ -290,5 +508,54 @@ mod tests {
             assert!(join(&numbers, "last", now));
         }
         assert_eq!(numbers.kept(), 1);
+    }
+
+    #[test]
+    fn events_outlive_an_empty_room_and_the_oldest_of_all_go_first() {
+        let history = HistoryOptions {
+            keep: Keep::Memory,
+            max_age_ms: 10_000,
+            ..HistoryOptions::default()
+        };
+        let kind = RoomOptions {
+            history,
+            ..RoomOptions::of("*")
+        };
+        let numbers = of_kinds(10, 100, vec![kind]);
+        let say = |name: &str, time_ms| {
+            let (seq, mut table) = numbers.next(&room(name), time_ms);
+            let kept = Kept {
+                seq,
+                time_ms,
+                text: "x".repeat(100).into(),
+                attachments: Vec::new(),
+            };
+            table.keep(&room(name), Arc::new(kept));
+        };
+        let kept = |name: &str, now_ms| {
+            numbers.view(&room(name), now_ms, |view| {
+                let tail = view.tail.expect("a tail");
+                (tail.first(), tail.last())
+            })
+        };
+        assert!(join(&numbers, "a", 0) && join(&numbers, "b", 0));
+        say("a", 1);
+        say("b", 2);
+        numbers.left(&room("a"));
+        // Long after it was empty it's still there, and its numbers go on.
+        for now in [3, 1_000, 5_000] {
+            assert!(join(&numbers, "c", now));
+        }
+        assert_eq!(kept("a", 5_000), (Some(1), Some(1)));
+        for now in 0..4 {
+            say("b", 5_000 + now);
+        }
+        assert!(numbers.bytes() <= 1_000);
+        assert_eq!(
+            (kept("a", 5_000), kept("b", 5_000)),
+            ((None, None), (Some(2), Some(5)))
+        );
+        assert_eq!(kept("b", 50_000), (None, None));
+        assert_eq!(numbers.bytes(), 0);
     }
 }

@@ -45,6 +45,16 @@ impl RoomOptions {
     }
 }
 
+impl RoomOptions {
+    pub(crate) fn keeps(&self) -> bool {
+        self.history.keep != Keep::Nothing
+    }
+
+    pub(crate) fn is_stored(&self) -> bool {
+        self.history.keep == Keep::Store
+    }
+}
+
 /// Who is in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceOptions {

@@ -1,11 +1,11 @@
-//! `room:join`, `room:leave` and `room:members`.
+//! `room:leave` and `room:members`.
 
 use std::time::Duration;
 
-use lakh_hub::{Failure, Namespace, Person, Room, Socket, Wish};
+use lakh_hub::{Failure, Namespace, Person, Room, Socket};
 use serde::{Deserialize, Serialize};
 
-use crate::{Inner, MODULE, Rooms, names};
+use crate::{Inner, Rooms, names};
 
 /// Members told at once when the client names no number.
 const MEMBERS: usize = 100;
@@ -26,12 +26,6 @@ struct AskMembers {
 }
 
 #[derive(Serialize)]
-struct Joined {
-    seq: u64,
-    count: usize,
-}
-
-#[derive(Serialize)]
 struct Member {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,10 +39,6 @@ struct Members {
 }
 
 pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
-    let module = rooms.clone();
-    namespace.on_request("room:join", async move |socket, request: InRoom| {
-        join(&module.0, &socket, &request).await
-    });
     namespace.on_request("room:leave", async |socket: Socket, request: InRoom| {
         socket.leave(names::room(&request.room)?);
         Ok(())
@@ -57,36 +47,6 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     namespace.on_request("room:members", async move |socket, request: AskMembers| {
         members(&module.0, &socket, &request).await
     });
-}
-
-async fn join(rooms: &Inner, socket: &Socket, request: &InRoom) -> Result<Joined, Failure> {
-    let room = names::room(&request.room)?;
-    socket.allow(MODULE, "join", &request.room)?;
-    let passed = socket
-        .pass(Wish::Subscribe {
-            room: &request.room,
-        })
-        .await?;
-    if !rooms.numbers.admit(&room, socket.now_ms()) {
-        return Err(Failure::new(
-            "unavailable",
-            "this server has as many rooms as it may; try again later",
-        ));
-    }
-    if !socket.join(Room::clone(&room)) {
-        return Err(Failure::new(
-            "too_large",
-            "this socket is in as many rooms as it may; leave one first",
-        ));
-    }
-    drop(passed);
-    // Read after joining: whatever gets a later number reaches this socket.
-    let (seq, count) = rooms.numbers.of(&room);
-    let of_fleet = socket.namespace().count_of(&request.room).await;
-    Ok(Joined {
-        seq: of_fleet.unwrap_or(seq),
-        count,
-    })
 }
 
 async fn members(rooms: &Inner, socket: &Socket, request: &AskMembers) -> Result<Members, Failure> {

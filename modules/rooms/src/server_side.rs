@@ -46,8 +46,8 @@ pub struct HistoryPage {
     pub entries: Vec<HistoryEntry>,
     /// Number of the room's last event.
     pub seq: u64,
-    /// There are more that fit.
-    pub more: bool,
+    /// There are more: they are `before` this number, or `after` it if the oldest came first.
+    pub next: Option<u64>,
     /// Nothing of what was asked for has gone out of the history yet.
     pub complete: bool,
 }
@@ -144,7 +144,7 @@ impl Rooms {
         room: &str,
         range: PresenceRange,
     ) -> Result<PresencePage, Failure> {
-        crate::presence::page(&self.0, room, range).await
+        crate::presence::page(self, room, range).await
     }
 
     /// How many are in a room, on all nodes.
@@ -152,7 +152,7 @@ impl Rooms {
     /// # Errors
     /// As [`Rooms::presence`].
     pub async fn occupancy(&self, room: &str) -> Result<Occupancy, Failure> {
-        crate::presence::occupancy(&self.0, room).await
+        crate::presence::occupancy(self, room).await
     }
 
     /// Publishes an event from outside: it has its number in the room and is in its history, as if a member had sent it.

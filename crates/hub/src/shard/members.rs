@@ -218,6 +218,17 @@ impl Shard {
         self.state.borrow_mut().is_member(key, room)
     }
 
+    /// The name by which a socket is in a room.
+    pub(crate) fn membership(&self, key: SocketKey, room: &str) -> Option<Room> {
+        let mut state = self.state.borrow_mut();
+        let namespace = state.socket(key)?.socket.0.namespace.id;
+        let room = state.spaces.get(&namespace)?.find(room)?;
+        let at = state.place_in(key.slot, namespace, room)?;
+        let joined = state.sockets[key.slot as usize].rooms[at].0;
+        let space = state.spaces.get(&namespace)?;
+        Some(Room::clone(&space.rooms[joined as usize].name))
+    }
+
     /// Some members of a room on this shard.
     pub(crate) fn members_of(
         &self,

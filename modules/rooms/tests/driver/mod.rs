@@ -51,10 +51,16 @@ impl Clock for TestClock {
 /// A hub whose namespaces take a name for a sign-in, as the server does in development; without a name nobody is
 /// signed in.
 pub(crate) fn hub(shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
+    hub_named("node", shards, namespaces)
+}
+
+/// The same with a name, where there are several.
+pub(crate) fn hub_named(node: &str, shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
     let clock = TestClock::default();
     let hub = Hub::new(
         Settings {
             shards,
+            node: node.to_owned(),
             ..Settings::default()
         },
         clock.clone(),

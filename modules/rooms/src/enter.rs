@@ -1,0 +1,243 @@
+//! Who gets into a room, sees it and speaks in it: rules, hooks in the way, and signed tokens for private rooms.
+//!
+//! A token's word stands in for the rules: who signs it has the server's key. Membership by token ends when the token does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakh_hub::{Failure, Namespace, Person, Room, Socket, Wish};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::{Inner, MODULE, Rooms, names};
+
+/// What a token lets a socket do in a room.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pass {
+    acts: Vec<String>,
+    expires_ms: Option<u64>,
+}
+
+/// The rooms that a socket is in by token. There are no more of them than rooms that it's in.
+#[derive(Default)]
+pub(crate) struct Passes {
+    rooms: Mutex<HashMap<Room, Pass>>,
+    /// Wakes those who wait for an end.
+    changed: Notify,
+}
+
+#[derive(Serialize)]
+struct Expired<'a> {
+    room: &'a str,
+}
+
+pub(crate) fn too_many_rooms() -> Failure {
+    Failure::new(
+        "unavailable",
+        "this server has as many rooms as it may; try again later",
+    )
+}
+
+fn not_member() -> Failure {
+    Failure::new("not_member", "join the room first")
+}
+
+fn forbidden(message: &str) -> Failure {
+    Failure::new("forbidden", message)
+}
+
+fn pass_of(socket: &Socket, room: &Room) -> Option<Pass> {
+    let passes = socket.get::<Passes>()?;
+    let rooms = passes.rooms.lock();
+    rooms.get(room).cloned()
+}
+
+/// Whether a member may do something in a room.
+pub(crate) fn may(
+    rooms: &Inner,
+    socket: &Socket,
+    name: &str,
+    room: &Room,
+    act: &'static str,
+) -> Result<(), Failure> {
+    let Some(pass) = pass_of(socket, room) else {
+        if rooms.kinds.of(name).private {
+            return Err(forbidden("this room is private: join it with a token"));
+        }
+        return socket.allow(MODULE, act, name);
+    };
+    let is_over = pass.expires_ms.is_some_and(|end| end <= socket.now_ms());
+    if is_over || !pass.acts.iter().any(|granted| granted == act) {
+        return Err(forbidden(
+            "your token for this room doesn't let you do that",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether somebody may know what is said in a room and who is there: its members, and who could join it.
+pub(crate) async fn may_see(
+    rooms: &Inner,
+    socket: &Socket,
+    name: &str,
+    room: &Room,
+) -> Result<(), Failure> {
+    if socket.is_in(room) {
+        return Ok(());
+    }
+    if rooms.kinds.of(name).private {
+        return Err(not_member());
+    }
+    socket.allow(MODULE, "join", name)?;
+    socket.pass(Wish::Subscribe { room: name }).await.map(drop)
+}
+
+/// Reads the token for a room. `None`: there is none, and none is needed.
+pub(crate) fn show(
+    rooms: &Inner,
+    socket: &Socket,
+    name: &str,
+    room: &Room,
+    token: Option<&str>,
+) -> Result<Option<Pass>, Failure> {
+    let Some(token) = token else {
+        if !rooms.kinds.of(name).private {
+            return Ok(None);
+        }
+        // Who is in already may ask again.
+        let pass = pass_of(socket, room).filter(|_| socket.is_in(room));
+        return pass.map(Some).ok_or_else(|| {
+            Failure::new(
+                "token_required",
+                "this room is private: give the `token` that your server made for it",
+            )
+        });
+    };
+    let check =
+        rooms.config.tokens.as_ref().ok_or_else(|| {
+            forbidden("this server reads no tokens for rooms; set a key in [auth]")
+        })?;
+    let now_ms = socket.now_ms();
+    let token = check.check(token, now_ms)?;
+    let person = socket.get::<Person>();
+    let user = person.as_ref().map(|person| &*person.id);
+    if token.user.is_some() && token.user.as_deref() != user {
+        return Err(forbidden("this token is for somebody else"));
+    }
+    if !token.rooms.iter().any(|pattern| pattern.fits(name, user)) {
+        return Err(forbidden("this token is for other rooms"));
+    }
+    if token.expires_ms.is_some_and(|end| end <= now_ms) {
+        return Err(Failure::new(
+            "token_expired",
+            "this token is over; get a new one",
+        ));
+    }
+    if !token.acts.iter().any(|act| act == "join") {
+        return Err(forbidden("this token doesn't let you join"));
+    }
+    Ok(Some(Pass {
+        acts: token.acts,
+        expires_ms: token.expires_ms,
+    }))
+}
+
+/// Keeps what a token says for as long as the socket is in the room, and ends that in time.
+pub(crate) fn admit(socket: &Socket, room: &Room, pass: Option<Pass>) {
+    let Some(pass) = pass else {
+        if let Some(passes) = socket.get::<Passes>() {
+            passes.rooms.lock().remove(room);
+        }
+        return;
+    };
+    let passes = socket.get::<Passes>().unwrap_or_else(|| {
+        socket.insert(Passes::default());
+        socket.get().unwrap_or_default()
+    });
+    let expires_ms = pass.expires_ms;
+    let before = passes.rooms.lock().insert(Room::clone(room), pass.clone());
+    if let Some(end) = expires_ms.filter(|_| before != Some(pass)) {
+        tokio::task::spawn_local(end_in_time(socket.clone(), Room::clone(room), end));
+    }
+}
+
+/// Waits until a token is over, unless its socket is out of the room or has another one before.
+async fn end_in_time(socket: Socket, room: Room, end_ms: u64) {
+    loop {
+        let Some(passes) = socket.get::<Passes>() else {
+            return;
+        };
+        let changed = passes.changed.notified();
+        let is_it = pass_of(&socket, &room).is_some_and(|pass| pass.expires_ms == Some(end_ms));
+        if !is_it || !socket.is_connected() {
+            return;
+        }
+        let left = end_ms.saturating_sub(socket.now_ms());
+        if left == 0 {
+            return end(&socket, &room);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(left)) => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// A membership is over.
+fn end(socket: &Socket, room: &Room) {
+    socket.leave(Room::clone(room));
+    let Some(name) = names::name(room) else {
+        return;
+    };
+    if let Err(error) = socket.emit("room:expired", &Expired { room: name }) {
+        tracing::debug!(%error, "the end of a membership was not told");
+    }
+}
+
+/// A socket is out of a room.
+pub(crate) fn left(socket: &Socket, room: &Room) {
+    // A socket that ends may come back, and its session keeps this.
+    if let Some(passes) = socket.get::<Passes>() {
+        if socket.is_connected() {
+            passes.rooms.lock().remove(room);
+        }
+        passes.changed.notify_waiters();
+    }
+}
+
+pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
+    let rooms = rooms.clone();
+    namespace.on_connect(async move |socket| {
+        if socket.recovered() {
+            come_back(&rooms, &socket).await;
+        }
+    });
+}
+
+/// A socket is in its rooms again. What it was let in by did not come along if it was on another node.
+async fn come_back(rooms: &Rooms, socket: &Socket) {
+    for full in socket.rooms().await {
+        let room: Room = match full.split_once(lakh_hub::FILTER_MARK) {
+            Some((room, _)) => room.into(),
+            None => full,
+        };
+        let Some(name) = names::name(&room) else {
+            continue;
+        };
+        if &*room == socket.id() || !rooms.0.kinds.of(name).private {
+            continue;
+        }
+        match pass_of(socket, &room) {
+            None => end(socket, &room),
+            Some(pass) => {
+                let passes = socket
+                    .get::<Passes>()
+                    .unwrap_or_else(|| Arc::new(Passes::default()));
+                passes.rooms.lock().remove(&room);
+                admit(socket, &room, Some(pass));
+            }
+        }
+    }
+}
