@@ -1,5 +1,5 @@
 //! The other doors: hooks to backends, and events from and to message brokers.
 
-pub mod hooks;
 pub mod flows;
+pub mod hooks;
 pub mod lease;

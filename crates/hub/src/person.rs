@@ -1,5 +1,6 @@
 //! Who is behind a socket.
 
+use lakh_broker::Room;
 use serde::{Deserialize, Serialize};
 
 /// A person as others see them: `{"id","name"}`.
@@ -12,4 +13,23 @@ pub struct Person {
     pub id: String,
     /// What others see. May change, and two people may have the same.
     pub name: String,
+}
+
+/// Stands before a person's id in the name of the room that all sockets of that person share. Begins with a control
+/// character: no module lets a client name a room so.
+const ROOM_PREFIX: &str = "\u{1}person:";
+
+impl Person {
+    /// The room of everybody who is this person, where the server puts people into such rooms: it reaches all their
+    /// sockets in a namespace, on all nodes, and in a recoverable namespace those that are away for a moment, too.
+    #[must_use]
+    pub fn room_of(id: &str) -> Room {
+        format!("{ROOM_PREFIX}{id}").into()
+    }
+
+    /// Whose room this is, if it is a person's.
+    #[must_use]
+    pub fn of_room(room: &str) -> Option<&str> {
+        room.strip_prefix(ROOM_PREFIX)
+    }
 }

@@ -413,6 +413,14 @@ impl Socket {
         args: &(impl Serialize + ?Sized),
     ) -> Result<AckFuture<R>, EmitError> {
         let payload = args::encode(Some(event), args)?;
+        Ok(self.emit_raw_with_ack_within(timeout, payload)?)
+    }
+
+    fn emit_raw_with_ack_within<R: DeserializeOwned>(
+        &self,
+        timeout: Option<Duration>,
+        payload: Payload,
+    ) -> Result<AckFuture<R>, Full> {
         let slot = Arc::new(Slot::default());
         let waiting = Arc::clone(&slot);
         if !self.is_connected() {
@@ -515,6 +523,18 @@ impl TimedSocket<'_> {
     ) -> Result<AckFuture<R>, EmitError> {
         self.socket
             .emit_with_ack_within(Some(self.timeout), event, args)
+    }
+
+    /// The same with arguments that are raw JSON, the event's name first.
+    ///
+    /// # Errors
+    /// If the server is overloaded.
+    pub fn emit_raw_with_ack<R: DeserializeOwned>(
+        &self,
+        payload: Payload,
+    ) -> Result<AckFuture<R>, Full> {
+        self.socket
+            .emit_raw_with_ack_within(Some(self.timeout), payload)
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     );
 }
 
+/// Stands for the sender of what the server publishes. No socket has such an id.
+const SERVER: &str = "server";
+
 /// What the client asks for.
 #[derive(DeriveDeserialize)]
 struct Request<'a> {
@@ -93,6 +96,8 @@ struct Relayed {
     echo: bool,
     /// What filters look at, as JSON.
     tags: Option<Box<RawValue>>,
+    /// Who gets nothing.
+    except: Vec<Room>,
 }
 
 /// A request as it was read from the socket's buffer, with what is wrong with it.
@@ -152,6 +157,7 @@ fn put_together(
         attachments: attachments.to_vec(),
         echo: true,
         tags: None,
+        except: Vec::new(),
     })
 }
 
@@ -164,8 +170,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
 #[derive(Serialize)]
 struct Meta<'a> {
     room: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<&'a str>,
+    from: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a Person>,
     time: u64,
@@ -261,7 +266,7 @@ async fn publish(
     let person = socket.and_then(Socket::get::<Person>);
     let meta = json(&Meta {
         room: &event.name,
-        from: socket.map(Socket::id),
+        from: socket.map_or(SERVER, Socket::id),
         user: user.or(person.as_deref()),
         time,
         tags: event.tags.as_deref(),
@@ -270,11 +275,12 @@ async fn publish(
     // The object stays open for the number.
     text.push_str(meta.strip_suffix('}').unwrap_or(&meta));
     text.push_str(",\"seq\":");
+    let to = match socket.filter(|_| !event.echo) {
+        Some(socket) => socket.to(Room::clone(&event.room)),
+        None => rooms.hub.of("/").to(Room::clone(&event.room)),
+    };
     let sending = Sending {
-        to: match socket.filter(|_| !event.echo) {
-            Some(socket) => socket.to(Room::clone(&event.room)),
-            None => rooms.hub.of("/").to(Room::clone(&event.room)),
-        },
+        to: event.except.into_iter().fold(to, Operator::except),
         room: event.room,
         name: event.name,
         text,
@@ -412,6 +418,7 @@ pub(crate) async fn from_outside(rooms: &Inner, event: Publish) -> Result<Publis
         told.user.clone_from(&event.user);
         filled(told, &made)
     });
+    made.except = event.except;
     let seq = publish(rooms, None, event.user.as_ref(), made, time).await?;
     if let Some(mut told) = told {
         told.seq = Some(seq);

@@ -170,7 +170,9 @@ fn follow(namespace: &Namespace, rooms: &Rooms) {
         RoomEvent::Joined(room, id) if **room != **id && names::name(room).is_some() => {
             module.0.numbers.joined(room);
         }
-        RoomEvent::Left(room, id) if **room != **id => module.0.numbers.left(room),
+        RoomEvent::Left(room, id) if **room != **id && names::name(room).is_some() => {
+            module.0.numbers.left(room);
+        }
         _ => {}
     });
     let module = rooms.clone();

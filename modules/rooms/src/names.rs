@@ -1,6 +1,6 @@
 //! Names that clients choose, and what the hub calls their rooms.
 
-use lakh_hub::{Failure, Id, Room};
+use lakh_hub::{Failure, Id, Person, Room};
 
 /// Longest name of a room or an event, in characters.
 const MAX_CHARS: usize = 128;
@@ -53,9 +53,9 @@ pub(crate) fn room(name: &str) -> Result<Room, Failure> {
 /// Stands in the names of rooms that this module has for itself. No client's room has it.
 const INNER_MARK: char = '\u{1e}';
 
-/// The name that clients know a room by. `None` for rooms that are nobody's but the module's.
+/// The name that clients know a room by. `None` for rooms that are nobody's but the server's.
 pub(crate) fn name(room: &str) -> Option<&str> {
-    if room.contains(INNER_MARK) {
+    if room.contains(INNER_MARK) || Person::of_room(room).is_some() {
         return None;
     }
     Some(room.strip_prefix(HUB_PREFIX).unwrap_or(room))

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use lakh_hub::{Bytes, Failure, Payload, Person};
+use lakh_hub::{Bytes, Failure, Payload, Person, Room};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::Rooms;
+use crate::{Rooms, names};
 
 /// Which events of a room are wanted. Without `before`, the newest that fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub struct Publish {
     pub tags: BTreeMap<String, Value>,
     /// On whose behalf.
     pub user: Option<Person>,
+    /// Who gets nothing: members of these rooms of the hub, or sockets by their ids.
+    pub except: Vec<Room>,
 }
 
 /// What became of it.
@@ -161,5 +163,29 @@ impl Rooms {
     /// `bad_request`, `too_large`, `unavailable`.
     pub async fn publish(&self, event: Publish) -> Result<Published, Failure> {
         crate::emit::from_outside(&self.0, event).await
+    }
+
+    /// Number of the last event of a room, by the name that clients know; 0 if it had none, or is forgotten.
+    ///
+    /// # Errors
+    /// `bad_request` if it's no name of a room.
+    pub async fn last_seq(&self, room: &str) -> Result<u64, Failure> {
+        let own = self.0.numbers.of(&names::room(room)?).0;
+        let of_fleet = self.0.hub.of("/").count_of(room).await;
+        Ok(of_fleet.map_or(own, |of_fleet| of_fleet.max(own)))
+    }
+
+    /// What the hub calls a room that clients know by this name.
+    ///
+    /// # Errors
+    /// `bad_request` if it's no name of a room.
+    pub fn hub_room(name: &str) -> Result<Room, Failure> {
+        names::room(name)
+    }
+
+    /// What clients call a room of the hub; `None` for rooms that are nobody's but the server's.
+    #[must_use]
+    pub fn client_room(room: &str) -> Option<&str> {
+        names::name(room)
     }
 }

@@ -363,7 +363,7 @@ fn the_rest_of_the_server_publishes_and_reads() {
             live.args,
             [
                 json!({"a": 1}),
-                json!({"room": "r", "time": START_MS, "seq": 1})
+                json!({"room": "r", "from": "server", "time": START_MS, "seq": 1})
             ]
         );
         assert_eq!(say(&ada, 2).await, 2);

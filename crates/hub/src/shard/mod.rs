@@ -12,6 +12,7 @@ mod connect;
 mod deliver;
 mod fleet;
 mod inbound;
+mod look;
 mod members;
 mod restore;
 mod session;
