@@ -13,6 +13,7 @@ pub mod http;
 pub mod life_cycle;
 pub mod mode;
 pub mod node;
+pub mod service;
 pub mod service_manager;
 pub mod sign_in;
 pub mod telemetry;

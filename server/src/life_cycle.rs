@@ -16,6 +16,8 @@ pub enum Signal {
     Terminate,
     /// SIGINT: a person pressed Ctrl-C.
     Interrupt,
+    /// No signal: the API asks.
+    Asked,
 }
 
 impl Signal {
@@ -23,7 +25,8 @@ impl Signal {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
-            Self::Terminate => 143,
+            // What the API asks is asked once, so it cuts nothing short.
+            Self::Terminate | Self::Asked => 143,
         }
     }
 
@@ -32,6 +35,7 @@ impl Signal {
         match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Asked => "a request to the API",
         }
     }
 }
@@ -45,11 +49,12 @@ pub enum End<T> {
     Cut(Signal),
 }
 
-/// Takes over SIGTERM and SIGINT; each arrives in the channel. Needs a tokio runtime.
-pub fn signals() -> io::Result<mpsc::Receiver<Signal>> {
+/// Takes over SIGTERM and SIGINT; each arrives in the channel, and so does what is sent to it. Needs a tokio runtime.
+pub fn signals() -> io::Result<(mpsc::Sender<Signal>, mpsc::Receiver<Signal>)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (send, receive) = mpsc::channel(4);
+    let (ask, receive) = mpsc::channel(4);
+    let send = ask.clone();
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {
@@ -63,7 +68,7 @@ pub fn signals() -> io::Result<mpsc::Receiver<Signal>> {
             }
         }
     });
-    Ok(receive)
+    Ok((ask, receive))
 }
 
 /// Takes over SIGHUP, and calls `reload` for each.

@@ -98,13 +98,26 @@ impl Decision {
 pub struct Policy {
     rules: Vec<Rule>,
     default: Effect,
+    /// Modules where nobody may do what neither a rule nor a grant allows, whatever the default.
+    closed: Vec<Box<str>>,
 }
 
 impl Policy {
     /// A policy of rules in the order in which they count.
     #[must_use]
     pub fn new(rules: Vec<Rule>, default: Effect) -> Self {
-        Self { rules, default }
+        Self {
+            rules,
+            default,
+            closed: Vec::new(),
+        }
+    }
+
+    /// The same, with a module in which the default is a no: for what no client shall have by default anywhere.
+    #[must_use]
+    pub fn closing(mut self, module: &str) -> Self {
+        self.closed.push(module.into());
+        self
     }
 
     /// Everybody may do everything.
@@ -128,9 +141,11 @@ impl Policy {
         }
         let granted = principal
             .is_some_and(|principal| principal.admin || principal.grants.iter().any(covers));
+        let closed = self.closed.iter().any(|module| **module == *act.module);
         match (granted, self.default) {
-            (true, _) | (_, Effect::Allow) => Decision::Allowed,
-            (false, Effect::Deny) => Decision::NotGranted,
+            (true, _) => Decision::Allowed,
+            (false, Effect::Allow) if !closed => Decision::Allowed,
+            (false, _) => Decision::NotGranted,
         }
     }
 }
@@ -219,6 +234,32 @@ mod tests {
                 })
                 .collect();
             assert_eq!(decided, may, "{role}");
+        }
+    }
+
+    #[test]
+    fn a_closed_module_takes_a_rule_or_a_grant_whatever_the_default() {
+        let rules = vec![rule(
+            Who::Role("editor".into()),
+            Effect::Allow,
+            "api:emit:*",
+        )];
+        let policy = Policy::new(rules, Effect::Allow).closing("api");
+        for (role, module, may) in [
+            ("nobody", "api", false),
+            ("ada", "api", false),
+            ("service", "api", false),
+            ("editor", "api", true),
+            ("admin", "api", true),
+            ("ada", "rooms", true),
+        ] {
+            let act = Act {
+                module,
+                act: "emit",
+                room: "a",
+            };
+            let decided = policy.decide(of(role).as_ref(), act).is_allowed();
+            assert_eq!(decided, may, "{role} {module}");
         }
     }
 

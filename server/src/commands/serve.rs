@@ -16,14 +16,17 @@ use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
 use lakh_net::tls::TlsReloader;
 use lakh_net::{Running, Server, SystemClock};
+use tokio::sync::mpsc::Sender;
 
 use super::Failure;
 use crate::config::load::Loaded;
 use crate::config::{Broker, Settings, StoreKind};
+use crate::http::door::Door;
 use crate::http::{self, HttpState, VERSION, page};
-use crate::life_cycle::{self, End};
+use crate::life_cycle::{self, End, Signal};
 use crate::mode::{self, Mode};
 use crate::node::{self, Backing, Neighbours, Node, Prepared};
+use crate::service::Service;
 use crate::service_manager;
 use crate::sign_in::SignIn;
 use crate::telemetry::logs;
@@ -113,7 +116,7 @@ async fn serve(
     mut prepared: Prepared,
 ) -> anyhow::Result<ExitCode> {
     // Before anything is bound: a signal must never find the process without a handler.
-    let mut signals = life_cycle::signals().context("signals can't be handled")?;
+    let (ask, mut signals) = life_cycle::signals().context("signals can't be handled")?;
     let tls = prepared.options.tls.clone();
     if let Some(tls) = tls.clone() {
         life_cycle::on_hangup(move || reload(&tls)).context("SIGHUP can't be handled")?;
@@ -121,7 +124,7 @@ async fn serve(
     fit_connections(mode, &mut prepared.options.connections);
     // Redis may be waited for; whoever asks for the end meanwhile gets it.
     let up = tokio::select! {
-        up = start(&settings, mode, sign_in, prepared) => up?,
+        up = start(&settings, mode, sign_in, prepared, ask) => up?,
         Some(signal) = signals.recv() => {
             tracing::info!(signal = signal.name(), "ended before it served");
             return Ok(ExitCode::SUCCESS);
@@ -203,6 +206,7 @@ async fn start(
     mode: Mode,
     sign_in: SignIn,
     mut prepared: Prepared,
+    ask: Sender<Signal>,
 ) -> anyhow::Result<Up> {
     let plan = prepared.fleet.take();
     let name = prepared.hub.node.clone();
@@ -227,13 +231,16 @@ async fn start(
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
     });
-    node::install(&hub, backing.store(), settings);
+    let rooms = node::install(&hub, backing.store(), settings);
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
+    let name = prepared.hub.node.clone();
+    let node = Node::new(name, now_ms(), hub, Arc::clone(&backing), ask);
+    let service = node::service(&node, rooms, &sign_in, settings, now_ms);
     let settled = backing.settle().await;
-    let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, hub, &backing));
+    let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, &node, service));
     match listens {
-        Ok((running, node)) => {
+        Ok(running) => {
             if let Some(neighbours) = &neighbours {
                 neighbours.announce(&running).await;
             }
@@ -258,17 +265,14 @@ fn listen(
     mode: Mode,
     sign_in: SignIn,
     prepared: Prepared,
-    hub: Hub,
-    backing: &Arc<Backing>,
-) -> anyhow::Result<(Running, Arc<Node>)> {
-    let node = Node::new(
-        prepared.hub.node,
-        now_ms(),
-        hub.clone(),
-        Arc::clone(backing),
-    );
+    node: &Arc<Node>,
+    service: Service,
+) -> anyhow::Result<Running> {
+    let hub = service.hub().clone();
     let router = http::router(HttpState {
-        observed: Arc::clone(&node) as Arc<dyn http::Observed>,
+        observed: Arc::clone(node) as Arc<dyn http::Observed>,
+        service,
+        door: Arc::new(Door::new(settings, prepared.options.cors.clone())),
         sign_in,
         mode,
         index: page::Index::new(&settings.server.path),
@@ -277,7 +281,7 @@ fn listen(
     let server = Server::new(hub, prepared.options).router(router);
     let running = server.start()?;
     node.listens(running.observer());
-    Ok((running, node))
+    Ok(running)
 }
 
 fn reload(tls: &TlsReloader) {

@@ -18,10 +18,10 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep,
-    KeyAlgorithm, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis,
-    RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls,
-    TokenKey, Transport, Who,
+    Api, Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep,
+    KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog,
+    Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode,
+    Tls, TokenKey, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.
@@ -31,6 +31,8 @@ pub struct Settings {
     pub server: Server,
     /// `[auth]`
     pub auth: Auth,
+    /// `[api]`
+    pub api: Api,
     /// `[limits]`
     pub limits: Limits,
     /// `[engine]`
@@ -59,10 +61,11 @@ pub struct Settings {
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 14] {
+    pub fn sections(&self) -> [&dyn Section; 15] {
         [
             &self.server,
             &self.auth,
+            &self.api,
             &self.limits,
             &self.engine,
             &self.cors,
@@ -79,10 +82,11 @@ impl Settings {
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 14] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
         [
             &mut self.server,
             &mut self.auth,
+            &mut self.api,
             &mut self.limits,
             &mut self.engine,
             &mut self.cors,

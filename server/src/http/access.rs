@@ -1,59 +1,275 @@
-//! Who may read what over HTTP.
+//! Who asks, over HTTP: API keys, tokens, signed requests, or whoever sits at this machine in development.
+//!
+//! What must hold: a request with credentials is its owner's or nobody's, whatever else holds; one without any does
+//! something in development only, and only if it came from this machine and not from some page that a browser there
+//! happens to show. Who may do what is not decided here but in the service, act by act.
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::Response;
-use lakh_auth::Kind;
+use axum::response::{IntoResponse, Response};
+use lakh_auth::signature::{self, SignatureError, Signed, WINDOW_S};
 
-use super::{HttpState, error};
+use super::error::Failed;
+use super::{HttpState, body};
 use crate::config::Metrics;
+use crate::mode::Mode;
+use crate::service::{Caller, Kind, Problem};
 use crate::sign_in::{Credentials, SignInError};
 
-/// Lets a request under `/api/v1` through: in production with an admin's token only.
-pub async fn admin_in_production(
-    State(state): State<HttpState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    // No tokens: development, or open on purpose. The API tells numbers and changes nothing.
-    if !state.sign_in.needs_tokens() {
-        return next.run(request).await;
-    }
-    let header = request.headers().get(header::AUTHORIZATION);
-    let credentials = Credentials {
-        authorization: header.and_then(|value| value.to_str().ok()),
-        ..Credentials::default()
-    };
-    match state.sign_in.check(&credentials).await {
-        Ok(principal) if principal.admin => next.run(request).await,
-        Ok(principal) if principal.kind != Kind::Anonymous => error::answer(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "The token is not an admin's: make one with `lakh token --admin`",
-        ),
-        Err(problem @ SignInError::Unavailable) => error::answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            problem.code(),
-            problem.to_string(),
-        ),
-        refused => {
-            let problem = refused.err().unwrap_or(SignInError::Needed);
-            let mut response = error::answer(
-                StatusCode::UNAUTHORIZED,
-                problem.code(),
-                problem.to_string(),
-            );
-            let scheme = HeaderValue::from_static("Bearer");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, scheme);
-            response
+/// Where a key may stand beside `Authorization`.
+const API_KEY: &str = "x-api-key";
+
+/// Who sent a request, or why nobody did.
+#[derive(Clone, Debug)]
+pub struct Identity(pub Result<Caller, Problem>);
+
+/// Whoever may ask at all, for handlers.
+#[derive(Debug)]
+pub struct Who(pub Caller);
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
+        match parts.extensions.get::<Identity>() {
+            Some(Identity(Ok(caller))) => Ok(Self(caller.clone())),
+            Some(Identity(Err(problem))) => Err(Failed(problem.clone())),
+            None => Err(Failed(unauthorized("Sign-in needed"))),
         }
     }
+}
+
+fn unauthorized(message: impl Into<String>) -> Problem {
+    Problem::new(Kind::Unauthorized, "unauthorized", message)
+}
+
+/// Finds out who sends a request under `/api/v1`, and holds them to their pace.
+pub async fn identify(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let (mut parts, mut content) = request.into_parts();
+    let who = match credentials(&parts.headers) {
+        // Not an end yet: some things may be asked by everybody.
+        Ok(Shown::None) => of_this_machine(&state, &parts),
+        Ok(shown) => match check(&state, &parts, shown, &mut content).await {
+            Ok(caller) => Ok(caller),
+            Err(problem) => return Failed(problem).into_response(),
+        },
+        Err(problem) => return Failed(problem).into_response(),
+    };
+    if let Ok(caller) = &who
+        && let Err(problem) = state.door.pace(caller, 1, state.service.hub().clock_ms())
+    {
+        return Failed(problem).into_response();
+    }
+    parts.extensions.insert(Identity(who));
+    next.run(Request::from_parts(parts, content)).await
+}
+
+async fn check(
+    state: &HttpState,
+    parts: &Parts,
+    shown: Shown,
+    content: &mut Body,
+) -> Result<Caller, Problem> {
+    match shown {
+        Shown::None => of_this_machine(state, parts),
+        Shown::Key(key) => state.door.by_key(&key, state.service.now_s()),
+        Shown::Token(token) => by_token(state, &token).await,
+        Shown::Signed(header) => {
+            let (caller, bytes) = signed(state, parts, &header, std::mem::take(content)).await?;
+            *content = Body::from(bytes);
+            Ok(caller)
+        }
+    }
+}
+
+/// What a request shows.
+enum Shown {
+    None,
+    Key(String),
+    Token(String),
+    Signed(String),
+}
+
+fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
+    let one = |name: header::HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next().map(HeaderValue::to_str);
+        match (first, values.next()) {
+            (None, _) => Ok(None),
+            (Some(Ok(text)), None) => Ok(Some(text.trim().to_owned())),
+            _ => Err(Problem::bad("credentials are shown once, in plain ASCII")),
+        }
+    };
+    let key = one(header::HeaderName::from_static(API_KEY))?;
+    match (one(header::AUTHORIZATION)?, key) {
+        (None, None) => Ok(Shown::None),
+        (None, Some(key)) => Ok(Shown::Key(key)),
+        (Some(_), Some(_)) => Err(Problem::bad(
+            "show a key in `X-Api-Key` or something in `Authorization`, not both",
+        )),
+        (Some(header), None) if Signed::is_scheme(&header) => Ok(Shown::Signed(header)),
+        (Some(header), None) => match header.split_once(' ') {
+            Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => {
+                let shown = shown.trim().to_owned();
+                Ok(match shown.starts_with("lakh_") {
+                    true => Shown::Key(shown),
+                    false => Shown::Token(shown),
+                })
+            }
+            _ => Err(unauthorized(
+                "`Authorization` takes `Bearer` with a token or an API key, or `Lakh-HMAC-SHA256` with a signature",
+            )),
+        },
+    }
+}
+
+async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
+    if !state.sign_in.needs_tokens() {
+        return Err(unauthorized(
+            "this server checks no tokens: set auth.secret, or show an API key",
+        ));
+    }
+    let shown = Credentials {
+        token: Some(token),
+        ..Credentials::default()
+    };
+    match state.sign_in.check(&shown).await {
+        Ok(principal) => Ok(Caller::new(principal)),
+        Err(SignInError::Unavailable) => {
+            Err(Problem::unavailable(SignInError::Unavailable.to_string()))
+        }
+        Err(error) => Err(unauthorized(error.to_string())),
+    }
+}
+
+/// Reads the whole request, for all of it is signed.
+async fn signed(
+    state: &HttpState,
+    parts: &Parts,
+    header: &str,
+    content: Body,
+) -> Result<(Caller, Bytes), Problem> {
+    let now_s = state.service.now_s();
+    let of = |error: SignatureError| {
+        let kind = match error {
+            SignatureError::Malformed => Kind::Bad,
+            SignatureError::Busy => Kind::Unavailable,
+            _ => Kind::Unauthorized,
+        };
+        let code = match kind {
+            Kind::Bad => "bad_request",
+            Kind::Unavailable => "unavailable",
+            _ => "unauthorized",
+        };
+        Problem::new(kind, code, error.to_string())
+    };
+    let signed = Signed::parse(header).map_err(of)?;
+    // Before the body is read: strangers are not to have it held.
+    let key = state.door.signing_key(&signed.key, now_s)?;
+    if signed.time_s.abs_diff(now_s) > WINDOW_S {
+        return Err(of(SignatureError::OutOfTime));
+    }
+    let bytes = body::read(&parts.headers, content, state.door.max_body_bytes()).await?;
+    // Outside a nested router, where the path would be what is left of it.
+    let target = parts
+        .extensions
+        .get::<axum::extract::OriginalUri>()
+        .map_or(&parts.uri, |uri| &uri.0);
+    let target = target
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let request = signature::Request {
+        method: parts.method.as_str(),
+        target,
+        body: &bytes,
+    };
+    signed
+        .verify(key.secret.as_bytes(), &request, now_s)
+        .map_err(of)?;
+    state.door.first_time(&signed, now_s).map_err(of)?;
+    let nonce = format!("{} {} {}", signed.key, signed.time_s, signed.nonce);
+    let keep_ms = WINDOW_S * 2_000 + 1_000;
+    if !state.service.first_of_fleet(&nonce, keep_ms).await? {
+        return Err(of(SignatureError::Replayed));
+    }
+    Ok((key.caller, bytes))
+}
+
+/// Whether a request without credentials is of somebody at this machine, where that is enough.
+///
+/// A page that a browser on this machine shows also comes from loopback. It gives itself away: by its origin where it
+/// sends a request to another one, and by the name that it asks for where it had its own name lead here (DNS rebinding).
+fn of_this_machine(state: &HttpState, parts: &Parts) -> Result<Caller, Problem> {
+    if state.mode == Mode::Production {
+        return Err(unauthorized(
+            "Sign-in needed: show an API key or a token with rights for the module `api`",
+        ));
+    }
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let is_local = address.is_some_and(|ConnectInfo(address)| {
+        address.ip().to_canonical().is_loopback() && !is_forwarded(&parts.headers)
+    });
+    if !is_local {
+        return Err(unauthorized(
+            "without a key or a token the API is for this machine alone",
+        ));
+    }
+    let host = host(parts);
+    if !host.as_ref().is_some_and(names_this_machine) {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "forbidden",
+            "ask for localhost or an address of loopback: another name may be somebody else's",
+        ));
+    }
+    let origin = parts.headers.get(header::ORIGIN);
+    let from_elsewhere = match origin.map(HeaderValue::to_str) {
+        // Tools send none; browsers do with whatever could change something.
+        None => is_cross_site(&parts.headers),
+        Some(Ok(origin)) => !is_same(origin, host.as_ref()) && !state.door.allows_origin(origin),
+        Some(Err(_)) => true,
+    };
+    match from_elsewhere {
+        true => Err(Problem::new(
+            Kind::Forbidden,
+            "forbidden",
+            "pages of other origins may not use the API without a key: see cors.origins",
+        )),
+        false => Ok(Caller::of_this_machine()),
+    }
+}
+
+fn host(parts: &Parts) -> Option<Authority> {
+    if let Some(authority) = parts.uri.authority() {
+        return Some(authority.clone());
+    }
+    parts.headers.get(header::HOST)?.to_str().ok()?.parse().ok()
+}
+
+fn names_this_machine(host: &Authority) -> bool {
+    let name = host.host().trim_matches(['[', ']']);
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Whether an origin is the one that the request itself goes to.
+fn is_same(origin: &str, host: Option<&Authority>) -> bool {
+    let name = origin.split_once("://").map(|(_, name)| name);
+    name.zip(host)
+        .is_some_and(|(name, host)| name.eq_ignore_ascii_case(host.as_str()))
+}
+
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"))
 }
 
 /// Whether the sender of a request may read the metrics.

@@ -1,10 +1,14 @@
 //! Errors of the HTTP side: `{"error":{"code","message"}}`, as in the acknowledgements of the modules.
 
+use std::borrow::Cow;
+
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::service::Problem;
 
 /// The body of an error.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -16,21 +20,60 @@ pub struct ErrorBody {
 /// What went wrong.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ErrorText {
-    /// For programs: `unauthorized`, `forbidden`, `not_found`, `method_not_allowed`.
-    #[schema(example = "not_found")]
-    pub code: &'static str,
+    /// For programs: `unauthorized`, `forbidden`, `not_found`, `method_not_allowed`, …
+    #[schema(value_type = String, example = "not_found")]
+    pub code: Cow<'static, str>,
     /// For people.
     pub message: String,
 }
 
 /// An error as an answer.
-pub fn answer(status: StatusCode, code: &'static str, message: impl Into<String>) -> Response {
+pub fn answer(
+    status: StatusCode,
+    code: impl Into<Cow<'static, str>>,
+    message: impl Into<String>,
+) -> Response {
     let error = ErrorText {
-        code,
+        code: code.into(),
         message: message.into(),
     };
     let cache = [(header::CACHE_CONTROL, "no-store")];
     (status, cache, Json(ErrorBody { error })).into_response()
+}
+
+/// Why the service didn't do something, as an answer.
+#[derive(Debug)]
+pub struct Failed(pub Problem);
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let Problem {
+            kind,
+            code,
+            message,
+            retry_after_ms,
+        } = self.0;
+        // The kinds have statuses that exist.
+        let status =
+            StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = answer(status, code, message);
+        let headers = response.headers_mut();
+        if let Some(wait_ms) = retry_after_ms {
+            let wait_s = wait_ms.div_ceil(1_000).max(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let schemes = HeaderValue::from_static("Bearer, Lakh-HMAC-SHA256");
+            headers.insert(header::WWW_AUTHENTICATE, schemes);
+        }
+        response
+    }
 }
 
 /// 404 for a path that isn't there.
@@ -39,15 +82,20 @@ pub async fn not_found(uri: Uri) -> Response {
     answer(StatusCode::NOT_FOUND, "not_found", message)
 }
 
-/// 405 for a path that is there for another method. All paths here are read only.
+/// 405 for a path that is there for another method; which, the header `Allow` says.
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
-    let message = format!("{} takes GET, not {method}", uri.path());
-    let mut response = answer(
+    let message = format!("{} doesn't take {method}", uri.path());
+    answer(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         message,
-    );
-    let allowed = axum::http::HeaderValue::from_static("GET,HEAD");
+    )
+}
+
+/// The same for a path that can only be read.
+pub async fn read_only(method: Method, uri: Uri) -> Response {
+    let mut response = method_not_allowed(method, uri).await;
+    let allowed = HeaderValue::from_static("GET,HEAD");
     response.headers_mut().insert(header::ALLOW, allowed);
     response
 }

@@ -1,9 +1,14 @@
 //! The HTTP side: health, metrics, API and page. It knows the sockets only through [`Observed`].
 //!
-//! What must hold: in production nothing under `/api/v1` answers without an admin's token, and every error under
-//! `/api` is JSON.
+//! What must hold: in production nothing under `/api/v1` but its description answers without a key or token that allows
+//! it, and every error under `/api` is JSON.
 
 pub mod access;
+mod api;
+mod body;
+pub mod docs;
+pub mod door;
+mod edge;
 pub mod error;
 pub mod health;
 pub mod openapi;
@@ -25,6 +30,7 @@ use axum::routing::get;
 
 use crate::config::Metrics;
 use crate::mode::Mode;
+use crate::service::Service;
 use crate::sign_in::SignIn;
 use crate::telemetry::snapshot::Snapshot;
 
@@ -48,6 +54,10 @@ pub trait Observed: Send + Sync + 'static {
 pub struct HttpState {
     /// The running server.
     pub observed: Arc<dyn Observed>,
+    /// What backends can have the server do.
+    pub service: Service,
+    /// What the API's door is kept with.
+    pub door: Arc<door::Door>,
     /// Checks tokens.
     pub sign_in: SignIn,
     /// What the server is.
@@ -72,15 +82,25 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// All paths that are not a socket's. The caller adds [`axum::extract::ConnectInfo`] with the client's address to each
 /// request; without it the client counts as a stranger.
 pub fn router(state: HttpState) -> Router {
-    let api = Router::new()
+    let api = api::routes()
         .route("/stats", get(stats::stats))
-        .route("/openapi.json", get(openapi::document))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(middleware::from_fn_with_state(
             state.clone(),
-            access::admin_in_production,
+            access::identify,
         ));
+    // What the API is may be known to everybody: browsers send no key along when somebody opens a page.
+    let api = match state.door.shows_docs() {
+        true => api.merge(
+            Router::new()
+                .route("/openapi.json", get(openapi::document))
+                .route("/docs", get(docs::page))
+                .method_not_allowed_fallback(error::method_not_allowed),
+        ),
+        false => api,
+    };
+    let api = api.layer(middleware::from_fn_with_state(state.clone(), edge::pass));
     let metrics = match state.metrics.enabled {
         true => get(health::metrics),
         false => get(error::not_found),

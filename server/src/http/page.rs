@@ -66,7 +66,7 @@ pub async fn serve(
     headers: HeaderMap,
 ) -> Response {
     if method != Method::GET && method != Method::HEAD {
-        return error::method_not_allowed(method, uri).await;
+        return error::read_only(method, uri).await;
     }
     let path = uri.path().trim_start_matches('/');
     // What the API doesn't know is no route of the page: a program asked, and wants JSON.

@@ -1,14 +1,16 @@
 //! `/api/v1/stats`: the numbers of the node, for the overview page.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Identity;
 use super::{HttpState, VERSION, error, health};
 use crate::mode::Mode;
+use crate::service::{Caller, Problem};
 use crate::telemetry::process::{self, Process};
 use crate::telemetry::snapshot::Snapshot;
 
@@ -109,12 +111,27 @@ impl Stats {
     }
 }
 
-/// The numbers of this node.
-#[utoipa::path(get, path = "/api/v1/stats", tag = "api", security((), ("token" = [])), responses(
+/// Outside production everybody may: it tells numbers and changes nothing.
+fn may_read(state: &HttpState, who: Result<Caller, Problem>) -> Result<(), Problem> {
+    match (state.mode, who) {
+        (Mode::Production, Err(problem)) => Err(problem),
+        (Mode::Production, Ok(caller)) => state.service.may_read_stats(&caller),
+        _ => Ok(()),
+    }
+}
+
+/// The numbers of this node. Takes `api:stats` on `node:` and its name; nothing in development.
+#[utoipa::path(get, path = "/api/v1/stats", tag = "api", security((), ("key" = []), ("token" = []), ("signature" = [])), responses(
     (status = 200, description = "The numbers of this moment", body = Stats),
-    (status = 401, description = "In production: no valid token", body = error::ErrorBody),
-    (status = 403, description = "In production: not an admin's token", body = error::ErrorBody)))]
-pub async fn stats(State(state): State<HttpState>) -> Response {
+    (status = 401, description = "In production: no valid key or token", body = error::ErrorBody),
+    (status = 403, description = "In production: it doesn't allow this", body = error::ErrorBody)))]
+pub async fn stats(
+    State(state): State<HttpState>,
+    Extension(Identity(who)): Extension<Identity>,
+) -> Response {
+    if let Err(problem) = may_read(&state, who) {
+        return error::Failed(problem).into_response();
+    }
     let snapshot = state.observed.snapshot().await;
     let ready = health::readiness(&*state.observed).await.takes_clients();
     let stats = Stats::new(snapshot, &process::read(), state.mode, ready);

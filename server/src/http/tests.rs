@@ -11,9 +11,15 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::config::Auth;
+use crate::config::Settings;
 use crate::config::value::{Network, Secret};
+use crate::service::nodes::NodeReport;
+use crate::service::{self, Host, Parts};
 use crate::telemetry::snapshot::NamespaceCount;
-use lakh_auth::Principal;
+use lakh_auth::{Effect, Policy, Principal};
+use lakh_hub::Hub;
+use lakh_net::SystemClock;
+use lakh_store::Store;
 
 const NOW_S: u64 = 1_800_000_000;
 
@@ -69,17 +75,61 @@ fn state(mode: Mode) -> HttpState {
         Mode::Production => auth(),
         _ => Auth::default(),
     };
+    let settings = Settings {
+        auth: auth.clone(),
+        ..Settings::default()
+    };
+    let sign_in = SignIn::new(&auth, || NOW_S).unwrap();
     HttpState {
+        service: service(&sign_in),
+        door: Arc::new(door::Door::new(&settings, None)),
         observed: Arc::new(Fake {
             draining: false,
             store: true,
             broker: true,
         }),
-        sign_in: SignIn::new(&auth, || NOW_S).unwrap(),
+        sign_in,
         mode,
         index: page::Index::default(),
         metrics: Metrics::default(),
     }
+}
+
+struct Nobody;
+
+impl Host for Nobody {
+    fn name(&self) -> &str {
+        "n1"
+    }
+
+    fn report(&self) -> Later<'_, NodeReport> {
+        unimplemented!("no test asks")
+    }
+
+    fn known_names(&self) -> Later<'_, Vec<String>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn drain(&self) -> bool {
+        false
+    }
+}
+
+/// A service whose loops don't run: for what is decided before anything is done.
+fn service(sign_in: &SignIn) -> Service {
+    let hub = Hub::new(lakh_hub::Settings::default(), SystemClock::default());
+    hub.set_policy(Policy::new(Vec::new(), Effect::Deny).closing("api"));
+    Service::new(Parts {
+        hub,
+        store: Store::memory(),
+        store_is_shared: false,
+        rooms: None,
+        host: Arc::new(Nobody),
+        sign_in: sign_in.clone(),
+        common: "/".into(),
+        now_ms: || NOW_S * 1_000,
+        config: service::Config::default(),
+    })
 }
 
 fn token(admin: bool) -> String {
@@ -172,11 +222,11 @@ async fn stats_are_open_in_development() {
 }
 
 #[tokio::test]
-async fn in_production_the_api_wants_a_token_of_an_admin() {
-    for path in ["/api/v1/stats", "/api/v1/openapi.json"] {
+async fn in_production_numbers_want_a_token_that_allows_it() {
+    for path in ["/api/v1/stats"] {
         let none = ask(state(Mode::Production), get(path)).await;
         assert_eq!(none.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(header(&none, "www-authenticate"), "Bearer");
+        assert!(header(&none, "www-authenticate").starts_with("Bearer"));
         assert_eq!(json(none).await["error"]["code"], "unauthorized");
         for (token, status) in [
             (token(true), StatusCode::OK),

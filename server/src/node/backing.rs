@@ -139,6 +139,14 @@ impl Backing {
         self.fleet.as_ref().map(|fleet| fleet.name.name())
     }
 
+    /// Names of nodes that have said lately that they run, in a fleet.
+    pub(super) async fn known_names(&self, now_ms: u64) -> Vec<String> {
+        match &self.fleet {
+            Some(fleet) => super::names::known(&fleet.shared, now_ms).await,
+            None => Vec::new(),
+        }
+    }
+
     /// The link to the other nodes.
     pub(super) fn link(&self) -> Option<&FleetLink> {
         self.fleet.as_ref()?.link.as_ref()

@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::modules::{chat, recovery, rooms};
+use super::modules::{chat, recovery, rooms, service};
 use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
@@ -14,9 +14,10 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?}",
         SignIn::new(&settings.auth, || 0).unwrap(),
         policy(settings),
+        service(settings),
         rooms(settings, kept),
         chat(settings, kept)
     )
@@ -50,6 +51,10 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         ("auth", "rules", _) => "[{ who = \"anyone\", deny = \"rooms:emit:*\" }]".into(),
         ("auth", "issuer" | "audience" | "cookie", _) => "\"other\"".into(),
         ("auth", "claim_name" | "claim_roles" | "claim_grants", _) => "\"other\"".into(),
+        ("api", "keys", _) => format!(
+            "[{{ id = \"0123456789abcdef\", hash = \"sha256:{}\" }}]",
+            "0".repeat(64)
+        ),
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
@@ -95,6 +100,7 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
     let defaults = Settings::default();
     let sections = [
         "auth", "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
+        "api",
     ];
     let mut seen = 0;
     for section in defaults.sections() {

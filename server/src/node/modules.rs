@@ -1,12 +1,14 @@
 //! Which module stands on which namespace, and its settings.
 
-use lakh_hub::{EngineHandlers, Hub, LogLimits};
-use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions};
+use lakh_hub::{EngineHandlers, Hub, LogLimits, Person, Socket};
+use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms};
 use lakh_store::Store;
+use std::time::Duration;
 
 use super::policy::policy;
 use super::prepare::{count, count32};
 use crate::config::{self, Module, Settings};
+use crate::service;
 
 /// The namespace of a module.
 pub fn namespace(module: Module) -> &'static str {
@@ -17,17 +19,18 @@ pub fn namespace(module: Module) -> &'static str {
 }
 
 /// Puts the modules that are to be served on the hub. Sign-in must stand there already: checks run in their order.
-pub fn install(hub: &Hub, store: &Store, settings: &Settings) {
+pub fn install(hub: &Hub, store: &Store, settings: &Settings) -> Option<Rooms> {
     hub.set_policy(policy(settings));
+    if settings.api.people {
+        gather_people(hub, settings);
+    }
+    let mut served = None;
     let recovery = recovery(settings);
     for module in &settings.server.modules {
         match module {
             Module::Rooms => {
-                drop(lakh_rooms::install(
-                    hub,
-                    store.clone(),
-                    rooms(settings, recovery),
-                ));
+                let rooms = rooms(settings, recovery);
+                served = Some(lakh_rooms::install(hub, store.clone(), rooms));
             }
             Module::Chat => {
                 drop(lakh_chat::install(
@@ -41,6 +44,31 @@ pub fn install(hub: &Hub, store: &Store, settings: &Settings) {
     if settings.engine.engine_path.is_some() {
         let echo = EngineHandlers::default().on_message(|socket, message| socket.send(&message));
         hub.set_engine_io(echo);
+    }
+    served
+}
+
+/// Puts the sockets of each person who is signed in into a room of that person's. Sign-in comes before.
+fn gather_people(hub: &Hub, settings: &Settings) {
+    for module in &settings.server.modules {
+        hub.of(namespace(*module))
+            .use_connect(async |socket: Socket| {
+                if let Some(person) = socket.get::<Person>() {
+                    socket.join(Person::room_of(&person.id));
+                }
+                Ok(())
+            });
+    }
+}
+
+/// What the service for backends is set up with.
+pub(super) fn service(settings: &Settings) -> service::Config {
+    service::Config {
+        people: settings.api.people,
+        max_batch: count32(settings.api.max_batch),
+        max_ack_timeout: Duration::from_millis(settings.api.max_ack_timeout_ms),
+        patience: Duration::from_millis(settings.api.nodes_timeout_ms),
+        idempotency_ms: settings.api.idempotency_ms,
     }
 }
 

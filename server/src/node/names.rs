@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lakh_hub::NodeTag;
-use lakh_store::{Condition, Document, ReadError, Store, WriteError};
+use lakh_store::{Condition, Document, ReadError, Scan, Store, WriteError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
@@ -287,6 +287,28 @@ impl NodeName {
         };
         Check::of_a_need("name", detail)
     }
+}
+
+/// Names of nodes that have said lately that they run. For people: clocks are compared, generously, so one that was killed
+/// is named for a minute.
+pub(super) async fn known(store: &Store, now_ms: u64) -> Vec<String> {
+    const LATELY_MS: u64 = 60_000;
+    let scan = Scan::default().limit(lakh_store::MAX_PAGE);
+    let Ok(page) = store.scan(now_ms, COLLECTION, scan).await else {
+        return Vec::new();
+    };
+    let lately = |document: &Document| {
+        let said_ms = document
+            .expires_at_ms
+            .unwrap_or_default()
+            .saturating_sub(KEEP_MS);
+        said_ms.saturating_add(LATELY_MS) >= now_ms
+    };
+    let documents = page.items.iter().map(|(_, document)| document);
+    let bearers = documents
+        .filter(|document| lately(document))
+        .filter_map(|document| serde_json::from_slice::<Bearer>(&document.value).ok());
+    bearers.map(|bearer| bearer.name).collect()
 }
 
 fn away(error: &ReadError) -> Look {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use lakh_hub::{CLOSE_REASONS, Hub};
 use lakh_net::Observer;
 use lakh_store::Store;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::backing::Backing;
 use crate::http::health::Check;
 use crate::http::{Later, Observed};
+use crate::life_cycle::Signal;
 use crate::telemetry::snapshot::{LogCount, NamespaceCount, Snapshot, StoreCount};
 
 /// A loop that gets to nothing new for this long is not well.
@@ -24,6 +25,8 @@ pub struct Node {
     started_at_ms: u64,
     hub: Hub,
     backing: Arc<Backing>,
+    /// Where the end of the process is asked for.
+    ask: mpsc::Sender<Signal>,
     /// Set once the sockets are there: the HTTP side is made before them.
     sockets: OnceLock<Observer>,
 }
@@ -36,13 +39,20 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     /// A node that starts now, `started_at_ms` milliseconds since 1970.
-    pub fn new(name: String, started_at_ms: u64, hub: Hub, backing: Arc<Backing>) -> Arc<Self> {
+    pub fn new(
+        name: String,
+        started_at_ms: u64,
+        hub: Hub,
+        backing: Arc<Backing>,
+        ask: mpsc::Sender<Signal>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name,
             started: Instant::now(),
             started_at_ms,
             hub,
             backing,
+            ask,
             sockets: OnceLock::new(),
         })
     }
@@ -50,6 +60,27 @@ impl Node {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Who is connected to it.
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// What stands behind it.
+    pub(super) fn backing(&self) -> &Backing {
+        &self.backing
+    }
+
+    /// When it started, in milliseconds since 1970.
+    pub(super) fn started_at_ms(&self) -> u64 {
+        self.started_at_ms
+    }
+
+    /// Asks for the end of the process, as SIGTERM does.
+    pub(super) fn ask_for_the_end(&self) {
+        // Full means that it was asked for already.
+        let _ = self.ask.try_send(Signal::Asked);
     }
 
     /// The sockets are there.
@@ -231,6 +262,7 @@ mod tests {
             5,
             hub,
             Arc::new(Backing::alone(Store::memory())),
+            mpsc::channel(1).0,
         )
     }
 

@@ -9,11 +9,13 @@ use lakh_auth::{Effect, Grant, Policy, Rule, Who};
 use crate::config;
 use crate::config::problem::suggestion;
 use crate::config::{AuthRule, RoomRule, Settings};
+use crate::service::caller;
 
 /// What rules may speak of: each module with its acts.
-const MODULES: [(&str, &[&str]); 2] = [
+const MODULES: [(&str, &[&str]); 3] = [
     (lakh_rooms::MODULE, lakh_rooms::ACTS),
     (lakh_chat::MODULE, lakh_chat::ACTS),
+    (caller::MODULE, caller::ACTS),
 ];
 
 /// A rule speaks of what isn't there.
@@ -33,7 +35,8 @@ pub(super) fn policy(settings: &Settings) -> Policy {
         true => Effect::Deny,
         false => Effect::Allow,
     };
-    Policy::new(of_auth.chain(of_rooms).collect(), default)
+    // What backends may do, others may not unless it is said, in development either.
+    Policy::new(of_auth.chain(of_rooms).collect(), default).closing(caller::MODULE)
 }
 
 /// Finds rules that speak of what isn't there.

@@ -104,7 +104,7 @@ fn on_signal(pid: u32, folder: PathBuf) -> anyhow::Result<()> {
         .context("the runtime can't be started")?;
     let mut signals = {
         let _inside = runtime.enter();
-        life_cycle::signals().context("signals can't be handled")?
+        life_cycle::signals().context("signals can't be handled")?.1
     };
     thread::spawn(move || {
         let Some(signal) = runtime.block_on(signals.recv()) else {

@@ -1,6 +1,7 @@
 //! One file a section. Units stand last in a key's name; every key has a comment that a person can act on, because
 //! the example configuration is made of them.
 
+mod api;
 mod auth;
 mod chat;
 mod cors;
@@ -18,6 +19,7 @@ mod server;
 mod tls;
 mod token_keys;
 
+pub use api::{Api, KeyEntry};
 pub use auth::{Auth, MIN_SECRET_BYTES};
 pub use chat::Chat;
 pub use cors::Cors;

@@ -1,0 +1,86 @@
+//! The node as the service for backends sees it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lakh_rooms::Rooms;
+
+use super::modules::{namespace, service as config};
+use super::observed::Node;
+use crate::config::Settings;
+use crate::http::{Later, Observed, VERSION, health};
+use crate::service::nodes::{NodeCheck, NodeReport};
+use crate::service::{Host, Parts, Service};
+use crate::sign_in::SignIn;
+
+struct Seen {
+    node: Arc<Node>,
+    now_ms: fn() -> u64,
+    asked: AtomicBool,
+}
+
+/// What backends can have this node do.
+pub fn service(
+    node: &Arc<Node>,
+    rooms: Option<Rooms>,
+    sign_in: &SignIn,
+    settings: &Settings,
+    now_ms: fn() -> u64,
+) -> Service {
+    // There is one at least, and all nodes of a fleet serve the same.
+    let common = settings.server.modules.first();
+    Service::new(Parts {
+        hub: node.hub().clone(),
+        store: node.backing().store().clone(),
+        store_is_shared: node.backing().store_is_shared(),
+        rooms,
+        host: Arc::new(Seen {
+            node: Arc::clone(node),
+            now_ms,
+            asked: AtomicBool::new(false),
+        }),
+        sign_in: sign_in.clone(),
+        common: common.map_or("/", |module| namespace(*module)).to_owned(),
+        now_ms,
+        config: config(settings),
+    })
+}
+
+impl Host for Seen {
+    fn name(&self) -> &str {
+        self.node.name()
+    }
+
+    fn report(&self) -> Later<'_, NodeReport> {
+        Box::pin(async {
+            let health = health::readiness(&*self.node).await;
+            let stats = self.node.hub().stats();
+            let checks = health.checks.into_iter().map(|check| NodeCheck {
+                name: check.name.to_owned(),
+                ok: check.ok,
+                detail: check.detail,
+            });
+            NodeReport {
+                name: self.node.name().to_owned(),
+                version: VERSION.to_owned(),
+                status: health.status.to_owned(),
+                checks: checks.collect(),
+                started_at: self.node.started_at_ms(),
+                connections: stats.sessions,
+                sockets: stats.sockets,
+            }
+        })
+    }
+
+    fn known_names(&self) -> Later<'_, Vec<String>> {
+        Box::pin(async { self.node.backing().known_names((self.now_ms)()).await })
+    }
+
+    fn drain(&self) -> bool {
+        if self.node.draining() || self.asked.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.node.ask_for_the_end();
+        true
+    }
+}
