@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType};
-use async_graphql::{Executor, Request, Response as Answer, Value, Variables};
+use async_graphql::{Request, Response as Answer, Value, Variables};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use super::{GraphQl, Refused};
+use super::schema::LakhSchema;
+use crate::http::access::Identity;
 
 /// Execution of one request may take this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -128,8 +129,9 @@ pub(super) fn kind(request: &mut Request) -> Option<OperationType> {
 }
 
 /// Answers a POST.
-pub(super) async fn post<E: Executor>(
-    graphql: &GraphQl<E>,
+pub(super) async fn post(
+    schema: &LakhSchema,
+    identity: Identity,
     headers: &HeaderMap,
     body: &Bytes,
 ) -> Response {
@@ -155,14 +157,15 @@ pub(super) async fn post<E: Executor>(
         Err(error) => Err(format!("the body is no JSON: {error}")),
     };
     match parameters {
-        Ok(parameters) => run(graphql, headers, media, parameters.request()).await,
+        Ok(parameters) => run(schema, identity, media, parameters.request()).await,
         Err(message) => refusal(media, StatusCode::BAD_REQUEST, &message, "bad_request"),
     }
 }
 
 /// Answers a GET, which may only ask.
-pub(super) async fn get<E: Executor>(
-    graphql: &GraphQl<E>,
+pub(super) async fn get(
+    schema: &LakhSchema,
+    identity: Identity,
     headers: &HeaderMap,
     query: &HashMap<String, String>,
 ) -> Response {
@@ -183,29 +186,29 @@ pub(super) async fn get<E: Executor>(
         answer.headers_mut().insert(header::ALLOW, allow);
         return answer;
     }
-    run(graphql, headers, media, request).await
+    run(schema, identity, media, request).await
 }
 
-async fn run<E: Executor>(
-    graphql: &GraphQl<E>,
-    headers: &HeaderMap,
+async fn run(
+    schema: &LakhSchema,
+    identity: Identity,
     media: Media,
     mut request: Request,
 ) -> Response {
-    let admitted = match graphql.door.admit(headers.clone(), None).await {
-        Ok(admitted) => admitted,
-        Err(Refused {
-            status,
-            code,
-            message,
-        }) => return refusal(media, status, &message, code),
+    let caller = match identity.0 {
+        Ok(caller) => caller,
+        Err(problem) => {
+            let status = StatusCode::from_u16(problem.kind.status());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return refusal(media, status, &problem.message, &problem.code);
+        }
     };
     if kind(&mut request) == Some(OperationType::Subscription) {
         let message = "subscriptions go over WebSocket, with the subprotocol graphql-transport-ws";
         return refusal(media, StatusCode::BAD_REQUEST, message, "bad_request");
     }
-    let request = request.data(admitted.principal);
-    let Ok(answer) = tokio::time::timeout(PATIENCE, graphql.executor.execute(request)).await else {
+    let request = request.data(caller);
+    let Ok(answer) = tokio::time::timeout(PATIENCE, schema.execute(request)).await else {
         let message = "the request took too long";
         return refusal(media, StatusCode::GATEWAY_TIMEOUT, message, "timeout");
     };

@@ -7,17 +7,18 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use async_graphql::{Executor, Response as Answer};
+use async_graphql::Response as Answer;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use axum::http::HeaderMap;
 use futures_util::stream::{AbortHandle, Abortable, SelectAll, once};
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::GraphQl;
 use super::http::{Parameters, text};
-use super::{Admitted, GraphQl};
+use crate::http::access::{self, Identity};
+use crate::service::{Caller, Problem};
 
 /// The only subprotocol that is spoken.
 pub(super) const PROTOCOL: &str = "graphql-transport-ws";
@@ -57,11 +58,12 @@ fn over(code: u16, reason: impl Into<String>) -> Over {
     Some((code, reason.into()))
 }
 
-struct Connection<E> {
+struct Connection {
     socket: WebSocket,
-    graphql: GraphQl<E>,
-    headers: HeaderMap,
-    admitted: Option<Admitted>,
+    graphql: GraphQl,
+    /// What the request showed that this began as.
+    identity: Identity,
+    caller: Option<Caller>,
     operations: HashMap<String, AbortHandle>,
     answers: SelectAll<Answers>,
     heard: Instant,
@@ -69,12 +71,12 @@ struct Connection<E> {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<E: Executor>(socket: WebSocket, graphql: GraphQl<E>, headers: HeaderMap) {
+pub(super) async fn serve(socket: WebSocket, graphql: GraphQl, identity: Identity) {
     let mut connection = Connection {
         socket,
         graphql,
-        headers,
-        admitted: None,
+        identity,
+        caller: None,
         operations: HashMap::new(),
         answers: SelectAll::new(),
         heard: Instant::now(),
@@ -103,12 +105,12 @@ fn clipped(reason: &str) -> String {
     reason[..end].to_owned()
 }
 
-impl<E: Executor> Connection<E> {
+impl Connection {
     async fn run(&mut self) -> Result<(), Over> {
         let begun = Instant::now();
         let mut ping = begun + PING;
         loop {
-            let init = match self.admitted {
+            let init = match self.caller {
                 None => begun + INIT,
                 Some(_) => self
                     .ends
@@ -126,7 +128,7 @@ impl<E: Executor> Connection<E> {
                 () = sleep_until(awake) => {
                     let now = Instant::now();
                     if now >= init {
-                        return Err(match self.admitted {
+                        return Err(match self.caller {
                             None => over(4408, "Connection initialisation timeout"),
                             Some(_) => over(4403, "The sign-in has ended"),
                         });
@@ -172,19 +174,33 @@ impl<E: Executor> Connection<E> {
     }
 
     async fn init(&mut self, payload: Option<Value>) -> Result<(), Over> {
-        if self.admitted.is_some() {
+        if self.caller.is_some() {
             return Err(over(4429, "Too many initialisation requests"));
         }
-        let headers = self.headers.clone();
-        let admitted = self.graphql.door.admit(headers, payload).await;
-        let admitted = admitted.map_err(|refused| over(4403, refused.message))?;
-        self.ends = admitted.ends_in.map(|left| Instant::now() + left);
-        self.admitted = Some(admitted);
+        let caller = self.who(payload).await;
+        let caller = caller.map_err(|problem| over(4403, problem.message))?;
+        let left = caller.principal().expires_at.map(|end| {
+            let now = self.graphql.state.service.now_ms() / 1_000;
+            Duration::from_secs(end.saturating_sub(now))
+        });
+        self.ends = left.map(|left| Instant::now() + left);
+        self.caller = Some(caller);
         self.send(&json!({"type": "connection_ack"})).await
     }
 
+    /// Whoever is shown in the payload; else whoever sent the request.
+    async fn who(&mut self, payload: Option<Value>) -> Result<Caller, Problem> {
+        let shown = ["authorization", "Authorization", "token", "apiKey"]
+            .iter()
+            .find_map(|name| payload.as_ref()?.get(name)?.as_str());
+        match shown {
+            Some(shown) => access::by_text(&self.graphql.state, shown).await,
+            None => self.identity.0.clone(),
+        }
+    }
+
     async fn subscribe(&mut self, id: String, payload: Value) -> Result<(), Over> {
-        let Some(admitted) = &self.admitted else {
+        let Some(caller) = &self.caller else {
             return Err(over(4401, "Unauthorized"));
         };
         if id.is_empty() || id.len() > MAX_ID_BYTES {
@@ -199,12 +215,12 @@ impl<E: Executor> Connection<E> {
             let message = format!("a connection may have {MAX_OPERATIONS} operations at a time");
             return self.refuse(&id, &message).await;
         }
-        let request = parameters.request().data(admitted.principal.clone());
+        let request = parameters.request().data(caller.clone());
         let of_this = id.clone();
         let answers = self
             .graphql
-            .executor
-            .execute_stream(request, None)
+            .schema
+            .execute_stream(request)
             .map(move |answer| (of_this.clone(), Some(answer)))
             .chain(once(std::future::ready((id.clone(), None))));
         let (handle, registration) = AbortHandle::new_pair();

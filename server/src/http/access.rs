@@ -129,6 +129,21 @@ fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
     }
 }
 
+/// Who shows this key or token outside the headers of a request. `Bearer` may stand before it.
+///
+/// # Errors
+/// As for a request that shows it.
+pub async fn by_text(state: &HttpState, text: &str) -> Result<Caller, Problem> {
+    let shown = match text.split_once(' ') {
+        Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => shown.trim(),
+        _ => text,
+    };
+    match shown.starts_with("lakh_") {
+        true => state.door.by_key(shown, state.service.now_s()),
+        false => by_token(state, shown).await,
+    }
+}
+
 async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
     if !state.sign_in.needs_tokens() {
         return Err(unauthorized(

@@ -29,6 +29,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::config::Metrics;
+use crate::graphql;
 use crate::mode::Mode;
 use crate::service::Service;
 use crate::sign_in::SignIn;
@@ -83,6 +84,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// request; without it the client counts as a stranger.
 pub fn router(state: HttpState) -> Router {
     let api = api::routes()
+        .merge(graphql::routes(&state))
         .route("/stats", get(stats::stats))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -36,6 +36,8 @@ pub mod act {
     pub const PRESENCE: &str = "presence";
     /// Read what was published in a room.
     pub const HISTORY: &str = "history";
+    /// Hear what is said in a room.
+    pub const LISTEN: &str = "listen";
     /// Put sockets into rooms.
     pub const JOIN: &str = "join";
     /// Take sockets out of rooms.
@@ -61,6 +63,7 @@ pub const ACTS: &[&str] = &[
     act::ROOMS,
     act::PRESENCE,
     act::HISTORY,
+    act::LISTEN,
     act::JOIN,
     act::LEAVE,
     act::DISCONNECT,

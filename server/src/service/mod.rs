@@ -8,6 +8,7 @@ pub mod batch;
 pub mod caller;
 pub mod change;
 pub mod emit;
+pub mod hear;
 mod names;
 pub mod nodes;
 pub mod once;

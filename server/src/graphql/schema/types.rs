@@ -1,0 +1,283 @@
+//! What the schema speaks of.
+
+use async_graphql::{InputObject, Json, Object, Scalar, ScalarType, SimpleObject, Value};
+use async_graphql::{InputValueError, InputValueResult, Number};
+
+use crate::service::MissingNodes;
+use crate::service::emit::{Numbered, Whom};
+use crate::service::nodes::{NodeCheck, NodeReport};
+use crate::service::rooms::{Present, RoomInfo};
+use crate::service::sockets::{SocketInfo, User};
+
+/// A whole number from 0 to 2^53 - 1: counts, numbers of events, and times in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Long(pub u64);
+
+#[Scalar]
+impl ScalarType for Long {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::Number(number) => number
+                .as_u64()
+                .map(Self)
+                .ok_or_else(|| "a Long is a whole number from 0".into()),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Number(Number::from(self.0))
+    }
+}
+
+pub(super) fn long(number: usize) -> Long {
+    Long(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+/// A person as others see them.
+#[derive(SimpleObject)]
+pub(super) struct Person {
+    /// Names the person for good.
+    id: String,
+    /// What others see.
+    name: String,
+}
+
+impl From<User> for Person {
+    fn from(User { id, name }: User) -> Self {
+        Self { id, name }
+    }
+}
+
+/// Nodes that did not answer: what they have is not in the answer.
+#[derive(SimpleObject)]
+pub(super) struct Missing {
+    /// How many.
+    count: Long,
+    /// Those of them that are known by name.
+    names: Vec<String>,
+    /// Redis was away, so no other node was asked.
+    unreachable: bool,
+}
+
+impl From<MissingNodes> for Missing {
+    fn from(missing: MissingNodes) -> Self {
+        Self {
+            count: long(missing.count),
+            names: missing.names,
+            unreachable: missing.unreachable,
+        }
+    }
+}
+
+/// A client in a namespace.
+pub(super) struct Socket(pub SocketInfo);
+
+#[Object]
+impl Socket {
+    /// Its id, as the client knows it.
+    async fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The namespace.
+    async fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// The node that it is on.
+    async fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// Who is behind it, if somebody is signed in.
+    async fn user(&self) -> Option<Person> {
+        self.0.user.clone().map(Person::from)
+    }
+
+    /// The rooms that it is in.
+    async fn rooms(&self) -> &[String] {
+        &self.0.rooms
+    }
+
+    /// Where it comes from, as far as proxies in front tell.
+    async fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// Whether it comes over TLS.
+    async fn secure(&self) -> bool {
+        self.0.secure
+    }
+
+    /// When its connection was made, in milliseconds since 1970.
+    async fn connected_at(&self) -> Long {
+        Long(self.0.connected_at)
+    }
+
+    /// What the server keeps with it for other servers.
+    async fn data(&self) -> Json<serde_json::Value> {
+        Json(self.0.data.clone())
+    }
+}
+
+/// A page of sockets, in the order of their ids.
+#[derive(SimpleObject)]
+pub(super) struct Sockets {
+    pub sockets: Vec<Socket>,
+    /// The `cursor` of the next page; none if this is the last.
+    pub next: Option<String>,
+    pub missing: Missing,
+}
+
+/// A page of rooms, in the order of their names.
+#[derive(SimpleObject)]
+pub(super) struct Rooms {
+    pub rooms: Vec<super::ask::Room>,
+    /// The `cursor` of the next page; none if this is the last.
+    pub next: Option<String>,
+    pub missing: Missing,
+}
+
+impl From<RoomInfo> for super::ask::Room {
+    fn from(room: RoomInfo) -> Self {
+        Self {
+            namespace: room.namespace,
+            room: room.room,
+            known: Some(room.occupancy),
+        }
+    }
+}
+
+/// A person in a room.
+#[derive(SimpleObject)]
+pub(super) struct PersonPresent {
+    user: Person,
+    /// With how many sockets.
+    sockets: Long,
+}
+
+impl From<Present> for PersonPresent {
+    fn from(present: Present) -> Self {
+        Self {
+            user: present.user.into(),
+            sockets: long(present.sockets),
+        }
+    }
+}
+
+/// Who is in a room.
+#[derive(SimpleObject)]
+pub(super) struct RoomPresence {
+    /// Sockets in it, on all nodes.
+    pub occupancy: Long,
+    /// The people, in the order of their ids.
+    pub people: Vec<PersonPresent>,
+    /// Sockets of nobody in particular.
+    pub anonymous: Long,
+    /// Whether all members were looked at.
+    pub complete: bool,
+    /// The `cursor` of the next page of people; none if this is the last.
+    pub next: Option<String>,
+    pub missing: Missing,
+}
+
+/// One thing that should be well.
+#[derive(SimpleObject)]
+pub(super) struct Check {
+    name: String,
+    ok: bool,
+    /// What is wrong, where something is.
+    detail: Option<String>,
+}
+
+impl From<NodeCheck> for Check {
+    fn from(NodeCheck { name, ok, detail }: NodeCheck) -> Self {
+        Self { name, ok, detail }
+    }
+}
+
+/// How a node is.
+#[derive(SimpleObject)]
+pub(super) struct Node {
+    name: String,
+    /// Version of the binary.
+    version: String,
+    /// "ready", "impaired", "draining" or "unready".
+    status: String,
+    checks: Vec<Check>,
+    /// When it started, in milliseconds since 1970.
+    started_at: Long,
+    /// Open connections.
+    connections: Long,
+    /// Sockets: a connection has one in each of its namespaces.
+    sockets: Long,
+}
+
+impl From<NodeReport> for Node {
+    fn from(node: NodeReport) -> Self {
+        Self {
+            name: node.name,
+            version: node.version,
+            status: node.status,
+            checks: node.checks.into_iter().map(Check::from).collect(),
+            started_at: Long(node.started_at),
+            connections: Long(node.connections),
+            sockets: Long(node.sockets),
+        }
+    }
+}
+
+/// All nodes.
+#[derive(SimpleObject)]
+pub(super) struct Nodes {
+    /// Those who answered, in the order of their names.
+    pub nodes: Vec<Node>,
+    /// The node that was asked.
+    pub answered_by: String,
+    pub missing: Missing,
+}
+
+/// Whom something concerns. Who is named in several ways is concerned once.
+#[derive(InputObject, Default, Clone)]
+pub(super) struct WhomInput {
+    /// Members of these rooms.
+    #[graphql(default)]
+    rooms: Vec<String>,
+    /// All sockets of these people, by their ids.
+    #[graphql(default)]
+    people: Vec<String>,
+    /// These sockets, by their ids.
+    #[graphql(default)]
+    sockets: Vec<String>,
+}
+
+impl From<WhomInput> for Whom {
+    fn from(whom: WhomInput) -> Self {
+        Self {
+            rooms: whom.rooms,
+            people: whom.people,
+            sockets: whom.sockets,
+        }
+    }
+}
+
+/// The place of an event in a room.
+#[derive(SimpleObject)]
+pub(super) struct NumberedEvent {
+    room: String,
+    /// The event's number there.
+    seq: Long,
+    /// When, in milliseconds since 1970.
+    time: Long,
+}
+
+impl From<Numbered> for NumberedEvent {
+    fn from(numbered: Numbered) -> Self {
+        Self {
+            room: numbered.room,
+            seq: Long(numbered.seq),
+            time: Long(numbered.time),
+        }
+    }
+}
