@@ -19,6 +19,7 @@ bins=()
 for target in "${targets[@]}"; do
     bins+=(--bin "$target")
     case "$target" in
+        auth_*) bins+=(--features auth) ;;
         net_*) bins+=(--features net) ;;
         broker_*) bins+=(--features broker) ;;
     esac

@@ -19,7 +19,7 @@ pub fn guard(hub: &Hub, sign_in: &SignIn, settings: &Settings) {
         let (sign_in, module) = (sign_in.clone(), *module);
         let check = async move |socket: Socket| {
             let (auth, handshake) = (said(&socket, old_clients), socket.handshake());
-            let credentials = Credentials::of_connect(&auth, &handshake);
+            let credentials = Credentials::of_connect(&auth, handshake);
             let principal = who(&sign_in, module, &credentials).await.map_err(refusal)?;
             if principal.kind != Kind::Anonymous
                 && socket.namespace().hub().cluster_state().is_some()

@@ -309,7 +309,6 @@ fn eager() -> Pace {
     Pace {
         min_gap: Duration::ZERO,
         back_off: Duration::from_secs(3_600),
-        ..Pace::default()
     }
 }
 
