@@ -50,7 +50,7 @@ section! {
         /// with `who = "anonymous"` (or "anyone") allow.
         anonymous: bool = false;
         /// Rules, of which the first that speaks of an act counts: tables with `who` and either `allow` or `deny`. `who` is
-        /// "anyone", "signed-in", "anonymous", "service", "nobody", "role:<role>", "name:<person's id>" or a list of them;
+        /// "anyone", "signed-in", "anonymous", "service", "nobody", "role:ROLE", "name:ID" or a list of them;
         /// `allow` and `deny` take "module:acts:rooms" or a list of them, such as "rooms:join,emit:board:*". Those of [rooms]
         /// come after them. Where none speaks, the token's grants count; then, where tokens are checked, the answer is no.
         rules: Vec<AuthRule> = Vec::new();
