@@ -45,7 +45,11 @@ struct Read {
 /// A socket of this node, for another one.
 pub(super) fn write(socket: &RemoteSocket, form: Form) -> cluster::RemoteSocket {
     let handshake = &socket.handshake;
-    let headers = handshake.headers.iter();
+    // What carries a sign-in is kept for this node alone.
+    let headers = handshake
+        .headers
+        .iter()
+        .filter(|(name, _)| !matches!(&**name, "authorization" | "cookie"));
     let auth = socket.auth.as_deref();
     let auth = auth.and_then(|auth| serde_json::from_str::<&RawValue>(auth).ok());
     let written = Written {
