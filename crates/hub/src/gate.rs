@@ -62,12 +62,47 @@ pub struct Passed {
     /// The data to go on with, if it was changed.
     pub changed: Option<Box<RawValue>>,
     /// Closes the way for those behind until it's dropped.
-    _turn: Option<oneshot::Sender<()>>,
+    _turn: Option<Turn>,
+}
+
+/// A wish's place among those of its socket.
+#[derive(Debug)]
+struct Turn {
+    /// The end of the wish before, until it has come.
+    before: Option<End>,
+    /// For the one behind.
+    done: Option<oneshot::Sender<Instead>>,
+}
+
+/// The end of a wish. One that was given up before its turn names the end that it waited for.
+type End = oneshot::Receiver<Instead>;
+
+/// Whom to wait for instead.
+#[derive(Debug)]
+struct Instead(End);
+
+impl Turn {
+    /// Waits until all before are done.
+    async fn comes(&mut self) {
+        while let Some(before) = &mut self.before {
+            // Without a word whoever was before is done, or gone.
+            self.before = before.await.ok().map(|Instead(earlier)| earlier);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let (Some(before), Some(done)) = (self.before.take(), self.done.take()) {
+            // Nobody may be behind.
+            let _ = done.send(Instead(before));
+        }
+    }
 }
 
 /// The end of the last wish of a socket that was asked about.
 #[derive(Default)]
-struct Last(Mutex<Option<oneshot::Receiver<()>>>);
+struct Last(Mutex<Option<End>>);
 
 impl Hub {
     /// Sets who is asked first. To be called before the loops start; later calls change nothing.
@@ -102,15 +137,15 @@ impl Socket {
             self.get().unwrap_or_default()
         });
         let (done, end) = oneshot::channel();
-        let before = last.0.lock().replace(end);
+        let mut turn = Turn {
+            before: last.0.lock().replace(end),
+            done: Some(done),
+        };
         let verdict = match asking {
             Some(asking) => asking.await,
             None => Verdict::Pass,
         };
-        if let Some(before) = before {
-            // Whoever was before is done, or gone.
-            let _ = before.await;
-        }
+        turn.comes().await;
         let changed = match verdict {
             Verdict::Pass => None,
             Verdict::Change(data) => Some(data),
@@ -118,7 +153,7 @@ impl Socket {
         };
         Ok(Passed {
             changed,
-            _turn: Some(done),
+            _turn: Some(turn),
         })
     }
 }

@@ -4,16 +4,19 @@
 
 mod support;
 
+mod access;
 mod acks;
 mod broadcast;
 mod close;
 mod connect;
 mod events;
 mod fleet;
+mod gate;
 mod kept_log;
 mod listen;
 mod model;
 mod namespaces;
+mod occurrence;
 mod panics;
 mod protocols;
 mod recovery;
