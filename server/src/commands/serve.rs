@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lakh_bridge::hooks::Hooks;
 use lakh_hub::{Clock as _, Hub};
 use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
@@ -30,6 +31,9 @@ use crate::service::Service;
 use crate::service_manager;
 use crate::sign_in::SignIn;
 use crate::telemetry::logs;
+
+/// How long requests to hooks may take at the end.
+const HOOKS_END: Duration = Duration::from_secs(5);
 
 /// Starts the server and waits for its end.
 pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
@@ -135,6 +139,7 @@ async fn serve(
         node,
         backing,
         neighbours,
+        hooks,
     } = up;
     tokio::spawn(node::tidy(backing.store().clone(), now_ms));
     tokio::spawn({
@@ -157,6 +162,10 @@ async fn serve(
         running.drain().await;
         if let Some(neighbours) = &neighbours {
             neighbours.leave().await;
+        }
+        if let Some(hooks) = &hooks {
+            // Everybody is gone: what happened is all there, and is sent or stored.
+            hooks.close(HOOKS_END).await;
         }
         backing.close().await
     })
@@ -198,6 +207,7 @@ struct Up {
     node: Arc<Node>,
     backing: Arc<Backing>,
     neighbours: Option<Arc<Neighbours>>,
+    hooks: Option<Hooks>,
 }
 
 /// Opens what stands behind the node, and then the node.
@@ -232,10 +242,11 @@ async fn start(
         async move { sign_in.keep_keys().await }
     });
     let rooms = node::install(&hub, backing.store(), settings);
+    let hooks = node::start_hooks(&hub, &backing, settings)?;
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
     let name = prepared.hub.node.clone();
-    let node = Node::new(name, now_ms(), hub, Arc::clone(&backing), ask);
+    let node = Node::new(name, now_ms(), hub, Arc::clone(&backing), ask, hooks.clone());
     let service = node::service(&node, rooms, &sign_in, settings, now_ms);
     let settled = backing.settle().await;
     let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, &node, service));
@@ -249,6 +260,7 @@ async fn start(
                 node,
                 backing,
                 neighbours,
+                hooks,
             })
         }
         Err(error) => {

@@ -252,6 +252,10 @@ impl Loader {
                 self.secret_file(section, key, &path, read);
             }
         }
+        for (key, message) in self.settings.hooks.read_secrets(read) {
+            let place = self.take_place("hooks", key);
+            self.problem(place, message);
+        }
     }
 
     fn secret_file(

@@ -18,10 +18,7 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Api, Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep,
-    KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog,
-    Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode,
-    Tls, TokenKey, Transport, Who,
+        Api, Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, Hooks,
 };
 
 /// Every setting of the server, as it is in force.
@@ -57,6 +54,8 @@ pub struct Settings {
     pub rooms: Rooms,
     /// `[chat]`
     pub chat: Chat,
+    /// `[hooks]`
+    pub hooks: Hooks,
 }
 
 impl Settings {
@@ -78,6 +77,7 @@ impl Settings {
             &self.metrics,
             &self.rooms,
             &self.chat,
+            &self.hooks,
         ]
     }
 
@@ -99,6 +99,7 @@ impl Settings {
             &mut self.metrics,
             &mut self.rooms,
             &mut self.chat,
+            &mut self.hooks,
         ]
     }
 

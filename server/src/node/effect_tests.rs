@@ -14,7 +14,8 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        settings.hooks.config(),
         SignIn::new(&settings.auth, || 0).unwrap(),
         policy(settings),
         service(settings),
@@ -55,6 +56,10 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
             "[{{ id = \"0123456789abcdef\", hash = \"sha256:{}\" }}]",
             "0".repeat(64)
         ),
+        ("hooks", "endpoints" | "gates", _) => {
+            let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+            format!("[{{ name = \"a\", url = \"https://a.example\", secret = \"{secret}\" }}]")
+        }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
@@ -100,7 +105,7 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
     let defaults = Settings::default();
     let sections = [
         "auth", "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
-        "api",
+        "api", "hooks",
     ];
     let mut seen = 0;
     for section in defaults.sections() {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use lakh_bridge::hooks::Hooks;
 use lakh_hub::{CLOSE_REASONS, Hub};
 use lakh_net::Observer;
 use lakh_store::Store;
@@ -29,6 +30,7 @@ pub struct Node {
     ask: mpsc::Sender<Signal>,
     /// Set once the sockets are there: the HTTP side is made before them.
     sockets: OnceLock<Observer>,
+    hooks: Option<Hooks>,
 }
 
 impl std::fmt::Debug for Node {
@@ -45,6 +47,7 @@ impl Node {
         hub: Hub,
         backing: Arc<Backing>,
         ask: mpsc::Sender<Signal>,
+        hooks: Option<Hooks>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name,
@@ -54,6 +57,7 @@ impl Node {
             backing,
             ask,
             sockets: OnceLock::new(),
+            hooks,
         })
     }
 
@@ -181,6 +185,8 @@ impl Node {
             recovery_logs: logs.collect(),
             store: store_count(self.backing.store()),
             broker: None,
+            hooks: Vec::new(),
+            gates: Vec::new(),
         }
     }
 }
@@ -191,6 +197,10 @@ impl Observed for Node {
             let mut snapshot = self.count(&self.loop_lags().await);
             if let Some(link) = self.backing.link() {
                 snapshot.broker = link.count().await;
+            }
+            if let Some(hooks) = &self.hooks {
+                snapshot.hooks = hooks.status().await;
+                snapshot.gates = hooks.gates();
             }
             snapshot
         })
@@ -263,6 +273,7 @@ mod tests {
             hub,
             Arc::new(Backing::alone(Store::memory())),
             mpsc::channel(1).0,
+            None,
         )
     }
 

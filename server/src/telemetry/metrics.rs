@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::hook_metrics;
 use super::process::Process;
 use super::snapshot::{BrokerCount, ByWord, LogCount, Snapshot, StoreCount};
 
@@ -35,6 +36,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     if let Some(count) = &snapshot.broker {
         broker(&mut out, count);
     }
+    hook_metrics::hooks(&mut out, snapshot);
     process_metrics(&mut out, snapshot, process);
     out.0
 }
@@ -308,7 +310,7 @@ fn process_metrics(out: &mut Text, snapshot: &Snapshot, process: &Process) {
     }
 }
 
-fn seconds(ms: u64) -> f64 {
+pub(super) fn seconds(ms: u64) -> f64 {
     float(ms) / 1_000.0
 }
 
@@ -316,18 +318,18 @@ fn seconds(ms: u64) -> f64 {
     clippy::cast_precision_loss,
     reason = "sizes and milliseconds since 1970 fit the 53 bits of an f64"
 )]
-fn float(number: u64) -> f64 {
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }
 
-struct Text(String);
+pub(super) struct Text(String);
 
 impl Text {
-    fn gauge(&mut self, name: &str, help: &str) {
+    pub(super) fn gauge(&mut self, name: &str, help: &str) {
         self.head(name, help, "gauge");
     }
 
-    fn counter(&mut self, name: &str, help: &str) {
+    pub(super) fn counter(&mut self, name: &str, help: &str) {
         self.head(name, help, "counter");
     }
 
@@ -343,7 +345,12 @@ impl Text {
         }
     }
 
-    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    pub(super) fn value(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: impl std::fmt::Display,
+    ) {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             self.0.push(if index == 0 { '{' } else { ',' });

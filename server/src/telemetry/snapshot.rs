@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use lakh_bridge::hooks::{EndpointStatus, GateStatus};
+
 /// Numbers by word.
 pub type ByWord = BTreeMap<&'static str, u64>;
 
@@ -65,6 +67,10 @@ pub struct Snapshot {
     pub store: StoreCount,
     /// The link to the other nodes, in a fleet.
     pub broker: Option<BrokerCount>,
+    /// Endpoints that are told what happened.
+    pub hooks: Vec<EndpointStatus>,
+    /// Hooks that are asked first.
+    pub gates: Vec<GateStatus>,
 }
 
 /// What the recovery log of one namespace holds.
