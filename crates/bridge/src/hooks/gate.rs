@@ -52,7 +52,7 @@ struct Counts {
 }
 
 /// How a hook in the way is doing. Counts are this node's since its start.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct GateStatus {
     /// Its name.
     pub name: String,

@@ -99,7 +99,7 @@ pub enum StartError {
 }
 
 /// How an endpoint is doing. Counts are this node's since its start, but for what waits.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct EndpointStatus {
     /// Its name.
     pub name: String,
