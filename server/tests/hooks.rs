@@ -118,7 +118,10 @@ fn what_was_stored_is_sent_after_kills_and_stops_and_nothing_is_lost() {
     until("an empty store", || {
         metric(&server, "lakh_hooks_waiting{hook=\"crm\"}") == Some(0.0)
     });
-    assert_eq!(metric(&server, "lakh_hooks_dead_total{hook=\"crm\"}"), Some(0.0));
+    assert_eq!(
+        metric(&server, "lakh_hooks_dead_total{hook=\"crm\"}"),
+        Some(0.0)
+    );
 }
 
 #[test]
@@ -129,7 +132,15 @@ fn of_three_nodes_one_sends_for_all_and_another_when_it_is_killed() {
     let mut nodes: Vec<Server> = Vec::new();
     for (folder, name) in folders.iter().zip(["one", "two", "tri"]) {
         configure(folder.path(), &endpoint(&receiver.url()));
-        let args = ["serve", "--bind", "127.0.0.1:0", "--log-format", "json", "--node", name];
+        let args = [
+            "serve",
+            "--bind",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+            "--node",
+            name,
+        ];
         let mut command = lakh(folder.path(), &args);
         command.env("LAKH_REDIS", redis.url());
         nodes.push(Server::run(&mut command));
@@ -141,7 +152,9 @@ fn of_three_nodes_one_sends_for_all_and_another_when_it_is_killed() {
     for number in 0..60 {
         last = chats[number % 3].say("a", &number.to_string());
     }
-    receiver.wait("all messages", |seen| seen.numbers("a").len() as u64 == last);
+    receiver.wait("all messages", |seen| {
+        seen.numbers("a").len() as u64 == last
+    });
     receiver.look(|seen| {
         assert_eq!(seen.taken.len(), 60, "each once");
         assert_eq!(seen.numbers("a"), (1..=60).collect::<Vec<_>>());
@@ -156,7 +169,10 @@ fn of_three_nodes_one_sends_for_all_and_another_when_it_is_killed() {
     }
     receiver.wait("the rest", |seen| seen.numbers("a").len() as u64 == last);
     // In order of their numbers, although two nodes stored them.
-    assert_eq!(receiver.look(|seen| seen.numbers("a")), (1..=120).collect::<Vec<_>>());
+    assert_eq!(
+        receiver.look(|seen| seen.numbers("a")),
+        (1..=120).collect::<Vec<_>>()
+    );
     assert_eq!(nodes.iter().filter(|node| leads(node)).count(), 1);
 }
 
@@ -191,7 +207,10 @@ fn a_gate_refuses_and_changes_what_clients_of_chat_say() {
     assert_eq!(chat.send("a", "hello")["message"]["text"], "hello");
     assert_eq!(chat.send("a", "shout")["message"]["text"], "whisper");
     assert_eq!(chat.send("a", "bad")["error"]["code"], "rude");
-    let refused = chat.0.call("room:join", &[json!({"room": "secret"})]).unwrap();
+    let refused = chat
+        .0
+        .call("room:join", &[json!({"room": "secret"})])
+        .unwrap();
     assert_eq!(refused["error"]["code"], "closed");
     let eve = SocketClient::connect(server.address, "/chat", &json!({"name": "Eve"}));
     let refused = eve.err().unwrap().to_string();
@@ -200,7 +219,10 @@ fn a_gate_refuses_and_changes_what_clients_of_chat_say() {
         let name = format!("lakh_hooks_gate_answers_total{{hook=\"guard\",answer=\"{answer}\"}}");
         metric(&server, &name)
     };
-    assert_eq!((answers("refused"), answers("changed")), (Some(3.0), Some(1.0)));
+    assert_eq!(
+        (answers("refused"), answers("changed")),
+        (Some(3.0), Some(1.0))
+    );
 }
 
 #[test]
@@ -211,17 +233,34 @@ fn what_is_wrong_with_hooks_is_told_without_starting() {
         let (code, out, told) = output(folder.path(), &["check-config"]);
         (code, format!("{out}{told}"))
     };
+    let secret = format!("secret = \"{SECRET}\"");
     let (code, told) = check(&endpoint("https://crm.example"));
     assert_eq!(code, 0, "{told}");
     for (from, to, message) in [
-        ("https://crm.example", "crm.example", "must begin with https://"),
+        (
+            "https://crm.example",
+            "crm.example",
+            "must begin with https://",
+        ),
         ("\"crm\"", "\"C R M\"", "is no name for a hook"),
         (SECRET, "short", "is no secret for signatures"),
         ("\"message\"", "\"mesage\"", "did you mean `message`"),
-        ("batch_events = 7", "batch_event = 7", "did you mean `batch_events`"),
-        ("timeout_ms = 2000", "timeout_ms = 0", "`timeout_ms` must be more than 0"),
-        ("secret = ", "secret_file = ", "can't be read"),
-        ("timeout_ms = 2000", "order = \"rooms\"", "did you mean `room`"),
+        (
+            "batch_events = 7",
+            "batch_event = 7",
+            "did you mean `batch_events`",
+        ),
+        (
+            "timeout_ms = 2000",
+            "timeout_ms = 0",
+            "`timeout_ms` must be more than 0",
+        ),
+        (&secret, "secret_file = \"missing\"", "can't be read"),
+        (
+            "timeout_ms = 2000",
+            "order = \"rooms\"",
+            "did you mean `room`",
+        ),
     ] {
         let hooks = endpoint("https://crm.example").replace(from, to);
         let (code, told) = check(&hooks);
@@ -229,7 +268,9 @@ fn what_is_wrong_with_hooks_is_told_without_starting() {
         assert!(told.contains(message), "{to}: {told}");
         assert!(!told.contains("MfKQ9r8G"), "a secret is told: {told}");
     }
-    let (code, told) = check(&format!("[[hooks.gates]]\nname = \"g\"\nurl = \"https://g.example\"\n"));
+    let (code, told) = check(&format!(
+        "[[hooks.gates]]\nname = \"g\"\nurl = \"https://g.example\"\n"
+    ));
     assert_ne!(code, 0);
     assert!(told.contains("needs a secret"), "{told}");
 }
@@ -238,10 +279,8 @@ fn what_is_wrong_with_hooks_is_told_without_starting() {
 fn settings_in_force_are_shown_without_the_secret() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("key"), format!("{SECRET}\n")).unwrap();
-    let hooks = endpoint("https://crm.example").replace(
-        &format!("secret = \"{SECRET}\""),
-        "secret_file = \"key\"",
-    );
+    let hooks = endpoint("https://crm.example")
+        .replace(&format!("secret = \"{SECRET}\""), "secret_file = \"key\"");
     configure(folder.path(), &hooks);
     let (code, shown, told) = output(folder.path(), &["print-config"]);
     assert_eq!(code, 0, "{told}");

@@ -76,6 +76,25 @@ pub struct GateStatus {
     pub open: u64,
 }
 
+/// A question that is open, for as long as this is there.
+struct Open<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Open<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        let before = count.fetch_add(1, Ordering::AcqRel);
+        Self { count, before }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// One answer, or none.
 enum Heard {
     Pass,
@@ -193,16 +212,12 @@ impl One {
 
     async fn ask(&self, question: &Question, kind: On, id: &str) -> Heard {
         let most = self.hook.concurrency + self.hook.waiting;
-        let before = self.open.fetch_add(1, Ordering::AcqRel);
-        let heard = match before < most && self.may_ask() {
-            true => self.asked(question, kind, id).await,
-            false => {
-                self.counts.unasked.add(1);
-                self.silence()
-            }
-        };
-        self.open.fetch_sub(1, Ordering::AcqRel);
-        heard
+        let open = Open::new(&self.open);
+        if open.before < most && self.may_ask() {
+            return self.asked(question, kind, id).await;
+        }
+        self.counts.unasked.add(1);
+        self.silence()
     }
 
     fn may_ask(&self) -> bool {

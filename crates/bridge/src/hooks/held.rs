@@ -1,5 +1,7 @@
 //! Lanes that are held back: their events stand in logs of their own until the endpoint takes them.
 
+use lakh_hub::store::LogInfo;
+
 use super::changes::Dead;
 use super::event::Stored;
 use super::queue::{Now, Outcome, Queue};
@@ -14,6 +16,8 @@ pub(crate) struct Held {
     /// Number of its first entry, and of its last.
     pub first: u64,
     pub last: u64,
+    /// Bytes of its events, nearly.
+    pub bytes: u64,
     /// Events on their way into its log.
     pub moving: usize,
     pub is_flying: bool,
@@ -29,6 +33,7 @@ impl Held {
             not_before_ms,
             first: 1,
             last: 0,
+            bytes: 0,
             moving,
             is_flying: false,
             most,
@@ -36,10 +41,11 @@ impl Held {
     }
 
     /// A lane as it was found in the store.
-    pub(super) fn found(attempts: u32, not_before_ms: u64, first: u64, last: u64) -> Self {
+    pub(super) fn found(attempts: u32, not_before_ms: u64, log: &LogInfo) -> Self {
         Self {
-            first,
-            last,
+            first: log.first_seq,
+            last: log.last_seq,
+            bytes: log.bytes,
             ..Self::new(attempts, not_before_ms, 0, 0)
         }
     }
@@ -64,6 +70,11 @@ impl Held {
         }
     }
 
+    fn done(&mut self, before: u64, bytes: usize) {
+        self.first = before;
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
+    }
+
     fn is_over(&self) -> bool {
         !self.is_flying && self.moving == 0 && self.first > self.last
     }
@@ -71,8 +82,8 @@ impl Held {
 
 impl Queue {
     /// A held lane, as it was found in the store.
-    pub(crate) fn hold(&mut self, lane: u64, attempts: u32, not_before_ms: u64, log: (u64, u64)) {
-        let held = Held::found(attempts, not_before_ms, log.0, log.1);
+    pub(crate) fn hold(&mut self, lane: u64, attempts: u32, not_before_ms: u64, log: &LogInfo) {
+        let held = Held::found(attempts, not_before_ms, log);
         self.held.insert(lane, held);
         self.end_if_over(lane);
     }
@@ -94,6 +105,7 @@ impl Queue {
         };
         held.is_flying = false;
         let oldest = events.iter().map(|event| event.stored_ms).min();
+        let bytes: usize = events.iter().map(|event| event.json.len()).sum();
         let after = events.last().map_or(held.last + 1, |event| event.at + 1);
         match outcome {
             Outcome::Away(..) => {
@@ -102,7 +114,7 @@ impl Queue {
             }
             Outcome::Taken => {
                 held.attempts = 0;
-                held.first = after;
+                held.done(after, bytes);
                 held.not_before_ms = now_ms;
                 self.changes.trims.insert(key, after);
                 self.changes.is_due = true;
@@ -116,7 +128,7 @@ impl Queue {
                 if held.attempts >= max_attempts || is_old {
                     let attempts = held.attempts;
                     held.attempts = 0;
-                    held.first = after;
+                    held.done(after, bytes);
                     held.not_before_ms = now_ms;
                     self.changes.trims.insert(key, after);
                     let dead = events.into_iter().map(|event| Dead {

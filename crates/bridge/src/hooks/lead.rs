@@ -177,9 +177,8 @@ impl Term<'_> {
                 });
                 let left_ms = note.next_ms.saturating_sub(now);
                 let not_before_ms = leader.hub.clock_ms() + left_ms;
-                let reach = (info.first_seq, info.last_seq);
                 self.queue
-                    .hold(lane_number, note.attempts, not_before_ms, reach);
+                    .hold(lane_number, note.attempts, not_before_ms, &info);
             }
             if page.next.is_none() {
                 return Ok(());

@@ -164,10 +164,18 @@ impl Queue {
         self.skip_to(at + 1);
         self.bytes += event.json.len();
         let mut state = State::Waiting;
+        let is_full = self.held.contains_key(&lane) && self.held_is_full();
         if let Some(held) = self.held.get_mut(&lane) {
-            held.moving += 1;
             state = State::Leaving;
-            self.changes.moves.push(event.clone());
+            if is_full {
+                let reason = "too many events of rooms that fail wait already";
+                let dead = Dead::new(event.clone(), held.attempts, reason);
+                self.changes.dead.push(dead);
+            } else {
+                held.moving += 1;
+                held.bytes += event.json.len() as u64;
+                self.changes.moves.push(event.clone());
+            }
         } else {
             self.line_up(&event);
         }
@@ -177,6 +185,11 @@ impl Queue {
             state,
         };
         self.slots.insert(at, slot);
+    }
+
+    fn held_is_full(&self) -> bool {
+        let bytes: u64 = self.held.values().map(|held| held.bytes).sum();
+        bytes >= self.endpoint.max_bytes
     }
 
     /// Two nodes may store what they publish in one room the other way round: who is not on the way yet is put in order.
@@ -484,7 +497,9 @@ impl Queue {
         let Some(lane) = self.lanes.remove(&key) else {
             return;
         };
-        let held = Held::new(attempts, not_before_ms, most, lane.waiting.len());
+        let mut held = Held::new(attempts, not_before_ms, most, lane.waiting.len());
+        let slots = lane.waiting.iter().filter_map(|at| self.slots.get(at));
+        held.bytes = slots.map(|slot| slot.event.json.len() as u64).sum();
         self.held.insert(key, held);
         self.changes.held_changed(key);
         for at in lane.waiting {

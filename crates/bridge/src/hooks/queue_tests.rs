@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use lakh_hub::store::LogInfo;
+
 use super::changes::Changes;
 use super::config::{Endpoint, Order};
 use super::event::Stored;
@@ -248,8 +250,17 @@ impl World {
         self.queue = Queue::new(self.endpoint.clone());
         for (lane, log) in &self.disk.held {
             let first = log.entries.keys().next().copied().unwrap_or(log.last + 1);
+            let info = LogInfo {
+                first_seq: first,
+                last_seq: log.last,
+                bytes: log
+                    .entries
+                    .values()
+                    .map(|event| event.json.len() as u64)
+                    .sum(),
+            };
             self.queue
-                .hold(*lane, log.attempts, self.now.steady_ms, (first, log.last));
+                .hold(*lane, log.attempts, self.now.steady_ms, &info);
         }
     }
 
@@ -483,4 +494,48 @@ fn what_waits_for_too_long_becomes_a_dead_letter() {
     assert_eq!(world.disk.dead[0].lane, 1);
     world.recover();
     assert_eq!(world.taken.get(&2), world.sent.get(&2));
+}
+
+#[test]
+fn what_rooms_that_fail_may_hold_is_bounded_and_the_rest_becomes_dead_letters() {
+    let mut world = World::new(
+        5,
+        Endpoint {
+            max_bytes: 200,
+            ..endpoint(Order::Room)
+        },
+    );
+    world.bad.insert(0);
+    world.append(0);
+    for _ in 0..100 {
+        world.read();
+        world.launch();
+        world.land(false);
+        world.save(usize::MAX);
+        world.pass(20);
+        world.append(0);
+    }
+    world.read();
+    world.save(usize::MAX);
+    let held: usize = world.disk.held[&0]
+        .entries
+        .values()
+        .map(|event| event.json.len())
+        .sum();
+    assert!((200..=300).contains(&held), "{held}");
+    assert!(world.disk.dead.len() > 50, "{}", world.disk.dead.len());
+    assert!(world.disk.log.is_empty());
+    world.recover();
+    let dead: HashSet<_> = world
+        .disk
+        .dead
+        .iter()
+        .map(|event| event.id.clone())
+        .collect();
+    let rest: Vec<_> = world.sent[&0]
+        .iter()
+        .filter(|id| !dead.contains(*id))
+        .cloned()
+        .collect();
+    assert_eq!(world.taken[&0], rest, "in order");
 }

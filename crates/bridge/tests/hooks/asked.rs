@@ -7,11 +7,11 @@ use std::time::Duration;
 use lakh_bridge::hooks::{BreakerState, Config, GateHook, GateStatus, Hooks, On, Silence, admit};
 use lakh_hub::auth::Principal;
 use lakh_hub::store::Store;
-use lakh_hub::{Failure, Hub, Socket, Wish};
+use lakh_hub::{Failure, Hub, Shard, Socket, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::driver::{Client, Loop, hub, run};
+use crate::driver::{Client, Loop, hub};
 use crate::node::secret;
 use crate::receiver::{Reaction, Receiver, Request};
 
@@ -25,6 +25,16 @@ struct Say {
 struct Said {
     data: Value,
     place: usize,
+}
+
+/// Runs a test on a loop that can make requests.
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, test);
+    Shard::exit();
 }
 
 /// A hub where clients may say things in rooms, if the hooks let them.

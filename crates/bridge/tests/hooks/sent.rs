@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use lakh_bridge::hooks::{Endpoint, Full, Which};
+use lakh_bridge::hooks::{Endpoint, Full, Order, Which};
 use lakh_hub::store::Store;
 use serde_json::json;
 
@@ -275,6 +275,9 @@ fn past_the_bound_the_oldest_or_the_newest_are_dropped_and_counted() {
             max_bytes: 20_000,
             full,
             concurrency: 1,
+            // Nothing is put aside, and nothing given up.
+            order: Order::All,
+            max_attempts: 100_000,
             ..endpoint(&receiver.url())
         };
         let node = Node::start("n1", &Store::memory(), vec![endpoint], false);

@@ -63,7 +63,7 @@ fn publishes(world: &World) -> (Log, Asked) {
 }
 
 fn say(event: &str, number: u64) -> String {
-    format!("421{}", json!(["say", [event, number]]))
+    format!("421{}", json!(["say", event, number]))
 }
 
 #[test]
