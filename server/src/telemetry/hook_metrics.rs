@@ -5,6 +5,9 @@ use lakh_bridge::hooks::{BreakerState, EndpointStatus, GateStatus};
 use super::metrics::{Text, float, seconds};
 use super::snapshot::Snapshot;
 
+/// Name, help, and where the number stands.
+type Row<T> = (&'static str, &'static str, fn(&EndpointStatus) -> T);
+
 /// Adds them; nothing where there are no hooks.
 pub(super) fn hooks(out: &mut Text, snapshot: &Snapshot) {
     if !snapshot.hooks.is_empty() {
@@ -16,7 +19,7 @@ pub(super) fn hooks(out: &mut Text, snapshot: &Snapshot) {
 }
 
 fn endpoints(out: &mut Text, all: &[EndpointStatus]) {
-    let counters: [(&str, &str, fn(&EndpointStatus) -> u64); 6] = [
+    let counters: [Row<u64>; 6] = [
         (
             "lakh_hooks_sent_total",
             "Events that endpoints have taken.",
@@ -54,7 +57,7 @@ fn endpoints(out: &mut Text, all: &[EndpointStatus]) {
             out.value(name, &[("hook", &own.name)], read(own));
         }
     }
-    let gauges: [(&str, &str, fn(&EndpointStatus) -> f64); 4] = [
+    let gauges: [Row<f64>; 4] = [
         (
             "lakh_hooks_waiting",
             "Events that wait in the store, those of all nodes.",

@@ -18,11 +18,13 @@ mod config;
 mod counts;
 mod dead;
 mod event;
+mod filter;
 mod gate;
 mod held;
 mod intake;
 mod lead;
 mod lease;
+mod next;
 mod post;
 mod question;
 mod queue;
@@ -32,6 +34,8 @@ mod write;
 
 #[cfg(test)]
 mod queue_tests;
+#[cfg(test)]
+mod queue_world;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,10 +52,9 @@ use tokio::time::timeout;
 
 pub use admit::admit;
 pub use breaker::BreakerState;
-pub use config::{
-    Config, ConfigError, Endpoint, Full, GateHook, Kind, MAX_HOOKS, On, Order, Place, Silence,
-};
+pub use config::{Config, ConfigError, Endpoint, Full, GateHook, MAX_HOOKS, On, Order, Silence};
 pub use dead::{DeadError, DeadLetter, DeadLetters, Which};
+pub use filter::{Kind, Place};
 pub use gate::GateStatus;
 pub use post::ClientError;
 pub use retry::Retry;

@@ -11,7 +11,7 @@
 //!
 //! Without IO: entries, outcomes and the time come in as arguments; what is to be written comes out as [`Changes`].
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::changes::{Changes, Dead};
 use super::config::{Endpoint, Order};
@@ -64,58 +64,58 @@ pub(crate) struct Now {
     pub wall_ms: u64,
 }
 
-enum Flight {
+pub(super) enum Flight {
     Fresh(Vec<(u64, Vec<u64>)>),
     Held(u64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+pub(super) enum State {
     Waiting,
     Flying,
     /// It goes with the next changes that are written.
     Leaving,
 }
 
-struct Slot {
-    event: Stored,
-    read_ms: u64,
-    state: State,
+pub(super) struct Slot {
+    pub(super) event: Stored,
+    pub(super) read_ms: u64,
+    pub(super) state: State,
 }
 
 #[derive(Default)]
-struct Lane {
-    waiting: VecDeque<u64>,
-    is_flying: bool,
+pub(super) struct Lane {
+    pub(super) waiting: VecDeque<u64>,
+    pub(super) is_flying: bool,
     /// A request that it was part of has failed: it's sent by itself.
-    is_alone: bool,
-    attempts: u32,
-    not_before_ms: u64,
+    pub(super) is_alone: bool,
+    pub(super) attempts: u32,
+    pub(super) not_before_ms: u64,
 }
 
-struct Down {
-    tries: u32,
-    until_ms: u64,
+pub(super) struct Down {
+    pub(super) tries: u32,
+    pub(super) until_ms: u64,
     /// Where the last lane that was tried begins.
-    after: u64,
+    pub(super) after: u64,
 }
 
 /// What is sent next.
 pub(crate) struct Queue {
-    endpoint: Endpoint,
-    wait_ms: u64,
-    slots: BTreeMap<u64, Slot>,
-    bytes: usize,
-    lanes: HashMap<u64, Lane>,
+    pub(super) endpoint: Endpoint,
+    pub(super) wait_ms: u64,
+    pub(super) slots: BTreeMap<u64, Slot>,
+    pub(super) bytes: usize,
+    pub(super) lanes: HashMap<u64, Lane>,
     pub(super) held: BTreeMap<u64, Held>,
-    flights: HashMap<u64, Flight>,
-    last_flight: u64,
-    next_read: u64,
-    down: Option<Down>,
-    failing: Vec<u64>,
-    told: HashMap<u64, u64>,
+    pub(super) flights: HashMap<u64, Flight>,
+    pub(super) last_flight: u64,
+    pub(super) next_read: u64,
+    pub(super) down: Option<Down>,
+    pub(super) failing: Vec<u64>,
+    pub(super) told: HashMap<u64, u64>,
     pub(super) changes: Changes,
-    held_next: bool,
+    pub(super) held_next: bool,
     pub(super) retried: u64,
     pub(super) late: u64,
 }
@@ -201,151 +201,6 @@ impl Queue {
         });
         lane.waiting
             .insert(place.unwrap_or(lane.waiting.len()), event.at);
-    }
-
-    /// The next request, if one is to be made now.
-    pub(crate) fn next(&mut self, now: Now) -> Option<Attempt> {
-        let now_ms = now.steady_ms;
-        if self.flights.len() >= self.endpoint.concurrency {
-            return None;
-        }
-        self.expire(now.wall_ms);
-        if let Some(down) = &self.down {
-            if now_ms < down.until_ms || !self.flights.is_empty() {
-                return None;
-            }
-            return self.probe(now_ms);
-        }
-        self.held_next = !self.held_next;
-        match self.held_next {
-            true => self
-                .held_attempt(now_ms)
-                .or_else(|| self.fresh_attempt(now_ms)),
-            false => self
-                .fresh_attempt(now_ms)
-                .or_else(|| self.held_attempt(now_ms)),
-        }
-    }
-
-    fn held_attempt(&mut self, now_ms: u64) -> Option<Attempt> {
-        // Lanes that fail may be lanes that hang: they never take all the places.
-        let flying = self.held.values().filter(|held| held.is_flying).count();
-        if flying > 0 && flying >= self.endpoint.concurrency / 2 {
-            return None;
-        }
-        let due = self.held.iter_mut().filter(|(_, held)| held.is_due(now_ms));
-        let (lane, held) = due.min_by_key(|(_, held)| held.not_before_ms)?;
-        held.is_flying = true;
-        let (lane, from, most) = (*lane, held.first, held.most(self.endpoint.batch_events));
-        self.retried += u64::from(held.attempts > 0);
-        let flight = self.fly(Flight::Held(lane));
-        Some(Attempt::Held {
-            flight,
-            lane,
-            from,
-            most,
-        })
-    }
-
-    fn fly(&mut self, flight: Flight) -> u64 {
-        self.last_flight += 1;
-        self.flights.insert(self.last_flight, flight);
-        self.last_flight
-    }
-
-    fn fresh_attempt(&mut self, now_ms: u64) -> Option<Attempt> {
-        let mut picked = Picked::default();
-        let mut seen = HashSet::new();
-        for slot in self.slots.values() {
-            if slot.state != State::Waiting || !seen.insert(slot.event.lane) {
-                continue;
-            }
-            let lane = &self.lanes[&slot.event.lane];
-            if lane.is_flying || now_ms < lane.not_before_ms {
-                continue;
-            }
-            let alone = lane.is_alone || lane.attempts > 0;
-            if alone && picked.count > 0 {
-                continue;
-            }
-            self.pick(slot.event.lane, now_ms, &mut picked);
-            if picked.is_full || (alone && picked.count > 0) {
-                break;
-            }
-        }
-        self.launch(picked)
-    }
-
-    /// Takes as much of a lane as fits.
-    fn pick(&self, lane: u64, now_ms: u64, picked: &mut Picked) {
-        let mut own = Vec::new();
-        for at in &self.lanes[&lane].waiting {
-            let slot = &self.slots[at];
-            if now_ms < slot.read_ms.saturating_add(self.wait_ms) {
-                break;
-            }
-            let bytes = slot.event.json.len();
-            let is_heavy = picked.count > 0 && picked.bytes + bytes > self.endpoint.batch_bytes;
-            if picked.count >= self.endpoint.batch_events || is_heavy {
-                picked.is_full = true;
-                break;
-            }
-            picked.count += 1;
-            picked.bytes += bytes;
-            own.push(*at);
-        }
-        if !own.is_empty() {
-            picked.lanes.push((lane, own));
-        }
-    }
-
-    fn launch(&mut self, picked: Picked) -> Option<Attempt> {
-        if picked.lanes.is_empty() {
-            return None;
-        }
-        let mut events = Vec::new();
-        let mut again = false;
-        for (key, own) in &picked.lanes {
-            let Some(lane) = self.lanes.get_mut(key) else {
-                continue;
-            };
-            lane.is_flying = true;
-            again |= lane.is_alone || lane.attempts > 0;
-            lane.waiting.drain(..own.len());
-            for at in own {
-                if let Some(slot) = self.slots.get_mut(at) {
-                    slot.state = State::Flying;
-                    events.push(slot.event.clone());
-                }
-            }
-        }
-        self.retried += u64::from(again || self.down.is_some());
-        let flight = self.fly(Flight::Fresh(picked.lanes));
-        Some(Attempt::Fresh { flight, events })
-    }
-
-    /// One lane, and another one each time: there may be one that the endpoint takes.
-    fn probe(&mut self, now_ms: u64) -> Option<Attempt> {
-        let after = self.down.as_ref().map_or(0, |down| down.after);
-        let ready = |slot: &&Slot| {
-            let lane = self.lanes.get(&slot.event.lane);
-            slot.state == State::Waiting
-                && lane.is_some_and(|lane| {
-                    lane.waiting.front() == Some(&slot.event.at) && now_ms >= lane.not_before_ms
-                })
-                && now_ms >= slot.read_ms.saturating_add(self.wait_ms)
-        };
-        let behind = self.slots.range(after + 1..).map(|(_, slot)| slot);
-        let mut all = behind.chain(self.slots.values());
-        let Some((at, lane)) = all.find(ready).map(|slot| (slot.event.at, slot.event.lane)) else {
-            return self.held_attempt(now_ms);
-        };
-        let mut picked = Picked::default();
-        self.pick(lane, now_ms, &mut picked);
-        if let Some(down) = &mut self.down {
-            down.after = at;
-        }
-        self.launch(picked)
     }
 
     /// What came of a request. `events`: what was sent of a held lane; `random`: for the next wait.
@@ -510,7 +365,7 @@ impl Queue {
         }
     }
 
-    fn forget_lane_if_empty(&mut self, key: u64) {
+    pub(super) fn forget_lane_if_empty(&mut self, key: u64) {
         let lane = self.lanes.get(&key);
         if lane.is_some_and(|lane| lane.waiting.is_empty() && !lane.is_flying) {
             self.lanes.remove(&key);
@@ -518,31 +373,11 @@ impl Queue {
     }
 
     /// Makes a dead letter of an event.
-    fn bury(&mut self, at: u64, attempts: u32, reason: &str) {
+    pub(super) fn bury(&mut self, at: u64, attempts: u32, reason: &str) {
         if let Some(slot) = self.slots.get_mut(&at) {
             slot.state = State::Leaving;
             let event = slot.event.clone();
             self.changes.dead.push(Dead::new(event, attempts, reason));
-        }
-    }
-
-    /// What has waited for too long becomes a dead letter.
-    fn expire(&mut self, wall_ms: u64) {
-        let max_age_ms = self.endpoint.max_age_ms;
-        let old = self
-            .slots
-            .values()
-            .take_while(|slot| wall_ms >= slot.event.stored_ms.saturating_add(max_age_ms));
-        let old = old.filter(|slot| slot.state == State::Waiting);
-        let old: Vec<_> = old.map(|slot| (slot.event.at, slot.event.lane)).collect();
-        for (at, key) in old {
-            let mut attempts = 0;
-            if let Some(lane) = self.lanes.get_mut(&key) {
-                lane.waiting.retain(|other| *other != at);
-                attempts = lane.attempts;
-            }
-            self.bury(at, attempts, "it waited for longer than it may");
-            self.forget_lane_if_empty(key);
         }
     }
 
@@ -566,23 +401,6 @@ impl Queue {
         }
     }
 
-    /// When there may be something to do by itself.
-    pub(crate) fn due_ms(&self) -> Option<u64> {
-        let is_full = self.flights.len() >= self.endpoint.concurrency;
-        if is_full || (self.down.is_some() && !self.flights.is_empty()) {
-            return None;
-        }
-        let lanes = self.lanes.values().filter(|lane| !lane.is_flying);
-        let fresh = lanes.filter_map(|lane| {
-            let head = &self.slots[lane.waiting.front()?];
-            Some((head.read_ms.saturating_add(self.wait_ms)).max(lane.not_before_ms))
-        });
-        let held = self.held.values().filter_map(Held::due_ms);
-        let next = fresh.chain(held).min()?;
-        let down = self.down.as_ref().map_or(0, |down| down.until_ms);
-        Some(next.max(down))
-    }
-
     /// Whether the endpoint seems to be away as a whole.
     pub(crate) fn is_down(&self) -> bool {
         self.down.is_some()
@@ -599,12 +417,4 @@ impl Queue {
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
-}
-
-#[derive(Default)]
-struct Picked {
-    lanes: Vec<(u64, Vec<u64>)>,
-    count: usize,
-    bytes: usize,
-    is_full: bool,
 }
