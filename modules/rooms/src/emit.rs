@@ -173,6 +173,8 @@ struct Meta<'a> {
     from: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a Person>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     time: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a RawValue>,
@@ -210,7 +212,14 @@ async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sen
         event.data = begin..begin + changed.get().len();
     }
     let told = occurrence(socket, &event);
-    let seq = publish(rooms, Some(socket), None, event, time).await?;
+    let person = socket.get::<Person>();
+    let whose = Whose {
+        from: socket.id(),
+        user: person.as_deref(),
+        id: None,
+        socket: Some(socket),
+    };
+    let seq = publish(rooms, whose, event, time).await?;
     drop(passed);
     if let Some(mut told) = told {
         told.seq = Some(seq);
@@ -248,12 +257,20 @@ fn check_size(rooms: &Inner, event: &Relayed) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whose event it is.
+struct Whose<'a> {
+    from: &'a str,
+    user: Option<&'a Person>,
+    id: Option<&'a str>,
+    /// The socket that sent it, if it came by one.
+    socket: Option<&'a Socket>,
+}
+
 /// Gives an event its number and sends it to the members of its room. Where the room's history is in the store, it's there
 /// when this is done.
 async fn publish(
     rooms: &Inner,
-    socket: Option<&Socket>,
-    user: Option<&Person>,
+    whose: Whose<'_>,
     event: Relayed,
     time: u64,
 ) -> Result<u64, Failure> {
@@ -263,11 +280,11 @@ async fn publish(
         // Numbers go on behind those that are stored.
         history::learn(rooms, &event.room, kind).await?;
     }
-    let person = socket.and_then(Socket::get::<Person>);
     let meta = json(&Meta {
         room: &event.name,
-        from: socket.map_or(SERVER, Socket::id),
-        user: user.or(person.as_deref()),
+        from: whose.from,
+        user: whose.user,
+        id: whose.id,
         time,
         tags: event.tags.as_deref(),
     })?;
@@ -275,7 +292,7 @@ async fn publish(
     // The object stays open for the number.
     text.push_str(meta.strip_suffix('}').unwrap_or(&meta));
     text.push_str(",\"seq\":");
-    let to = match socket.filter(|_| !event.echo) {
+    let to = match whose.socket.filter(|_| !event.echo) {
         Some(socket) => socket.to(Room::clone(&event.room)),
         None => rooms.hub.of("/").to(Room::clone(&event.room)),
     };
@@ -413,13 +430,20 @@ pub(crate) async fn from_outside(rooms: &Inner, event: Publish) -> Result<Publis
         return Err(enter::too_many_rooms());
     }
     let hub = &rooms.hub;
-    let told = hub.is_watched(What::Message, "/").then(|| {
+    let watched = !event.quietly && hub.is_watched(What::Message, "/");
+    let told = watched.then(|| {
         let mut told = Occurrence::new(What::Message, "/", MODULE, time).in_room(&made.name);
         told.user.clone_from(&event.user);
         filled(told, &made)
     });
     made.except = event.except;
-    let seq = publish(rooms, None, event.user.as_ref(), made, time).await?;
+    let whose = Whose {
+        from: event.from.as_deref().unwrap_or(SERVER),
+        user: event.user.as_ref(),
+        id: event.id.as_deref(),
+        socket: None,
+    };
+    let seq = publish(rooms, whose, made, time).await?;
     if let Some(mut told) = told {
         told.seq = Some(seq);
         hub.tell(What::Message, "/", || told);

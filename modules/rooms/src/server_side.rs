@@ -116,6 +116,12 @@ pub struct Publish {
     pub user: Option<Person>,
     /// Who gets nothing: members of these rooms of the hub, or sockets by their ids.
     pub except: Vec<Room>,
+    /// What members read as `from`; `server` if it isn't given.
+    pub from: Option<String>,
+    /// What tells it from others if it comes twice; members read it as `id`.
+    pub id: Option<String>,
+    /// Whether watchers of the hub aren't told: a sink that sends on what a source brings would feed it.
+    pub quietly: bool,
 }
 
 /// What became of it.

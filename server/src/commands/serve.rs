@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lakh_bridge::flows::Flows;
 use lakh_bridge::hooks::Hooks;
 use lakh_hub::{Clock as _, Hub};
 use lakh_net::accept::Inherited;
@@ -140,6 +141,7 @@ async fn serve(
         backing,
         neighbours,
         hooks,
+        flows,
     } = up;
     tokio::spawn(node::tidy(backing.store().clone(), now_ms));
     tokio::spawn({
@@ -166,6 +168,10 @@ async fn serve(
         if let Some(hooks) = &hooks {
             // Everybody is gone: what happened is all there, and is sent or stored.
             hooks.close(HOOKS_END).await;
+        }
+        if let Some(flows) = &flows {
+            // Everybody is gone: what happened is all there.
+            flows.stop().await;
         }
         backing.close().await
     })
@@ -208,6 +214,7 @@ struct Up {
     backing: Arc<Backing>,
     neighbours: Option<Arc<Neighbours>>,
     hooks: Option<Hooks>,
+    flows: Option<Arc<Flows>>,
 }
 
 /// Opens what stands behind the node, and then the node.
@@ -246,12 +253,25 @@ async fn start(
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
     let name = prepared.hub.node.clone();
-    let node = Node::new(name, now_ms(), hub, Arc::clone(&backing), ask, hooks.clone());
-    let service = node::service(&node, rooms, &sign_in, settings, now_ms);
+    let node = Node::new(
+        name,
+        now_ms(),
+        hub,
+        Arc::clone(&backing),
+        ask,
+        hooks.clone(),
+    );
+    let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
     let settled = backing.settle().await;
     let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, &node, service));
     match listens {
         Ok(running) => {
+            // Who listens can be reached by what a source publishes.
+            let who = (node.name(), now_ms as fn() -> u64);
+            let flows = node::start_flows(node.hub(), rooms, &backing, settings, who)?;
+            if let Some(flows) = &flows {
+                node.bridges(Arc::clone(flows));
+            }
             if let Some(neighbours) = &neighbours {
                 neighbours.announce(&running).await;
             }
@@ -261,6 +281,7 @@ async fn start(
                 backing,
                 neighbours,
                 hooks,
+                flows,
             })
         }
         Err(error) => {

@@ -256,6 +256,10 @@ impl Loader {
             let place = self.take_place("hooks", key);
             self.problem(place, message);
         }
+        for (key, message) in self.settings.bridge.read_files(read) {
+            let place = self.take_place("bridge", key);
+            self.problem(place, message);
+        }
     }
 
     fn secret_file(

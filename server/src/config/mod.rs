@@ -18,7 +18,10 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-        Api, Auth, AuthRule, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, Hooks,
+    Api, Auth, AuthRule, Bridge, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, Hooks,
+    JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy,
+    Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader,
+    StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.
@@ -56,11 +59,13 @@ pub struct Settings {
     pub chat: Chat,
     /// `[hooks]`
     pub hooks: Hooks,
+    /// `[bridge]`
+    pub bridge: Bridge,
 }
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 15] {
+    pub fn sections(&self) -> [&dyn Section; 17] {
         [
             &self.server,
             &self.auth,
@@ -78,11 +83,12 @@ impl Settings {
             &self.rooms,
             &self.chat,
             &self.hooks,
+            &self.bridge,
         ]
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 15] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
         [
             &mut self.server,
             &mut self.auth,
@@ -100,6 +106,7 @@ impl Settings {
             &mut self.rooms,
             &mut self.chat,
             &mut self.hooks,
+            &mut self.bridge,
         ]
     }
 

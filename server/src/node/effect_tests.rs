@@ -14,9 +14,11 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         settings.hooks.config(),
         SignIn::new(&settings.auth, || 0).unwrap(),
+        settings.bridge.sources(),
+        settings.bridge.sinks(),
         policy(settings),
         service(settings),
         rooms(settings, kept),
@@ -59,6 +61,12 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         ("hooks", "endpoints" | "gates", _) => {
             let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
             format!("[{{ name = \"a\", url = \"https://a.example\", secret = \"{secret}\" }}]")
+        }
+        ("bridge", "sources", _) => {
+            "[{ name = \"a\", kind = \"redis\", url = \"redis://a\", stream = \"s\" }]".into()
+        }
+        ("bridge", "sinks", _) => {
+            "[{ name = \"a\", kind = \"nats\", url = \"nats://a\", subject = \"s\" }]".into()
         }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
@@ -105,7 +113,7 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
     let defaults = Settings::default();
     let sections = [
         "auth", "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
-        "api", "hooks",
+        "api", "hooks", "bridge",
     ];
     let mut seen = 0;
     for section in defaults.sections() {

@@ -18,7 +18,8 @@ pub fn namespace(module: Module) -> &'static str {
     }
 }
 
-/// Puts the modules that are to be served on the hub. Sign-in must stand there already: checks run in their order.
+/// Puts the modules that are to be served on the hub, and gives the rooms, if they are among them. Sign-in must stand there
+/// already: checks run in their order.
 pub fn install(hub: &Hub, store: &Store, settings: &Settings) -> Option<Rooms> {
     hub.set_policy(policy(settings));
     if settings.api.people {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use lakh_bridge::flows::Flows;
 use lakh_bridge::hooks::Hooks;
 use lakh_hub::{CLOSE_REASONS, Hub};
 use lakh_net::Observer;
@@ -31,6 +32,7 @@ pub struct Node {
     /// Set once the sockets are there: the HTTP side is made before them.
     sockets: OnceLock<Observer>,
     hooks: Option<Hooks>,
+    flows: OnceLock<Arc<Flows>>,
 }
 
 impl std::fmt::Debug for Node {
@@ -58,17 +60,18 @@ impl Node {
             ask,
             sockets: OnceLock::new(),
             hooks,
+            flows: OnceLock::new(),
         })
+    }
+
+    /// Its hub.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Who is connected to it.
-    pub(super) fn hub(&self) -> &Hub {
-        &self.hub
     }
 
     /// What stands behind it.
@@ -91,6 +94,12 @@ impl Node {
     pub fn listens(&self, sockets: Observer) {
         // Set once, by whoever starts the node.
         let _ = self.sockets.set(sockets);
+    }
+
+    /// It has sources and sinks.
+    pub fn bridges(&self, flows: Arc<Flows>) {
+        // Set once, by whoever starts the node.
+        let _ = self.flows.set(flows);
     }
 
     /// Whether every event loop gives a sign of life.
@@ -187,6 +196,16 @@ impl Node {
             broker: None,
             hooks: Vec::new(),
             gates: Vec::new(),
+            sources: self
+                .flows
+                .get()
+                .map(|flows| flows.sources())
+                .unwrap_or_default(),
+            sinks: self
+                .flows
+                .get()
+                .map(|flows| flows.sinks())
+                .unwrap_or_default(),
         }
     }
 }
@@ -211,6 +230,7 @@ impl Observed for Node {
             let loops = check_loops(&self.loop_lags().await);
             let mut checks = self.backing.checks();
             checks.push(loops);
+            checks.extend(self.flows.get().map(|flows| super::flows::check(flows)));
             checks
         })
     }

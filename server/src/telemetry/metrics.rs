@@ -5,9 +5,9 @@
 
 use std::fmt::Write as _;
 
-use super::hook_metrics;
 use super::process::Process;
 use super::snapshot::{BrokerCount, ByWord, LogCount, Snapshot, StoreCount};
+use super::{flow_metrics, hook_metrics};
 
 /// The content type of [`exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,6 +37,8 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
         broker(&mut out, count);
     }
     hook_metrics::hooks(&mut out, snapshot);
+    flow_metrics::sources(&mut out, &snapshot.sources);
+    flow_metrics::sinks(&mut out, &snapshot.sinks);
     process_metrics(&mut out, snapshot, process);
     out.0
 }

@@ -1,5 +1,6 @@
 //! What the server says about itself: logs and numbers.
 
+mod flow_metrics;
 mod hook_metrics;
 pub mod log_writer;
 pub mod logs;

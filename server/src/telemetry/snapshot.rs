@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use lakh_bridge::flows::Figures;
 use lakh_bridge::hooks::{EndpointStatus, GateStatus};
 
 /// Numbers by word.
@@ -71,6 +72,10 @@ pub struct Snapshot {
     pub hooks: Vec<EndpointStatus>,
     /// Hooks that are asked first.
     pub gates: Vec<GateStatus>,
+    /// Sources of events.
+    pub sources: Vec<Figures>,
+    /// Sinks of events.
+    pub sinks: Vec<Figures>,
 }
 
 /// What the recovery log of one namespace holds.

@@ -8,6 +8,8 @@ use super::publish::Event;
 
 /// Deepest path that is followed into a body.
 const MAX_PATH: usize = 16;
+/// Deepest data. Those who keep events, and clients in some languages, stop reading somewhat further down.
+const MAX_DEPTH: usize = 64;
 /// Longest name of a room or event that is taken from an entry; modules have bounds of their own.
 const MAX_NAME_BYTES: usize = 512;
 
@@ -207,6 +209,7 @@ impl Mapping {
         let event = text(&self.event, entry, body.as_ref(), "event")?;
         let (data, attachments) = self.data(entry, body.as_ref())?;
         Ok(Event {
+            source: Box::default(),
             namespace: self.namespace.as_str().into(),
             room: room.into(),
             event: event.into(),
@@ -234,7 +237,8 @@ impl Mapping {
                         Value::String(String::from_utf8_lossy(value).into_owned()),
                     )
                 });
-                return Ok((raw(&Value::Object(texts.collect()))?, Vec::new()));
+                let object = raw(&Value::Object(texts.collect()))?;
+                return Ok((plain(object)?, Vec::new()));
             }
             Data::Json(path) => {
                 let found = body.and_then(|body| follow(body, path));
@@ -242,20 +246,14 @@ impl Mapping {
                     what: "data",
                     from: format!("json:{}", path.join(".")),
                 })?;
-                return Ok((raw(found)?, Vec::new()));
+                return Ok((plain(raw(found)?)?, Vec::new()));
             }
         };
         match self.format {
             Format::Json => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| Unfit::Data("JSON"))?;
-                // Without attachments of its own it must hold no places for them.
-                if text.contains("\"_placeholder\"") {
-                    return Err(Unfit::Data(
-                        "free of `_placeholder`, which is a word of the protocol",
-                    ));
-                }
                 let data = serde_json::from_str::<Box<RawValue>>(text.trim());
-                Ok((data.map_err(|_| Unfit::Data("JSON"))?, Vec::new()))
+                Ok((plain(data.map_err(|_| Unfit::Data("JSON"))?)?, Vec::new()))
             }
             Format::Text => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| Unfit::Data("text"))?;
@@ -270,16 +268,39 @@ impl Mapping {
 }
 
 fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>, Unfit> {
-    let raw = serde_json::value::to_raw_value(value);
-    let raw = raw.map_err(|_| Unfit::Data("JSON"))?;
-    match raw.get().contains("\"_placeholder\":true,\"num\":0}")
-        || !raw.get().contains("\"_placeholder\"")
-    {
-        true => Ok(raw),
-        false => Err(Unfit::Data(
+    serde_json::value::to_raw_value(value).map_err(|_| Unfit::Data("JSON"))
+}
+
+/// That data without binary values has no places for any, and isn't deeper than readers take.
+fn plain(data: Box<RawValue>) -> Result<Box<RawValue>, Unfit> {
+    if data.get().contains("\"_placeholder\"") {
+        return Err(Unfit::Data(
             "free of `_placeholder`, which is a word of the protocol",
-        )),
+        ));
     }
+    if depth(data.get()) > MAX_DEPTH {
+        return Err(Unfit::Data("at most 64 lists and objects deep"));
+    }
+    Ok(data)
+}
+
+/// How deep valid JSON is.
+fn depth(json: &str) -> usize {
+    let (mut deepest, mut depth, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in json.bytes() {
+        match (quoted, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => quoted = !quoted,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn parse(body: &[u8]) -> Option<Value> {
@@ -391,6 +412,12 @@ mod tests {
         // A place without its binary value would confuse clients.
         let place = entry(r#"{"_placeholder":true,"num":3}"#);
         assert!(mapping.event(&place).is_err());
+        for (levels, fits) in [(64, true), (65, false)] {
+            let deep = format!("{}\"[\\\"[\"{}", "[".repeat(levels), "]".repeat(levels));
+            let mut deep_entry = entry("");
+            deep_entry.body = Bytes::from(deep);
+            assert_eq!(mapping.event(&deep_entry).is_ok(), fits, "{levels}");
+        }
     }
 
     #[test]

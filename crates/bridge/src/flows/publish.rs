@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 /// An event to be published.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// The source's name.
+    pub source: Box<str>,
     /// The namespace.
     pub namespace: Box<str>,
     /// The room, as clients know it.
@@ -19,8 +21,7 @@ pub struct Event {
     pub data: Box<RawValue>,
     /// The binary values.
     pub attachments: Vec<Bytes>,
-    /// Tells it from all others of all sources; empty if nothing does. Where the room's log outlives the process, an event
-    /// with an id that was published already is not published again.
+    /// Tells it from all others of all sources, and stays the same if it is published twice; empty if nothing does.
     pub id: String,
 }
 

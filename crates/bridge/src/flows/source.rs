@@ -6,7 +6,7 @@
 //! | the node dies | then |
 //! |---|---|
 //! | before an entry is published | the broker gives it again; it is published |
-//! | after that, before the store has noted it | the broker gives it again. Where the room's log outlives the process, the log knows its id, and nothing is published; elsewhere it is published again, with the same `id` |
+//! | after that, before the store has noted it | the broker gives it again; it is published again, with the same `id` |
 //! | after that, before the broker has the acknowledgement | the broker gives it again; the note says that it is done |
 //!
 //! An entry that can't be published (no JSON, a room that doesn't exist) goes where the dead lie, or is counted, and then
@@ -257,6 +257,7 @@ impl Source {
     fn fate(&self, pulled: &Pulled, key: Option<&str>) -> Fate {
         match self.settings.mapping.event(&pulled.entry) {
             Ok(mut event) => {
+                event.source = self.settings.name.as_str().into();
                 if let Some(key) = key {
                     event.id = format!("{}:{key}", self.settings.name);
                 }

@@ -18,11 +18,17 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+#[cfg(feature = "kafka")]
+use crate::mock::Mock;
+
 /// A broker.
 pub(crate) enum Kind {
     Redis(Redis),
     Nats(Nats),
     Rabbit(Rabbit),
+    /// What makes topics, and the address.
+    #[cfg(feature = "kafka")]
+    Kafka(std::sync::Mutex<Mock>, String),
 }
 
 /// A broker, and a runtime for those who fill and empty it.
@@ -64,11 +70,20 @@ impl Broker {
         Self::new(Kind::Rabbit(Rabbit::start().unwrap()))
     }
 
+    #[cfg(feature = "kafka")]
+    pub(crate) fn kafka() -> Self {
+        let mock = Mock::start();
+        let url = mock.url.clone();
+        Self::new(Kind::Kafka(mock.into(), url))
+    }
+
     pub(crate) fn url(&self) -> Url {
         Url(match &self.kind {
             Kind::Redis(redis) => redis.url(),
             Kind::Nats(nats) => nats.url(),
             Kind::Rabbit(rabbit) => rabbit.url(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(_, url) => url.clone(),
         })
     }
 
@@ -77,6 +92,8 @@ impl Broker {
             Kind::Redis(redis) => redis.kill(),
             Kind::Nats(nats) => nats.kill(),
             Kind::Rabbit(rabbit) => rabbit.kill(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(..) => panic!("it keeps nothing over its end"),
         }
         .unwrap();
     }
@@ -86,6 +103,8 @@ impl Broker {
             Kind::Redis(redis) => redis.restart(),
             Kind::Nats(nats) => nats.restart(),
             Kind::Rabbit(rabbit) => rabbit.restart(),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(..) => panic!("it keeps nothing over its end"),
         }
         .unwrap();
     }
@@ -116,6 +135,12 @@ impl Broker {
                         .await
                         .unwrap();
                 }
+                #[cfg(feature = "kafka")]
+                Kind::Kafka(mock, _) => {
+                    let mut mock = mock.lock().unwrap();
+                    mock.make(name);
+                    mock.make(&format!("dead.{name}"));
+                }
             }
         });
     }
@@ -141,6 +166,11 @@ impl Broker {
                 exchange: None,
                 routing_key: String::new(),
             },
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(..) => From::Kafka {
+                url,
+                topic: name.to_owned(),
+            },
         };
         SourceSettings {
             name: name.to_owned(),
@@ -165,6 +195,8 @@ impl Broker {
                 Kind::Redis(_) => put_redis(&url, name, entries).await,
                 Kind::Nats(_) => put_nats(&url, name, entries).await,
                 Kind::Rabbit(_) => put_rabbit(&url, name, entries).await,
+                #[cfg(feature = "kafka")]
+                Kind::Kafka(..) => crate::kafka::put(&url, name, entries).await,
             }
         });
     }
@@ -177,6 +209,8 @@ impl Broker {
                 Kind::Redis(_) => {}
                 Kind::Nats(_) => make_stream(&url, name, &format!("{name}.>")).await,
                 Kind::Rabbit(_) => declare(&channel(&url).await.1, name).await,
+                #[cfg(feature = "kafka")]
+                Kind::Kafka(mock, _) => mock.lock().unwrap().make(name),
             }
         });
     }
@@ -198,6 +232,11 @@ impl Broker {
                 exchange: String::new(),
                 routing_key: name.to_owned(),
             },
+            #[cfg(feature = "kafka")]
+            Kind::Kafka(..) => To::Kafka {
+                url,
+                topic: name.to_owned(),
+            },
         };
         SinkSettings {
             name: name.to_owned(),
@@ -217,6 +256,8 @@ impl Broker {
                 Kind::Redis(_) => all_redis(&url, name).await,
                 Kind::Nats(_) => all_nats(&url, name).await,
                 Kind::Rabbit(_) => all_rabbit(&url, name).await,
+                #[cfg(feature = "kafka")]
+                Kind::Kafka(..) => crate::kafka::all(&url, name).await,
             }
         })
     }
@@ -232,7 +273,7 @@ impl Broker {
 
     /// Whether the broker drops by itself what it is sent twice.
     pub(crate) fn takes_once(&self) -> bool {
-        !matches!(self.kind, Kind::Rabbit(_))
+        matches!(self.kind, Kind::Redis(_) | Kind::Nats(_))
     }
 }
 

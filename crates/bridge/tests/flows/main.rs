@@ -6,6 +6,10 @@
 )]
 
 mod brokers;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "kafka")]
+mod mock;
 mod nodes;
 mod sinks;
 mod sources;

@@ -33,7 +33,7 @@ impl Clock for Wall {
     }
 }
 
-/// What was published: room, number, id. Stands for rooms whose log outlives a node, and knows ids as that does.
+/// What was published: room, number, id. Counts what comes again under its id, as a client does that looks at it.
 #[derive(Default)]
 pub(crate) struct Rooms {
     pub(crate) published: Mutex<Vec<(String, u64, String)>>,

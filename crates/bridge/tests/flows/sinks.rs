@@ -163,3 +163,14 @@ fn a_full_queue_drops_the_oldest_and_counts_them() {
     let (_, last) = broker.all("full").pop().unwrap();
     assert_eq!(last["seq"], 50);
 }
+
+/// Sources and sinks over Kafka's protocol. The mock cluster keeps nothing over its end, so only nodes die.
+#[cfg(feature = "kafka")]
+#[test]
+fn kafka() {
+    let broker = Broker::kafka();
+    sources::the_dead_hold_nobody_up(&broker);
+    sources::a_slow_server_takes_no_more(&broker);
+    sources::a_killed_node_goes_on_where_it_was(&broker);
+    a_killed_node_goes_on_where_it_was(&broker);
+}

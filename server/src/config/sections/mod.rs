@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+mod bridge;
 mod chat;
 mod cors;
 mod drain;
@@ -22,6 +23,7 @@ mod token_keys;
 
 pub use api::{Api, KeyEntry};
 pub use auth::{Auth, MIN_SECRET_BYTES};
+pub use bridge::{Bridge, BridgeSink, BridgeSource};
 pub use chat::Chat;
 pub use cors::Cors;
 pub use drain::Drain;

@@ -54,10 +54,10 @@ pub(super) enum Receipt {
 /// What a source reads from.
 pub(super) enum Reader {
     Redis(redis::Reader),
-    Nats(nats::Reader),
+    Nats(Box<nats::Reader>),
     Rabbit(Box<rabbit::Reader>),
     #[cfg(feature = "kafka")]
-    Kafka(kafka::Reader),
+    Kafka(Box<kafka::Reader>),
 }
 
 impl Reader {
@@ -70,12 +70,16 @@ impl Reader {
         let opening = async {
             Ok(match &settings.from {
                 From::Redis { .. } => Self::Redis(redis::Reader::open(settings, node).await?),
-                From::Nats { .. } => Self::Nats(nats::Reader::open(settings, positions).await?),
+                From::Nats { .. } => {
+                    Self::Nats(Box::new(nats::Reader::open(settings, positions).await?))
+                }
                 From::Rabbit { .. } => {
                     Self::Rabbit(Box::new(rabbit::Reader::open(settings).await?))
                 }
                 #[cfg(feature = "kafka")]
-                From::Kafka { .. } => Self::Kafka(kafka::Reader::open(settings, positions).await?),
+                From::Kafka { .. } => {
+                    Self::Kafka(Box::new(kafka::Reader::open(settings, positions).await?))
+                }
                 #[cfg(not(feature = "kafka"))]
                 From::Kafka { .. } => return Err(Trouble::NotBuilt("kafka")),
             })

@@ -140,7 +140,9 @@ async fn consumer(
     let found = stream.get_or_create_consumer(durable, config.clone());
     let found = found.await.map_err(Trouble::refused)?;
     let info = found.cached_info();
-    if info.num_ack_pending == 0 && info.config.filter_subject == config.filter_subject {
+    let as_wanted = info.config.filter_subject == config.filter_subject
+        && info.config.ack_policy == AckPolicy::All;
+    if info.num_ack_pending == 0 && as_wanted {
         return Ok(found);
     }
     let done = done.unwrap_or(0).max(info.ack_floor.stream_sequence);

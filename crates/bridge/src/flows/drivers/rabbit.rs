@@ -131,7 +131,7 @@ impl Reader {
             .with_delivery_mode(PERSISTENT)
             .with_headers(headers);
         let sent = publish(&self.channel, "", to, &entry.body, properties).await?;
-        confirmed(sent.await.map_err(trouble)?)
+        confirmed(&sent.await.map_err(trouble)?)
     }
 
     pub(super) async fn lag(&mut self) -> Result<Option<u64>, Trouble> {
@@ -225,7 +225,7 @@ async fn publish(
     sent.await.map_err(trouble)
 }
 
-fn confirmed(confirmation: Confirmation) -> Result<(), Trouble> {
+fn confirmed(confirmation: &Confirmation) -> Result<(), Trouble> {
     match confirmation {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(_)) => Err(Trouble::Refused(
@@ -276,7 +276,7 @@ impl Writer {
             confirmations.push(sent.await?);
         }
         for confirmation in confirmations {
-            confirmed(confirmation.await.map_err(trouble)?)?;
+            confirmed(&confirmation.await.map_err(trouble)?)?;
         }
         Ok(())
     }

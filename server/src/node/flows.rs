@@ -1,0 +1,134 @@
+//! Sources and sinks on this node: their leases, and the door by which sources publish.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use lakh_bridge::flows::{Event, Flows, Identity, Publish, PublishError, Publishing};
+use lakh_bridge::lease::Leases;
+use lakh_hub::{Failure, Hub, Payload};
+use lakh_rooms::Rooms;
+
+use super::backing::Backing;
+use super::names::random_name;
+use crate::config::Settings;
+use crate::http::health::Check;
+
+/// Where the module rooms stands.
+const ROOMS: &str = "/";
+
+/// Starts them, if there are any. To be called on the runtime that they live on.
+pub fn start_flows(
+    hub: &Hub,
+    rooms: Option<Rooms>,
+    backing: &Backing,
+    settings: &Settings,
+    (node, now_ms): (&str, fn() -> u64),
+) -> anyhow::Result<Option<Arc<Flows>>> {
+    let (sources, sinks) = (settings.bridge.sources(), settings.bridge.sinks());
+    if sources.is_empty() && sinks.is_empty() {
+        return Ok(None);
+    }
+    let run = random_name()? + &random_name()?;
+    let leases = Leases::new(
+        backing.store().clone(),
+        &run,
+        backing.store_is_shared(),
+        now_ms,
+    );
+    let who = Identity {
+        node: node.to_owned(),
+        run,
+    };
+    let door: Arc<dyn Publish> = Arc::new(Door {
+        hub: hub.clone(),
+        rooms,
+    });
+    let flows = Flows::start(hub, (sources, sinks), &leases, &who, &door);
+    Ok(Some(Arc::new(flows)))
+}
+
+/// How they are: without one the node goes on, and says so.
+pub(super) fn check(flows: &Flows) -> Check {
+    let named = |kind: &'static str| move |figures: lakh_bridge::flows::Figures| (kind, figures);
+    let sources = flows.sources().into_iter().map(named("source"));
+    let all = sources.chain(flows.sinks().into_iter().map(named("sink")));
+    let wrong = all.filter_map(|(kind, figures)| match figures.state {
+        lakh_bridge::flows::State::Down(reason) => {
+            Some(format!("{kind} `{}`: {reason}", figures.name))
+        }
+        _ => None,
+    });
+    let wrong: Vec<_> = wrong.collect();
+    Check::of_a_help("bridge", (!wrong.is_empty()).then(|| wrong.join("; ")))
+}
+
+/// By which sources publish.
+struct Door {
+    hub: Hub,
+    rooms: Option<Rooms>,
+}
+
+impl Publish for Door {
+    fn publish(&self, event: Event) -> Result<Publishing, PublishError> {
+        match &self.rooms {
+            Some(rooms) if &*event.namespace == ROOMS => {
+                let rooms = rooms.clone();
+                let event = lakh_rooms::Publish {
+                    room: event.room.into(),
+                    event: event.event.into(),
+                    data: Some(event.data),
+                    attachments: event.attachments,
+                    from: Some(format!("source:{}", event.source)),
+                    id: (!event.id.is_empty()).then_some(event.id),
+                    quietly: true,
+                    ..lakh_rooms::Publish::default()
+                };
+                let mut publishing: Publishing = Box::pin(async move {
+                    let published = rooms.publish(event).await;
+                    published
+                        .map(|published| Some(published.seq))
+                        .map_err(refusal)
+                });
+                // Its place in the order is taken when it is first polled.
+                match (&mut publishing).now_or_never() {
+                    Some(done) => {
+                        let seq = done?;
+                        Ok(Box::pin(async move { Ok(seq) }))
+                    }
+                    None => Ok(publishing),
+                }
+            }
+            _ => self.broadcast(event),
+        }
+    }
+}
+
+impl Door {
+    /// To a room of any namespace, as a handler would: no number, no log but the namespace's own.
+    fn broadcast(&self, event: Event) -> Result<Publishing, PublishError> {
+        let namespaces = self.hub.namespaces();
+        let namespace = namespaces
+            .iter()
+            .find(|known| known.name() == &*event.namespace);
+        let Some(namespace) = namespace else {
+            let name = &event.namespace;
+            return Err(PublishError::Refused(format!(
+                "there is no namespace `{name}`"
+            )));
+        };
+        let name = serde_json::to_string(&*event.event);
+        let name = name.map_err(|error| PublishError::Refused(error.to_string()))?;
+        let text = format!("[{name},{}]", event.data.get());
+        let payload = Payload::from_raw(text, event.attachments);
+        let sent = namespace.to(&*event.room).emit_raw(payload);
+        sent.map_err(|error| PublishError::Unavailable(error.to_string()))?;
+        Ok(Box::pin(async { Ok(None) }))
+    }
+}
+
+fn refusal(failure: Failure) -> PublishError {
+    match failure.code {
+        "unavailable" => PublishError::Unavailable(failure.message),
+        _ => PublishError::Refused(failure.message),
+    }
+}
