@@ -285,9 +285,9 @@ mod tests {
 
     use super::*;
 
-    fn fits(filter: Value, tags: Value) -> bool {
+    fn fits(filter: &Value, tags: Value) -> bool {
         let tags: Tags = serde_json::from_value(tags).expect("tags");
-        Filter::read(&filter, 1).expect("a filter").fits(&tags)
+        Filter::read(filter, 1).expect("a filter").fits(&tags)
     }
 
     #[test]
@@ -324,11 +324,7 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(
-                fits(filter.clone(), tags.clone()),
-                expected,
-                "{filter} {tags}"
-            );
+            assert_eq!(fits(&filter, tags.clone()), expected, "{filter} {tags}");
         }
     }
 

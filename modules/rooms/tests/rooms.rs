@@ -235,7 +235,7 @@ fn rules_hold_at_join_and_at_emit() {
     run(async {
         let rule = |who: Who, effect, what: &str| Rule {
             who: vec![who],
-            what: vec![what.parse().unwrap()],
+            what: vec![what.parse().expect("a grant")],
             effect,
         };
         let (on, _, _) = start(Config::default());

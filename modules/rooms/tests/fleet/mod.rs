@@ -1,23 +1,21 @@
 //! Nodes in one process: hubs of their own, each loop on a thread of its own, with a real Redis between them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lakh_hub::redis::{Backend, Config as LinkConfig, Link};
 use lakh_hub::store::Store;
 use lakh_hub::{Clock, Hub};
-use lakh_rooms::{Config, Rooms};
+use lakh_rooms::Config;
 use lakh_testkit::redis::Redis;
 use tokio::runtime::Runtime;
 
-use crate::driver::{Loop, TestClock, run};
+use crate::driver::{Loop, run};
 
 /// One node. Dropping its runtime cuts it off, as if it were killed.
 pub(crate) struct Node {
     pub(crate) hub: Hub,
-    pub(crate) clock: TestClock,
-    pub(crate) rooms: Rooms,
-    pub(crate) runtime: Option<Runtime>,
+    pub(crate) runtime: Mutex<Option<Runtime>>,
 }
 
 pub(crate) struct Fleet {
@@ -32,14 +30,12 @@ impl Fleet {
     pub(crate) fn start(nodes: usize, config: &Config) -> Self {
         let store = Store::memory();
         if nodes == 1 {
-            let (hub, clock) = crate::driver::hub(2, &["/"]);
-            let rooms = lakh_rooms::install(&hub, store, config.clone());
+            let (hub, _) = crate::driver::hub(2, &["/"]);
+            lakh_rooms::install(&hub, store, config.clone());
             return Self {
                 nodes: vec![Node {
                     hub,
-                    clock,
-                    rooms,
-                    runtime: None,
+                    runtime: Mutex::new(None),
                 }],
                 seats: vec![(0, 0), (0, 1)],
                 _redis: None,
@@ -80,20 +76,19 @@ fn node(number: usize, redis: &Redis, store: Store, config: Config) -> Node {
     let runtime = Runtime::new().expect("a runtime");
     let (hub, clock) = crate::driver::hub_named(&format!("n{number}"), 1, &["/"]);
     let ms = Duration::from_millis;
-    let ticking = clock.clone();
     let link = LinkConfig {
         echo: true,
         backoff: (ms(5), ms(50)),
         ..LinkConfig::new(
             &redis.url(),
             Backend::streams(),
-            Arc::new(move || ticking.now().0),
+            Arc::new(move || clock.now().0),
         )
     };
     let entered = runtime.enter();
     let (link, inbound) = Link::open(link).expect("a link");
     drop(runtime.spawn(hub.join_cluster(link, inbound).expect("alone so far")));
-    let rooms = lakh_rooms::install(&hub, store, config);
+    lakh_rooms::install(&hub, store, config);
     drop(entered);
     runtime.block_on(async {
         let ready = tokio::time::timeout(ms(60_000), hub.cluster_ready());
@@ -101,9 +96,7 @@ fn node(number: usize, redis: &Redis, store: Store, config: Config) -> Node {
     });
     Node {
         hub,
-        clock,
-        rooms,
-        runtime: Some(runtime),
+        runtime: Mutex::new(Some(runtime)),
     }
 }
 
