@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lakh_hub::auth::Grant;
 use lakh_hub::{Failure, Namespace, Person, Room, Socket, Wish};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use crate::{Inner, MODULE, Rooms, names};
 /// What a token lets a socket do in a room.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pass {
-    acts: Vec<String>,
+    grants: Vec<Grant>,
     expires_ms: Option<u64>,
 }
 
@@ -48,6 +49,14 @@ fn forbidden(message: &str) -> Failure {
     Failure::new("forbidden", message)
 }
 
+fn covers(grants: &[Grant], socket: &Socket, act: &str, name: &str) -> bool {
+    let person = socket.get::<Person>();
+    let user = person.as_ref().map(|person| &*person.id);
+    grants
+        .iter()
+        .any(|grant| grant.covers(MODULE, act, name, user))
+}
+
 fn pass_of(socket: &Socket, room: &Room) -> Option<Pass> {
     let passes = socket.get::<Passes>()?;
     let rooms = passes.rooms.lock();
@@ -69,7 +78,7 @@ pub(crate) fn may(
         return socket.allow(MODULE, act, name);
     };
     let is_over = pass.expires_ms.is_some_and(|end| end <= socket.now_ms());
-    if is_over || !pass.acts.iter().any(|granted| granted == act) {
+    if is_over || !covers(&pass.grants, socket, act, name) {
         return Err(forbidden(
             "your token for this room doesn't let you do that",
         ));
@@ -126,20 +135,17 @@ pub(crate) fn show(
     if token.user.is_some() && token.user.as_deref() != user {
         return Err(forbidden("this token is for somebody else"));
     }
-    if !token.rooms.iter().any(|pattern| pattern.fits(name, user)) {
-        return Err(forbidden("this token is for other rooms"));
-    }
     if token.expires_ms.is_some_and(|end| end <= now_ms) {
         return Err(Failure::new(
             "token_expired",
             "this token is over; get a new one",
         ));
     }
-    if !token.acts.iter().any(|act| act == "join") {
-        return Err(forbidden("this token doesn't let you join"));
+    if !covers(&token.grants, socket, "join", name) {
+        return Err(forbidden("this token doesn't let you join this room"));
     }
     Ok(Some(Pass {
-        acts: token.acts,
+        grants: token.grants,
         expires_ms: token.expires_ms,
     }))
 }

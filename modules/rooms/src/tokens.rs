@@ -4,17 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use lakh_hub::Failure;
-use lakh_hub::auth::Pattern;
+use lakh_hub::auth::Grant;
 
 /// What a token says, once its signature was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoomToken {
-    /// The rooms that it's for.
-    pub rooms: Vec<Pattern>,
+    /// What it allows in which rooms.
+    pub grants: Vec<Grant>,
     /// Whom it's for; without it, for whoever shows it.
     pub user: Option<String>,
-    /// What it lets them do, such as `join` and `emit`.
-    pub acts: Vec<String>,
     /// Milliseconds since 1970 at which the membership ends.
     pub expires_ms: Option<u64>,
 }

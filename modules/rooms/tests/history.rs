@@ -1,6 +1,7 @@
 //! History against a plain list: who joins in the middle of writes misses nothing and gets nothing twice.
 
 mod driver;
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod fleet;
 
 use std::collections::BTreeMap;

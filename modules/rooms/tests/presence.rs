@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use driver::{Client, Loop, hub, run, run_paused};
+use driver::{Client, Loop, hub, run_paused};
 use fleet::{Dice, Fleet};
 use lakh_hub::store::Store;
 use lakh_hub::{Hub, Occurrence, Watcher, What};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use driver::{Client, Loop, START_MS, TestClock, hub, run_paused};
 use lakh_hub::Failure;
-use lakh_hub::auth::{Effect, Grant, Pattern, Policy, Rule, Who};
+use lakh_hub::auth::{Effect, Grant, Policy, Rule, Who};
 use lakh_hub::store::Store;
 use lakh_rooms::{
     Config, HistoryOptions, Keep, PresenceOptions, RoomOptions, RoomToken, TokenCheck,
@@ -17,16 +17,13 @@ use serde_json::{Value, json};
 fn check(token: &str, _: u64) -> Result<RoomToken, Failure> {
     let said: Value = serde_json::from_str(token)
         .map_err(|error| Failure::new("bad_token", error.to_string()))?;
-    let words = |field: &str| -> Vec<String> {
-        serde_json::from_value(said[field].clone()).unwrap_or_default()
-    };
+    let grants: Vec<String> = serde_json::from_value(said["grants"].clone()).unwrap_or_default();
     Ok(RoomToken {
-        rooms: words("rooms")
+        grants: grants
             .iter()
-            .map(|room| Pattern::new(room))
+            .map(|grant| grant.parse().expect("a grant"))
             .collect(),
         user: said["user"].as_str().map(str::to_owned),
-        acts: words("acts"),
         expires_ms: said["exp"].as_u64(),
     })
 }
@@ -70,25 +67,22 @@ fn a_private_room_wants_a_token_that_fits() {
             ada.refused("room:join", json!({"room": "deal:1"})).await,
             "token_required"
         );
-        let (rooms, acts) = (json!(["deal:1"]), json!(["join", "emit"]));
+        let both = json!(["rooms:join,emit:deal:1"]);
         for (said, code) in [
-            (json!({"rooms": ["deal:2"], "acts": acts}), "forbidden"),
-            (json!({"rooms": rooms, "acts": ["emit"]}), "forbidden"),
             (
-                json!({"rooms": rooms, "acts": acts, "user": "dev:eve"}),
+                json!({"grants": ["rooms:join:deal:2", "chat:join:deal:1"]}),
                 "forbidden",
             ),
-            (
-                json!({"rooms": rooms, "acts": acts, "exp": START_MS}),
-                "token_expired",
-            ),
+            (json!({"grants": ["rooms:emit:deal:1"]}), "forbidden"),
+            (json!({"grants": both, "user": "dev:eve"}), "forbidden"),
+            (json!({"grants": both, "exp": START_MS}), "token_expired"),
             (json!({}), "forbidden"),
         ] {
             assert_eq!(refused_with(&ada, said.clone()).await, code, "{said}");
         }
         let broken = json!({"room": "deal:1", "token": "x"});
         assert_eq!(ada.refused("room:join", broken).await, "bad_token");
-        let good = json!({"rooms": ["deal:*"], "acts": acts, "user": "dev:ada"});
+        let good = json!({"grants": ["rooms:*:deal:*"], "user": "dev:ada"});
         ada.ok("room:join", token(&good)).await;
         ada.ok("room:emit", json!({"room": "deal:1", "event": "e"}))
             .await;
@@ -117,14 +111,14 @@ fn what_a_token_does_not_say_may_not_be_done() {
         let ada = on.connect("/", "Ada").await;
         ada.ok(
             "room:join",
-            token(&json!({"rooms": ["deal:1"], "acts": ["join"]})),
+            token(&json!({"grants": ["rooms:join:deal:1"]})),
         )
         .await;
         let emit = json!({"room": "deal:1", "event": "e"});
         assert_eq!(ada.refused("room:emit", emit.clone()).await, "forbidden");
         ada.ok(
             "room:join",
-            token(&json!({"rooms": ["deal:1"], "acts": ["join", "emit"]})),
+            token(&json!({"grants": ["rooms:join,emit:deal:1"]})),
         )
         .await;
         ada.ok("room:emit", emit.clone()).await;
@@ -143,9 +137,8 @@ fn membership_ends_with_its_token_and_a_new_token_goes_on() {
     run_paused(async {
         let (on, clock) = start();
         let ada = on.connect("/", "Ada").await;
-        let until = |end: u64| {
-            token(&json!({"rooms": ["deal:1"], "acts": ["join", "emit"], "exp": START_MS + end}))
-        };
+        let until =
+            |end: u64| token(&json!({"grants": ["rooms:join,emit:deal:1"], "exp": START_MS + end}));
         ada.ok("room:join", until(1_000)).await;
         ada.ok("room:join", until(5_000)).await;
         clock.advance(2_000);
@@ -164,7 +157,7 @@ fn a_membership_by_token_comes_back_with_its_session_and_ends_in_time() {
     run_paused(async {
         let (on, clock) = start();
         let ada = on.connect("/", "Ada").await;
-        let said = json!({"rooms": ["deal:1"], "acts": ["join", "emit"], "exp": START_MS + 5_000});
+        let said = json!({"grants": ["rooms:join,emit:deal:1"], "exp": START_MS + 5_000});
         ada.ok("room:join", token(&said)).await;
         ada.ok("room:emit", json!({"room": "deal:1", "event": "e"}))
             .await;

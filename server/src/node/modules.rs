@@ -1,7 +1,7 @@
 //! Which module stands on which namespace, and its settings.
 
-use lakh_hub::{EngineHandlers, Hub, LogLimits, Person, Socket};
-use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms};
+use lakh_hub::{EngineHandlers, Hub, LogLimits, Person, Socket, Failure};
+use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms, RoomToken, TokenCheck};
 use lakh_store::Store;
 use std::time::Duration;
 
@@ -9,6 +9,10 @@ use super::policy::policy;
 use super::prepare::{count, count32};
 use crate::config::{self, Module, Settings};
 use crate::service;
+use crate::sign_in::{SignIn, SignInError};
+
+/// The `sub` of a token for rooms that is nobody's in particular.
+const ANYONE: &str = "anyone";
 
 /// The namespace of a module.
 pub fn namespace(module: Module) -> &'static str {
@@ -20,7 +24,7 @@ pub fn namespace(module: Module) -> &'static str {
 
 /// Puts the modules that are to be served on the hub, and gives the rooms, if they are among them. Sign-in must stand there
 /// already: checks run in their order.
-pub fn install(hub: &Hub, store: &Store, settings: &Settings) -> Option<Rooms> {
+pub fn install(hub: &Hub, store: &Store, settings: &Settings, sign_in: &SignIn) -> Option<Rooms> {
     hub.set_policy(policy(settings));
     if settings.api.people {
         gather_people(hub, settings);
@@ -30,8 +34,11 @@ pub fn install(hub: &Hub, store: &Store, settings: &Settings) -> Option<Rooms> {
     for module in &settings.server.modules {
         match module {
             Module::Rooms => {
-                let rooms = rooms(settings, recovery);
-                served = Some(lakh_rooms::install(hub, store.clone(), rooms));
+                let config = lakh_rooms::Config {
+                    tokens: sign_in.needs_tokens().then(|| room_tokens(sign_in)),
+                    ..rooms(settings, recovery)
+                };
+                served = Some(lakh_rooms::install(hub, store.clone(), config));
             }
             Module::Chat => {
                 drop(lakh_chat::install(
@@ -71,6 +78,23 @@ pub(super) fn service(settings: &Settings) -> service::Config {
         patience: Duration::from_millis(settings.api.nodes_timeout_ms),
         idempotency_ms: settings.api.idempotency_ms,
     }
+}
+
+/// Reads the tokens that let people into private rooms. One whose `sub` is [`ANYONE`] is for whoever shows it.
+fn room_tokens(sign_in: &SignIn) -> TokenCheck {
+    let sign_in = sign_in.clone();
+    TokenCheck::new(move |token, _| {
+        let read = sign_in.check_for_rooms(token);
+        let principal = read.map_err(|error| match error {
+            SignInError::Expired => Failure::new("token_expired", error.to_string()),
+            _ => Failure::new("bad_token", error.to_string()),
+        })?;
+        Ok(RoomToken {
+            grants: principal.grants,
+            user: Some(principal.id).filter(|id| id != ANYONE),
+            expires_ms: principal.expires_at.map(|end| end.saturating_mul(1_000)),
+        })
+    })
 }
 
 pub(super) fn recovery(settings: &Settings) -> Option<LogLimits> {

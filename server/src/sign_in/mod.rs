@@ -20,6 +20,10 @@ pub use lakh_auth::SignInError;
 use crate::config::Auth;
 use provider::{Pace, Provider};
 
+/// Whom tokens for rooms are for, so that none of them counts as a sign-in where `auth.audience` is set, and no sign-in as one
+/// of them.
+pub const ROOMS_AUDIENCE: &str = "lakh:rooms";
+
 /// What somebody shows to be let in. The first that is there counts, in the order in which they stand here; a name only
 /// where nobody is asked for a token.
 #[derive(Clone, Copy, Default)]
@@ -90,6 +94,8 @@ struct Inner {
 #[derive(Debug)]
 struct Tokens {
     checks: Checks,
+    /// For tokens that let somebody into rooms.
+    room_checks: Checks,
     keys: KeySet,
     providers: Vec<Provider>,
     cookie: Option<String>,
@@ -110,6 +116,11 @@ impl SignIn {
             false => None,
             true => Some(Tokens {
                 checks: checks(auth),
+                room_checks: Checks {
+                    audiences: vec![ROOMS_AUDIENCE.to_owned()],
+                    admin_roles: Vec::new(),
+                    ..checks(auth)
+                },
                 keys: keys::key_set(auth)?,
                 providers: provider::providers(auth, pace)?,
                 cookie: auth.cookie.clone(),
@@ -147,6 +158,20 @@ impl SignIn {
             None if tokens.anonymous => Ok(Principal::anonymous()),
             None => Err(SignInError::Needed),
         }
+    }
+
+    /// What a token lets somebody do in rooms. Its `aud` must hold [`ROOMS_AUDIENCE`]. New keys of a provider are not waited
+    /// for: they have come with a sign-in by then.
+    ///
+    /// # Errors
+    /// If it is none, or not of a key that counts.
+    pub fn check_for_rooms(&self, token: &str) -> Result<Principal, SignInError> {
+        let tokens = self.0.tokens.as_ref().ok_or(SignInError::BadToken)?;
+        let checked = tokens.verify_with(&tokens.room_checks, token, (self.0.now_s)());
+        checked.map_err(|error| {
+            tracing::debug!(why = %error, "a token for rooms was refused");
+            error.into()
+        })
     }
 
     /// Makes a token with the first key that signs. It's for the first audience of the settings, or the one that is named.
@@ -191,10 +216,19 @@ impl Tokens {
     }
 
     fn verify_now(&self, token: &str, now_s: u64) -> Result<Principal, TokenError> {
+        self.verify_with(&self.checks, token, now_s)
+    }
+
+    fn verify_with(
+        &self,
+        checks: &Checks,
+        token: &str,
+        now_s: u64,
+    ) -> Result<Principal, TokenError> {
         let fetched: Vec<Arc<KeySet>> = self.providers.iter().filter_map(Provider::keys).collect();
         let fetched = fetched.iter().map(|set| &**set);
         let sets: Vec<&KeySet> = std::iter::once(&self.keys).chain(fetched).collect();
-        self.checks.verify(token, &sets, now_s)
+        checks.verify(token, &sets, now_s)
     }
 }
 

@@ -80,5 +80,9 @@ def kitchen_sink() -> Server:
 def lakh(data: str) -> Server:
     """The binary `lakh serve` with all modules."""
     # Tests send faster than people do.
-    env = {"LAKH_ROOMS__EVENTS_PER_SECOND": "1000000", "LAKH_CHAT__MESSAGES_PER_SECOND": "1000000"}
+    env = {
+        "LAKH_ROOMS__EVENTS_PER_SECOND": "1000000",
+        "LAKH_CHAT__MESSAGES_PER_SECOND": "1000000",
+        "LAKH_ROOMS__OPTIONS": '[{ pattern = "live:*", history = "store", presence = true }]',
+    }
     return Server(program("TEST_LAKH", "lakh"), ["serve", "--bind", "127.0.0.1:0", "--data", data], env)

@@ -150,3 +150,29 @@ def test_rooms_without_code_carry_any_event(lakh, transports):
         data, meta = grace.next("liked")[:2]
         assert data == {"bytes": b"\x01\x02"}
         assert (meta["room"], meta["seq"]) == (room, 1)
+
+
+@each_transport
+def test_rooms_tell_what_was_said_and_who_is_there(lakh, transports):
+    room = f"live:{uuid.uuid4()}"
+    with (
+        Client(lakh.url, transports, auth={"name": "Ada"}) as ada,
+        Client(lakh.url, transports, auth={"name": "Grace"}) as grace,
+    ):
+        assert ada.call("room:join", {"room": room, "presence": True})["presence"]["people"] == 1
+        for number, color in enumerate(["red", "blue", "red"], 1):
+            said = {"room": room, "event": "said", "data": {"n": number, "b": bytes([number])}, "tags": {"color": color}}
+            assert ada.call("room:emit", said)["seq"] == number
+        wanted = {"room": room, "filter": {"color": "red"}, "rewind": {"after": 0}}
+        joined = grace.call("room:join", wanted)
+        assert [(event["seq"], event["data"]) for event in joined["events"]] == [
+            (1, {"n": 1, "b": b"\x01"}),
+            (3, {"n": 3, "b": b"\x03"}),
+        ]
+        assert (joined["seq"], joined["complete"], joined["count"]) == (3, True, 2)
+        assert ada.next("presence:join")[0]["user"] == {"id": "dev:grace", "name": "Grace"}
+        page = grace.call("presence:get", {"room": room})
+        assert [member["id"] for member in page["members"]] == ["dev:ada", "dev:grace"]
+        grace.call("room:leave", {"room": room})
+        assert ada.next("presence:leave")[0]["people"] == 1
+        assert [e["seq"] for e in ada.call("history:get", {"room": room, "limit": 2})["events"]] == [2, 3]

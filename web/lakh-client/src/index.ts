@@ -10,11 +10,28 @@ export {
 export {
   RoomsClient,
   type EmitOptions,
+  type JoinedSeveral,
   type Origin,
   type RoomEvents,
   type RoomMember,
   type RoomsRequests,
 } from "./rooms.js";
+export type {
+  JoinAnswer,
+  JoinOptions,
+  Joined,
+  Occupancy,
+  Past,
+  PastEvent,
+  PastRange,
+  PresencePage,
+  Present,
+  Rewind,
+  RoomNews,
+  TagFilter,
+  Tags,
+  TagTest,
+} from "./rooms-live.js";
 export {
   ChatClient,
   messageKey,

@@ -1,6 +1,17 @@
 /** Rooms without code: namespace `/`. A client names its own events, the server relays them. */
 import type { Manager } from "socket.io-client";
 import { NamespaceClient, type NamespaceOptions, type RequestOptions } from "./namespace.js";
+import type {
+  JoinAnswer,
+  JoinOptions,
+  LiveRequests,
+  Occupancy,
+  Past,
+  PastRange,
+  PresencePage,
+  RoomNews,
+  Tags,
+} from "./rooms-live.js";
 import type { User } from "./types.js";
 
 export interface RoomMember {
@@ -12,24 +23,26 @@ export interface RoomMember {
 /** The second argument of each event that comes from a room. */
 export interface Origin {
   room: string;
-  /** The id of the socket that sent it. */
-  from: string;
+  /** The id of the socket that sent it; missing if a server did. */
+  from?: string;
   /** The person who sent it, where the server knows. */
   user?: User;
   /** Milliseconds since 1970, by the server's clock. */
   time: number;
-  /** The event's number in its room: from 1, without holes. */
+  /** What filters look at. */
+  tags?: Tags;
+  /** The event's number in its room: from 1, without holes (but for what a filter dropped). */
   seq: number;
 }
 
-export interface RoomsRequests {
+export interface RoomsRequests extends LiveRequests {
   "room:join": {
-    fields: { room: string };
-    answer: { seq: number; count: number };
+    fields: { room?: string; rooms?: string[] } & Omit<JoinOptions, keyof RequestOptions>;
+    answer: object;
   };
   "room:leave": { fields: { room: string }; answer: object };
   "room:emit": {
-    fields: { room: string; event: string; data: unknown; echo?: boolean };
+    fields: { room: string; event: string; data: unknown; echo?: boolean; tags?: Tags };
     answer: { seq: number; time: number };
   };
   "room:members": {
@@ -46,19 +59,38 @@ type Handlers<Data> = { [K in keyof Data]: (data: Data[K], origin: Origin) => vo
 export interface EmitOptions extends RequestOptions {
   /** False: the event does not come back to this socket. The default is true. */
   echo?: boolean;
+  /** What filters look at. */
+  tags?: Tags;
+}
+
+/** What came of joining several rooms. */
+export interface JoinedSeveral<O extends JoinOptions> {
+  joined: Record<string, JoinAnswer<O>>;
+  refused: Record<string, { code: string; message: string }>;
 }
 
 export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClient<
   RoomsRequests,
-  Handlers<Data>
+  Handlers<Data> & RoomNews
 > {
   constructor(manager: Manager, options: NamespaceOptions) {
     super(manager, "/", options);
   }
 
-  /** `seq` is the number of the room's last event, `count` its members. */
-  join(room: string, options?: RequestOptions): Promise<{ seq: number; count: number }> {
-    return this.request("room:join", { room }, options);
+  /**
+   * `seq` is the number of the room's last event: what comes live has higher ones. With a `rewind` the answer has what was
+   * said before, up to `seq`.
+   */
+  async join<O extends JoinOptions>(room: string, options?: O): Promise<JoinAnswer<O>> {
+    const { timeoutMs, ...fields } = options ?? ({} as JoinOptions);
+    return (await this.request("room:join", { room, ...fields }, { timeoutMs })) as JoinAnswer<O>;
+  }
+
+  /** Joins up to 100 rooms. One that is refused changes nothing in the others. */
+  async joinAll<O extends JoinOptions>(rooms: string[], options?: O): Promise<JoinedSeveral<O>> {
+    const { timeoutMs, ...fields } = options ?? ({} as JoinOptions);
+    const answer = await this.request("room:join", { rooms, ...fields }, { timeoutMs });
+    return answer as JoinedSeveral<O>;
   }
 
   async leave(room: string, options?: RequestOptions): Promise<void> {
@@ -70,9 +102,15 @@ export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClie
     room: string,
     event: K,
     data: Data[K],
-    { echo, ...options }: EmitOptions = {},
+    { echo, tags, ...options }: EmitOptions = {},
   ): Promise<{ seq: number; time: number }> {
-    const fields = { room, event, data, ...(echo === undefined ? {} : { echo }) };
+    const fields = {
+      room,
+      event,
+      data,
+      ...(echo === undefined ? {} : { echo }),
+      ...(tags === undefined ? {} : { tags }),
+    };
     return this.request("room:emit", fields, options);
   }
 
@@ -81,5 +119,40 @@ export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClie
     { limit, ...options }: RequestOptions & { limit?: number } = {},
   ): Promise<{ members: RoomMember[]; count: number }> {
     return this.request("room:members", limit === undefined ? { room } : { room, limit }, options);
+  }
+
+  /** What was said in a room, the newest first to be found, in the order of numbers. */
+  history(
+    room: string,
+    { timeoutMs, ...range }: PastRange = {},
+  ): Promise<Past & { seq: number }> {
+    return this.request("history:get", { room, ...range }, { timeoutMs });
+  }
+
+  /** Who is in a room, on all nodes. */
+  presence(
+    room: string,
+    { timeoutMs, ...page }: RequestOptions & { after?: string; limit?: number } = {},
+  ): Promise<PresencePage> {
+    return this.request("presence:get", { room, ...page }, { timeoutMs });
+  }
+
+  /** Asks to be told who comes and goes, as a member or not. To be asked again after each new connection. */
+  async watch(room: string, options?: RequestOptions): Promise<PresencePage> {
+    return (await this.request("presence:subscribe", { room }, options)) as PresencePage;
+  }
+
+  /** Asks to be told how many are there. */
+  async watchCount(room: string, options?: RequestOptions): Promise<Occupancy> {
+    return this.request("presence:subscribe", { room, counts: true }, options);
+  }
+
+  async unwatch(room: string, options?: RequestOptions): Promise<void> {
+    await this.request("presence:unsubscribe", { room }, options);
+  }
+
+  /** Tells the others something about oneself, for as long as one is in the room. */
+  async tell(room: string, data: unknown, options?: RequestOptions): Promise<void> {
+    await this.request("presence:update", { room, data }, options);
   }
 }
