@@ -15,6 +15,7 @@ use lakh_hub::Bytes;
 use lakh_hub::store::Store;
 use lakh_rooms::{Config, HistoryOptions, HistoryRange, Keep, Publish, RoomOptions, Rooms};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 fn config(history: HistoryOptions) -> Config {
     Config {
@@ -87,6 +88,37 @@ async fn follow(client: &Client, answer: &Value, until: u64) -> Stint {
     Stint { from, seen }
 }
 
+/// Joins with a rewind of some kind, stays for a few events if some are to come, and leaves.
+async fn come_and_go(
+    reader: &Client,
+    dice: &mut Dice,
+    last_seen: &mut u64,
+    busy: bool,
+    total: u64,
+) -> Stint {
+    let rewind = match dice.below(3) {
+        0 => json!({"last": dice.below(30) + 1}),
+        1 => json!({"since": START_MS}),
+        _ => json!({"after": *last_seen}),
+    };
+    let after = rewind["after"].as_u64();
+    let join = json!({"room": "r", "rewind": rewind});
+    let answer = reader.ok("room:join", join).await;
+    assert_eq!(answer["complete"], true, "{answer}");
+    let seq = answer["seq"].as_u64().expect("a number");
+    // While somebody writes, a few more come for sure.
+    let until = seq + if busy { dice.below(3) } else { 0 };
+    let stint = follow(reader, &answer, until.min(total)).await;
+    if let Some(after) = after {
+        assert_eq!(stint.from, after + 1, "it goes on where it was left");
+    }
+    *last_seen = stint.seen.last().map_or(seq, |(last, _)| *last).max(seq);
+    reader.ok("room:leave", json!({"room": "r"})).await;
+    // What came before the leaving was seen is behind the last number, and seen again by the next join.
+    reader.received();
+    stint
+}
+
 /// Writers write, and readers come and go with rewinds of each kind. What each saw is compared with the list of all.
 fn nobody_misses_anything(nodes: usize, keep: Keep) {
     const WRITES: u64 = 120;
@@ -96,7 +128,8 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
     let list: Mutex<BTreeMap<u64, Value>> = Mutex::default();
     let stints: Mutex<Vec<Stint>> = Mutex::default();
     let writing = AtomicUsize::new(fleet.seats.len());
-    let (list_of, stints_of, writing_of) = (&list, &stints, &writing);
+    let all = Barrier::new(fleet.seats.len());
+    let (list_of, stints_of, writing_of, all_of) = (&list, &stints, &writing, &all);
     let total = WRITES * fleet.seats.len() as u64;
     fleet.on_each(|seat, on| async move {
         let writer = on.connect("/", &format!("writer {seat}")).await;
@@ -120,28 +153,8 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
             let mut last_seen = vec![0; READERS];
             for _ in 0..STINTS {
                 for (reader, last_seen) in readers.iter().zip(&mut last_seen) {
-                    let rewind = match dice.below(3) {
-                        0 => json!({"last": dice.below(30) + 1}),
-                        1 => json!({"since": START_MS}),
-                        _ => json!({"after": *last_seen}),
-                    };
-                    let after = rewind["after"].as_u64();
-                    let join = json!({"room": "r", "rewind": rewind});
-                    let answer = reader.ok("room:join", join).await;
-                    assert_eq!(answer["complete"], true, "{answer}");
-                    let seq = answer["seq"].as_u64().expect("a number");
-                    // While somebody writes, a few more come for sure.
                     let busy = writing_of.load(Ordering::SeqCst) > 0;
-                    let until = seq + if busy { dice.below(3) } else { 0 };
-                    let until = until.min(total);
-                    let stint = follow(reader, &answer, until).await;
-                    if let Some(after) = after {
-                        assert_eq!(stint.from, after + 1, "it goes on where it was left");
-                    }
-                    *last_seen = until.max(seq);
-                    reader.ok("room:leave", json!({"room": "r"})).await;
-                    // What came before the leaving was seen is behind the last number, and seen again by the next join.
-                    reader.received();
+                    let stint = come_and_go(reader, &mut dice, last_seen, busy, total).await;
                     stints_of.lock().expect("stints").push(stint);
                     tokio::task::yield_now().await;
                 }
@@ -149,9 +162,7 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
         };
         tokio::join!(write, read);
         // The loops of all go on until the last is done.
-        while writing_of.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        all_of.wait().await;
         let late = on.connect("/", "late").await;
         let join = json!({"room": "r", "rewind": {"after": 0}});
         let answer = late.ok("room:join", join).await;

@@ -14,6 +14,7 @@ mod fleet;
 mod inbound;
 mod look;
 mod members;
+mod parts;
 mod restore;
 mod session;
 mod write_out;

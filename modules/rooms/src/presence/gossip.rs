@@ -263,15 +263,22 @@ impl Gossip {
                 node.fresh.insert(of);
             }
         }
-        let Some((_, true)) = whole else { return false };
-        let fresh = std::mem::take(&mut node.fresh);
-        node.whole = true;
-        for (room, key) in table.of_node(number) {
-            if !fresh.contains(&(Room::clone(&room), Key::clone(&key))) {
-                table.set(number, &room, &key, None, now);
-            }
+        if !whole.is_some_and(|(_, last)| last) {
+            return false;
         }
+        node.whole = true;
+        let fresh = std::mem::take(&mut node.fresh);
+        forget_stale(table, number, &fresh, now);
         true
+    }
+}
+
+/// What a node said before, and not when it said all, is over.
+fn forget_stale(table: &mut Table, node: NodeNumber, fresh: &HashSet<(Room, Key)>, now: Instant) {
+    for of in table.of_node(node) {
+        if !fresh.contains(&of) {
+            table.set(node, &of.0, &of.1, None, now);
+        }
     }
 }
 
