@@ -13,6 +13,7 @@ use crate::enter::{self, Pass};
 use crate::filter::{self, Filter};
 use crate::history::{self, Found, MAX_EVENTS, Want};
 use crate::server_side::{HistoryRange, PresencePage};
+use crate::state::{How, StateWish};
 use crate::{Inner, MODULE, Rooms, names, presence};
 
 /// Rooms in one request.
@@ -27,6 +28,9 @@ struct Request {
     token: Option<String>,
     #[serde(default)]
     presence: bool,
+    /// Whether, and how, to follow the room's state.
+    #[serde(default)]
+    state: StateWish,
 }
 
 /// From where on a newcomer wants to know what was said.
@@ -45,6 +49,7 @@ struct Wanted {
     filter: Option<(String, Arc<Filter>)>,
     token: Option<String>,
     presence: bool,
+    state: Option<How>,
 }
 
 impl Rewind {
@@ -124,6 +129,7 @@ fn read(rooms: &Inner, request: &Request) -> Result<Wanted, Failure> {
         filter,
         token: request.token.clone(),
         presence: request.presence,
+        state: request.state.how(),
     })
 }
 
@@ -170,6 +176,13 @@ async fn enter_one(
         Ok(asked) => asked,
         Err(failure) => return Err((failure, ack)),
     };
+    let room = Room::clone(&entering.room);
+    // Before it's in: once a rewind's answer is sent there is no way to refuse.
+    if let Some(how) = wanted.state
+        && let Err(failure) = rooms.0.states.follow(socket, name, how).await
+    {
+        return Err((failure, ack));
+    }
     let outcome = match &wanted.rewind {
         None => match entering.now(socket) {
             Ok(mut done) => {
@@ -183,6 +196,9 @@ async fn enter_one(
         Some(want) => rewound(socket, entering, want, ack).await,
     };
     drop(passed);
+    if outcome.is_err() && wanted.state.is_some() && !socket.is_in(&room) {
+        rooms.0.states.leave(socket, name);
+    }
     outcome
 }
 

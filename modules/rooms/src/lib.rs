@@ -18,7 +18,7 @@ mod options;
 mod presence;
 mod requests;
 mod server_side;
-pub mod state;
+mod state;
 mod stored;
 mod tail;
 mod tokens;
@@ -37,12 +37,21 @@ pub use server_side::{
     HistoryEntry, HistoryPage, HistoryRange, Occupancy, PresencePage, PresenceRange, Present,
     Publish, Published,
 };
+use state::States;
+pub use state::{KeepState, Nodes, StateOptions, StateSetup};
 pub use tokens::{RoomToken, TokenCheck};
 
 /// What rights call this module.
 pub const MODULE: &str = "rooms";
 /// What rights may speak of in it.
-pub const ACTS: &[&str] = &["join", "emit"];
+pub const ACTS: &[&str] = &[
+    "join",
+    "emit",
+    "state.read",
+    "state.write",
+    "lock",
+    "cursor",
+];
 
 /// Milliseconds for which an empty room's numbers are kept where there is no recovery.
 const KEEP_MS: u64 = 120_000;
@@ -67,6 +76,8 @@ pub struct Config {
     pub history_memory_bytes: usize,
     /// A node that says nothing for this long counts as gone, and those on it as well.
     pub presence_silence_ms: u64,
+    /// State, locks and cursors: what holds for all rooms of this node.
+    pub state: StateSetup,
     /// Reads the tokens that let people into private rooms; without it nobody gets into one.
     pub tokens: Option<TokenCheck>,
 }
@@ -81,6 +92,7 @@ impl Default for Config {
             options: Vec::new(),
             history_memory_bytes: 256 << 20,
             presence_silence_ms: 6_000,
+            state: StateSetup::default(),
             tokens: None,
         }
     }
@@ -102,6 +114,7 @@ struct Inner {
     counted: bool,
     /// There are other nodes, and no stream: each node has numbers of its own.
     without_order: bool,
+    states: States,
 }
 
 impl Rooms {
@@ -141,6 +154,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Rooms {
     });
     let filters = Filters::new(Arc::clone(&kinds));
     namespace.set_sieve(filters.clone());
+    let states = state::install(&namespace, store.clone(), &config);
     let rooms = Rooms(Arc::new(Inner {
         presence: Presence::new(hub, Arc::clone(&kinds), config.presence_silence_ms),
         hub: hub.clone(),
@@ -151,6 +165,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Rooms {
         numbers,
         counted,
         without_order: hub.cluster_state().is_some() && !counted,
+        states,
     }));
     follow(&namespace, &rooms);
     requests::install(&namespace, &rooms);

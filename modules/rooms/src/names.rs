@@ -2,6 +2,8 @@
 
 use lakh_hub::{Failure, Id, Person, Room};
 
+use crate::state::Follow;
+
 /// Longest name of a room or an event, in characters.
 const MAX_CHARS: usize = 128;
 /// Longest name of a room in bytes of UTF-8: the same as in every module, so that one name serves in all of them.
@@ -55,7 +57,8 @@ const INNER_MARK: char = '\u{1e}';
 
 /// The name that clients know a room by. `None` for rooms that are nobody's but the server's.
 pub(crate) fn name(room: &str) -> Option<&str> {
-    if room.contains(INNER_MARK) || Person::of_room(room).is_some() {
+    if room.contains(INNER_MARK) || Person::of_room(room).is_some() || Follow::parse(room).is_some()
+    {
         return None;
     }
     Some(room.strip_prefix(HUB_PREFIX).unwrap_or(room))

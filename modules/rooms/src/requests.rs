@@ -39,8 +39,10 @@ struct Members {
 }
 
 pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
-    namespace.on_request("room:leave", async |socket: Socket, request: InRoom| {
+    let module = rooms.clone();
+    namespace.on_request("room:leave", async move |socket: Socket, request: InRoom| {
         socket.leave(names::room(&request.room)?);
+        module.0.states.leave(&socket, &request.room);
         Ok(())
     });
     let module = rooms.clone();

@@ -345,6 +345,20 @@ impl Client {
         self.request_with(name, &argument, &[])
     }
 
+    /// Sends a request, whose answer is to be asked for by the number that comes back.
+    pub(crate) fn request_later(&self, name: &str, argument: Value) -> u64 {
+        let id = self.next_ack.replace(self.next_ack.get() + 1);
+        self.send(&format!("42{}{id}{}", self.prefix, json!([name, argument])));
+        id
+    }
+
+    /// The answer to a request that was sent earlier.
+    pub(crate) async fn answer(&self, id: u64) -> Value {
+        self.on
+            .until("an answer", || self.inbox.acks.borrow_mut().remove(&id))
+            .await
+    }
+
     /// The same with binary attachments, for which placeholders stand in the argument.
     pub(crate) fn request_with<'a>(
         &'a self,
@@ -405,6 +419,12 @@ impl Client {
             events.remove(at)
         };
         self.on.until(name, found).await
+    }
+
+    /// The next event of any name.
+    pub(crate) async fn any(&self, what: &str) -> Event {
+        let found = || self.inbox.events.borrow_mut().pop_front();
+        self.on.until(what, found).await
     }
 
     /// The first argument of the next event of this name.

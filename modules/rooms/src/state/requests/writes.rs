@@ -1,0 +1,393 @@
+//! The writes: each is a list of edits that are made together or not at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakh_hub::{Failure, Namespace, Person, Socket, Wish};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{on, pace};
+use crate::MODULE;
+use crate::state::entry::{Bind, By, Entry, EntryView, Owner};
+use crate::state::replica::{Bounds, Draft, Put};
+use crate::state::{Refusal, SpaceKey, States, merge};
+
+/// Edits of one `state:update`.
+const MAX_EDITS: usize = 100;
+/// Longest time until an entry expires: a year.
+const MAX_TTL_MS: u64 = 366 * 86_400_000;
+
+#[derive(Deserialize)]
+struct Set {
+    room: String,
+    key: String,
+    value: Box<RawValue>,
+    if_version: Option<u64>,
+    ttl_ms: Option<u64>,
+    bind: Option<Bind>,
+}
+
+#[derive(Deserialize)]
+struct Patch {
+    room: String,
+    key: String,
+    patch: Value,
+    if_version: Option<u64>,
+    ttl_ms: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Delete {
+    room: String,
+    key: String,
+    if_version: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Update {
+    room: String,
+    changes: Vec<One>,
+}
+
+#[derive(Deserialize)]
+struct One {
+    key: String,
+    #[serde(default, deserialize_with = "there")]
+    value: Option<Box<RawValue>>,
+    #[serde(default)]
+    delete: bool,
+    if_version: Option<u64>,
+    ttl_ms: Option<u64>,
+    bind: Option<Bind>,
+}
+
+/// A value that is null is a value.
+fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(value).map(Some)
+}
+
+/// What is to be done with one key.
+#[derive(Clone)]
+enum Act {
+    Set(Box<RawValue>),
+    Merge(Value),
+    Remove,
+}
+
+#[derive(Clone)]
+struct Edit {
+    key: Arc<str>,
+    act: Act,
+    if_version: Option<u64>,
+    ttl_ms: Option<u64>,
+    bind: Option<Bind>,
+}
+
+#[derive(Serialize)]
+struct Put1 {
+    version: u64,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    version: u64,
+    existed: bool,
+}
+
+#[derive(Serialize)]
+struct Updated {
+    version: u64,
+    /// The number of each change, by key.
+    versions: BTreeMap<Arc<str>, u64>,
+}
+
+/// Marks the allowance of writes.
+struct Writes;
+
+pub(super) fn install(namespace: &Namespace, states: &States) {
+    on(
+        namespace,
+        "state:set",
+        states,
+        async |states, socket, set: Set| {
+            let edit = Edit {
+                key: set.key.into(),
+                act: Act::Set(set.value),
+                if_version: set.if_version,
+                ttl_ms: set.ttl_ms,
+                bind: set.bind,
+            };
+            let done = states
+                .edit(&socket, &set.room, "state:set", vec![edit])
+                .await?;
+            Ok(Put1 {
+                version: done.version,
+            })
+        },
+    );
+    on(
+        namespace,
+        "state:patch",
+        states,
+        async |states, socket, patch: Patch| {
+            let edit = Edit {
+                key: patch.key.into(),
+                act: Act::Merge(patch.patch),
+                if_version: patch.if_version,
+                ttl_ms: patch.ttl_ms,
+                bind: None,
+            };
+            let done = states
+                .edit(&socket, &patch.room, "state:patch", vec![edit])
+                .await?;
+            Ok(Put1 {
+                version: done.version,
+            })
+        },
+    );
+    on(
+        namespace,
+        "state:delete",
+        states,
+        async |states, socket, delete: Delete| {
+            let edit = Edit {
+                key: delete.key.into(),
+                act: Act::Remove,
+                if_version: delete.if_version,
+                ttl_ms: None,
+                bind: None,
+            };
+            let done = states
+                .edit(&socket, &delete.room, "state:delete", vec![edit])
+                .await?;
+            Ok(Deleted {
+                version: done.version,
+                existed: !done.versions.is_empty(),
+            })
+        },
+    );
+    on(
+        namespace,
+        "state:update",
+        states,
+        async |states, socket, update: Update| {
+            let edits = edits(update.changes)?;
+            states
+                .edit(&socket, &update.room, "state:update", edits)
+                .await
+        },
+    );
+}
+
+fn edits(changes: Vec<One>) -> Result<Vec<Edit>, Failure> {
+    if changes.is_empty() || changes.len() > MAX_EDITS {
+        return Err(Failure::bad_request(format!(
+            "`changes` has 1 to {MAX_EDITS} entries"
+        )));
+    }
+    let mut edits: Vec<Edit> = Vec::with_capacity(changes.len());
+    for one in changes {
+        let act = match (one.value, one.delete) {
+            (Some(value), false) => Act::Set(value),
+            (None, true) => Act::Remove,
+            _ => {
+                return Err(Failure::bad_request(
+                    "each change has `value` or `delete: true`",
+                ));
+            }
+        };
+        if edits.iter().any(|edit| *edit.key == *one.key) {
+            return Err(Failure::bad_request(format!(
+                "`{}` is changed twice",
+                one.key
+            )));
+        }
+        edits.push(Edit {
+            key: one.key.into(),
+            act,
+            if_version: one.if_version,
+            ttl_ms: one.ttl_ms,
+            bind: one.bind,
+        });
+    }
+    Ok(edits)
+}
+
+/// What edits need to know of who makes them, and what they may do.
+struct Editor {
+    edits: Vec<Edit>,
+    by: Arc<By>,
+    owners: [Option<Owner>; 2],
+    bounds: Bounds,
+    max_value: usize,
+}
+
+impl States {
+    async fn edit(
+        &self,
+        socket: &Socket,
+        room: &str,
+        event: &str,
+        mut edits: Vec<Edit>,
+    ) -> Result<Updated, Refusal> {
+        let options = self.options(room);
+        self.check_member(socket, room)?;
+        socket.allow(MODULE, "state.write", room)?;
+        pace::<Writes>(socket, options.writes_per_second)?;
+        let person = socket.get::<Person>();
+        for edit in &edits {
+            self.check_key(room, person.as_deref(), &edit.key)?;
+            if edit.ttl_ms.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_MS) {
+                let message = format!("ttl_ms is 1 to {MAX_TTL_MS}");
+                return Err(Failure::bad_request(message).into());
+            }
+        }
+        if edits.iter().any(|edit| edit.bind == Some(Bind::Person)) && person.is_none() {
+            let message = "only who is signed in can bind an entry to their person";
+            return Err(Failure::new("forbidden", message).into());
+        }
+        let mut passes = Vec::with_capacity(edits.len());
+        for edit in &mut edits {
+            passes.push(ask(socket, room, event, edit).await?);
+        }
+        if edits.iter().any(|edit| edit.bind.is_some()) {
+            self.bind(socket, room).await?;
+        }
+        let owner = |id: &str, bind| Owner {
+            id: id.into(),
+            bind,
+            node: Arc::clone(self.node()),
+        };
+        let editor = Editor {
+            edits,
+            by: Arc::new(By::of(socket)),
+            owners: [
+                Some(owner(socket.id(), Bind::Socket)),
+                person.map(|person| owner(&person.id, Bind::Person)),
+            ],
+            bounds: Bounds {
+                max_keys: options.max_keys,
+                max_bytes: options.max_room_bytes,
+            },
+            max_value: options.max_value_bytes,
+        };
+        let run = move |draft: &mut Draft<'_>| editor.run(draft);
+        let written = self
+            .write(&socket.namespace(), &SpaceKey::state(room), run)
+            .await;
+        drop(passes);
+        written
+    }
+}
+
+/// Asks whoever wants to be asked about what is published.
+async fn ask(
+    socket: &Socket,
+    room: &str,
+    event: &str,
+    edit: &mut Edit,
+) -> Result<lakh_hub::Passed, Failure> {
+    let merge = match &edit.act {
+        Act::Merge(patch) => patch.to_string(),
+        _ => String::new(),
+    };
+    let data = match &edit.act {
+        Act::Set(value) => value.get(),
+        Act::Merge(_) => &merge,
+        Act::Remove => "null",
+    };
+    let mut passed = socket.pass(Wish::Publish { room, event, data }).await?;
+    if let Some(changed) = passed.changed.take() {
+        edit.act = match &edit.act {
+            Act::Merge(_) => Act::Merge(
+                serde_json::from_str(changed.get())
+                    .map_err(|error| Failure::bad_request(error.to_string()))?,
+            ),
+            Act::Set(_) => Act::Set(changed),
+            Act::Remove => Act::Remove,
+        };
+    }
+    Ok(passed)
+}
+
+impl Editor {
+    fn run(&self, draft: &mut Draft<'_>) -> Result<Updated, Refusal> {
+        let mut puts = Vec::with_capacity(self.edits.len());
+        for edit in &self.edits {
+            puts.push(self.put(draft, edit)?);
+        }
+        draft
+            .fits(&puts, self.bounds)
+            .map_err(|message| Failure::new("too_large", message))?;
+        let mut versions = BTreeMap::new();
+        for put in puts {
+            let key = Arc::clone(&put.key);
+            if let Some(version) = draft.put(put, Some(&self.by), None) {
+                versions.insert(key, version);
+            }
+        }
+        Ok(Updated {
+            version: draft.next_version() - 1,
+            versions,
+        })
+    }
+
+    fn put(&self, draft: &Draft<'_>, edit: &Edit) -> Result<Put, Refusal> {
+        let old = draft.get(&edit.key).map(|old| &**old);
+        if let Some(wanted) = edit.if_version
+            && wanted != old.map_or(0, |old| old.version)
+        {
+            let key = &edit.key;
+            let message = match old {
+                Some(old) => format!("`{key}` is at version {}", old.version),
+                None => format!("`{key}` is not there"),
+            };
+            return Err(Refusal::conflict(message, &old.map(EntryView::from)));
+        }
+        let value = match &edit.act {
+            Act::Remove => None,
+            Act::Set(value) => Some(value.clone()),
+            Act::Merge(patch) => Some(merged(old, patch)?),
+        };
+        if let Some(value) = &value
+            && value.get().len() > self.max_value
+        {
+            let (got, most) = (value.get().len(), self.max_value);
+            let message = format!("the value has {got} bytes; {most} are allowed");
+            return Err(Failure::new("too_large", message).into());
+        }
+        // A patch changes the value, and leaves the rest as it is.
+        let kept = old.filter(|_| matches!(edit.act, Act::Merge(_)));
+        let expires_at = match edit.ttl_ms {
+            Some(ttl) => Some(draft.now_ms() + ttl),
+            None => kept.and_then(|kept| kept.expires_at),
+        };
+        let owner = match edit.bind {
+            Some(Bind::Socket) => self.owners[0].clone(),
+            Some(Bind::Person) => self.owners[1].clone(),
+            None => kept.and_then(|kept| kept.owner.clone()),
+        };
+        let entry = value.map(|value| Entry {
+            value,
+            version: 0,
+            expires_at,
+            owner,
+        });
+        Ok(Put {
+            key: Arc::clone(&edit.key),
+            entry,
+        })
+    }
+}
+
+fn merged(old: Option<&Entry>, patch: &Value) -> Result<Box<RawValue>, Refusal> {
+    let internal = |error: serde_json::Error| Failure::new("internal", error.to_string());
+    let mut value = match old {
+        Some(old) => serde_json::from_str(old.value.get()).map_err(internal)?,
+        None => Value::Null,
+    };
+    merge::apply(&mut value, patch.clone());
+    Ok(serde_json::value::to_raw_value(&value).map_err(internal)?)
+}
