@@ -32,6 +32,32 @@ export type {
   Tags,
   TagTest,
 } from "./rooms-live.js";
+export { Room } from "./room.js";
+export {
+  RoomState,
+  type ChangedBy,
+  type EntryChange,
+  type FollowOptions,
+  type StateChange,
+  type StateChanged,
+  type StateEntry,
+  type StateSnapshot,
+  type WriteOptions,
+} from "./state.js";
+export {
+  Lock,
+  type AcquireOptions,
+  type LockChanged,
+  type LockHolder,
+  type LockInfo,
+} from "./locks.js";
+export {
+  Cursors,
+  type CursorLeft,
+  type CursorMoved,
+  type CursorPlace,
+  type CursorTuple,
+} from "./cursors.js";
 export {
   ChatClient,
   messageKey,

@@ -1,5 +1,7 @@
 /** Rooms without code: namespace `/`. A client names its own events, the server relays them. */
 import type { Manager } from "socket.io-client";
+import type { CursorRequests } from "./cursors.js";
+import type { LockRequests } from "./locks.js";
 import { NamespaceClient, type NamespaceOptions, type RequestOptions } from "./namespace.js";
 import type {
   JoinAnswer,
@@ -12,6 +14,8 @@ import type {
   RoomNews,
   Tags,
 } from "./rooms-live.js";
+import { Room } from "./room.js";
+import type { StateRequests, Wire } from "./state.js";
 import type { User } from "./types.js";
 
 export interface RoomMember {
@@ -35,7 +39,8 @@ export interface Origin {
   seq: number;
 }
 
-export interface RoomsRequests extends LiveRequests {
+export interface RoomsRequests
+  extends LiveRequests, StateRequests, LockRequests, CursorRequests {
   "room:join": {
     fields: { room?: string; rooms?: string[] } & Omit<JoinOptions, keyof RequestOptions>;
     answer: object;
@@ -154,5 +159,33 @@ export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClie
   /** Tells the others something about oneself, for as long as one is in the room. */
   async tell(room: string, data: unknown, options?: RequestOptions): Promise<void> {
     await this.request("presence:update", { room, data }, options);
+  }
+
+  /** One room: its state, locks and cursors. */
+  room(name: string): Room {
+    return new Room(
+      name,
+      this.#wire(),
+      () => this.socket.id,
+      (event, fields) => this.socket.volatile.emit(event, fields),
+    );
+  }
+
+  #wire(): Wire {
+    return {
+      request: (event, fields, options) =>
+        this.request(event as keyof RoomsRequests, fields as never, options),
+      listen: (event, handler) => {
+        const listener = handler as (...args: unknown[]) => void;
+        this.socket.on(event as string, listener);
+        return () => {
+          this.socket.off(event as string, listener);
+        };
+      },
+      onConnected: (handler) =>
+        this.onState((state) => {
+          if (state.status === "connected") handler(state.recovered);
+        }),
+    };
   }
 }

@@ -43,7 +43,7 @@ use replica::{Draft, Put};
 use space::Space;
 
 pub use options::{KeepState, Nodes, StateOptions, StateSetup};
-pub(crate) use requests::StateWish;
+pub(crate) use requests::{How, StateWish};
 
 /// The event by which nodes tell each other of changes.
 const CHANGED: &str = "rooms:changed";
