@@ -241,6 +241,7 @@ fn cursors_come_in_batches_and_go_with_their_sockets() {
             ada.heard("cursor:left").await,
             json!({"room": "r", "ids": [ben.id()]})
         );
+        assert_eq!(cid.heard("cursor:left").await["ids"], json!([ben.id()]));
         ada.ok("room:leave", room.clone()).await;
         clock.advance(50);
         assert_eq!(

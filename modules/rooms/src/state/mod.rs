@@ -133,6 +133,15 @@ struct Inner {
     hasher: std::hash::RandomState,
 }
 
+/// A socket that is about to join.
+struct Expected(States, Room);
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.no_longer(&self.1);
+    }
+}
+
 /// Puts it on the namespace.
 pub(crate) fn install(namespace: &Namespace, store: Store, config: &Config) -> States {
     let hub = namespace.hub();
@@ -291,6 +300,22 @@ impl States {
         self.0.interest.lock().get(room).copied().unwrap_or(0)
     }
 
+    /// A socket is about to join a room of this part: what happens meanwhile is told as if it were in.
+    fn expect(&self, room: &Room) -> Expected {
+        *self.0.interest.lock().entry(Room::clone(room)).or_default() += 1;
+        Expected(self.clone(), Room::clone(room))
+    }
+
+    fn no_longer(&self, room: &Room) {
+        let mut interest = self.0.interest.lock();
+        if let Some(count) = interest.get_mut(room) {
+            *count -= 1;
+            if *count == 0 {
+                interest.remove(room);
+            }
+        }
+    }
+
     /// Whether any socket of this node follows a space.
     fn is_followed(&self, key: &SpaceKey) -> bool {
         let interest = self.0.interest.lock();
@@ -311,15 +336,7 @@ impl States {
         let Some((follow, name)) = Follow::parse(room) else {
             return;
         };
-        {
-            let mut interest = self.0.interest.lock();
-            if let Some(count) = interest.get_mut(room) {
-                *count -= 1;
-                if *count == 0 {
-                    interest.remove(room);
-                }
-            }
-        }
+        self.no_longer(room);
         match follow {
             Follow::Bound => self.owner_left(name, id),
             Follow::Cursors => self.0.cursors.gone(name, id),

@@ -213,13 +213,14 @@ impl States {
         let (done, shown) = oneshot::channel();
         let name: Arc<str> = room.into();
         let receiver = socket.clone();
+        let states = self.clone();
         let look = move |replica: &Replica| {
             let snapshot = deliver::snapshot(&name, replica);
+            let hub_room = follow.map(|follow| follow.hub_room(&name));
+            let expected = hub_room.as_ref().map(|room| states.expect(room));
             receiver.in_turn(move |socket| {
-                let is_in = match follow {
-                    Some(follow) => socket.join(follow.hub_room(&name)),
-                    None => true,
-                };
+                let is_in = hub_room.is_none_or(|room| socket.join(room));
+                drop(expected);
                 let sent = is_in && socket.unlogged().emit_raw(snapshot).is_ok();
                 // Who asked may be gone.
                 let _ = done.send(sent);

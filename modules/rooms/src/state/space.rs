@@ -31,6 +31,10 @@ const MAX_HEARD: usize = 256;
 pub(super) trait Work: Send {
     /// Makes its changes, or none. Called again if another node was quicker.
     fn run(&mut self, draft: &mut Draft<'_>);
+    /// Whether somebody relies on what it found, also where it changed nothing.
+    fn is_asked(&self) -> bool {
+        true
+    }
     /// They stand, or can't.
     fn done(self: Box<Self>, stands: Result<(), Failure>);
 }
@@ -298,6 +302,10 @@ struct Nothing;
 
 impl Work for Nothing {
     fn run(&mut self, _: &mut Draft<'_>) {}
+
+    fn is_asked(&self) -> bool {
+        false
+    }
 
     fn done(self: Box<Self>, _: Result<(), Failure>) {}
 }

@@ -57,15 +57,7 @@ pub(crate) fn hub(shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
 /// The same with a name, where there are several.
 pub(crate) fn hub_named(node: &str, shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
     let clock = TestClock::default();
-    let hub = Hub::new(
-        Settings {
-            shards,
-            node: node.to_owned(),
-            ..Settings::default()
-        },
-        clock.clone(),
-    );
-    for namespace in namespaces {
+     for namespace in namespaces {
         hub.of(namespace).use_connect(async |socket: Socket| {
             let auth: Value = socket.auth().unwrap_or_default();
             if let Some(name) = auth["name"].as_str() {
@@ -75,7 +67,7 @@ pub(crate) fn hub_named(node: &str, shards: usize, namespaces: &[&str]) -> (Hub,
             Ok(())
         });
     }
-    (hub, clock)
+    hub
 }
 
 /// One loop of the hub, driven by this thread. To be made inside a `LocalSet`.

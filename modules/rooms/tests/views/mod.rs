@@ -61,7 +61,7 @@ impl View {
         }
     }
 
-    fn event(&mut self, event: &Event) {
+    pub(crate) fn event(&mut self, event: &Event) {
         let data = &event.args[0];
         match &*event.name {
             "state:snapshot" => {

@@ -279,6 +279,7 @@ impl States {
         socket.allow(MODULE, "state.read", room)?;
         let (done, joined) = oneshot::channel();
         let (receiver, hub_room) = (socket.clone(), Follow::Locks.hub_room(room));
+        let states = self.clone();
         let look = move |replica: &Replica| {
             let entries = replica.entries();
             let locks = entries.map(|(name, entry)| (Arc::clone(name), Arc::clone(entry)));
@@ -286,9 +287,11 @@ impl States {
                 version: replica.version(),
                 locks: locks.collect(),
             };
+            let expected = states.expect(&hub_room);
             receiver.in_turn(move |socket| {
                 // Who asked may be gone.
                 let _ = done.send(socket.join(hub_room));
+                drop(expected);
             });
             watched
         };

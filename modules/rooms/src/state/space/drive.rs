@@ -211,6 +211,11 @@ impl Drive {
         Box::pin(self.load()).await
     }
 
+    fn head(&self) -> Option<u64> {
+        let core = self.space.core.lock();
+        core.replica.as_ref().map(|replica| replica.head)
+    }
+
     /// Makes changes and writes them, until no other node was quicker.
     async fn commit(&self, mut jobs: Vec<Box<dyn Work>>) {
         let mut stands = Err(busy());
@@ -223,8 +228,20 @@ impl Drive {
                 (changes, empty, replica.head)
             };
             let Some(mut commit) = self.states.commit(changes) else {
+                // What was refused, or found done, may only have been so here: no write says that it's still true.
                 stands = Ok(());
-                break;
+                if !jobs.iter().any(|job| job.is_asked()) {
+                    break;
+                }
+                if let Err(error) = self.catch_up().await {
+                    stands = Err(not_read(&error));
+                    break;
+                }
+                if self.head() == Some(head) {
+                    break;
+                }
+                stands = Err(busy());
+                continue;
             };
             let writing = kept::Writing {
                 key: &self.space.key,
