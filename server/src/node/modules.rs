@@ -1,13 +1,13 @@
 //! Which module stands on which namespace, and its settings.
 
 use lakh_hub::{EngineHandlers, Hub, LogLimits, Person, Socket, Failure};
-use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms, RoomToken, TokenCheck};
+use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms, RoomToken, TokenCheck, KeepState, Nodes, StateOptions, StateSetup};
 use lakh_store::Store;
 use std::time::Duration;
 
 use super::policy::policy;
 use super::prepare::{count, count32};
-use crate::config::{self, Module, Settings};
+use crate::config::{self, Broker, Module, Settings, StoreKind};
 use crate::service;
 use crate::sign_in::{SignIn, SignInError};
 
@@ -114,7 +114,45 @@ pub(super) fn rooms(settings: &Settings, recovery: Option<LogLimits>) -> lakh_ro
         options: rooms.options.iter().map(room_options).collect(),
         history_memory_bytes: count(rooms.history_memory_bytes),
         presence_silence_ms: rooms.presence_silence_ms,
+        state: StateSetup {
+            nodes: nodes(settings),
+            max_rooms: count(rooms.state_max_rooms),
+            cursor_tick_ms: rooms.cursor_tick_ms,
+        },
         tokens: None,
+    }
+}
+
+/// Whether there may be other nodes, as far as state is concerned.
+fn nodes(settings: &Settings) -> Nodes {
+    let redis = &settings.redis;
+    match (redis.broker(), redis.store()) {
+        (_, StoreKind::Redis) => Nodes::SharedStore,
+        (Broker::Local, StoreKind::Sqlite) => Nodes::One,
+        (_, StoreKind::Sqlite) => Nodes::OwnStores,
+    }
+}
+
+fn state_options(options: &config::RoomOptions) -> StateOptions {
+    StateOptions {
+        keep: match options.state {
+            config::StateKeep::Auto => KeepState::Auto,
+            config::StateKeep::Memory => KeepState::Memory,
+            config::StateKeep::Store => KeepState::Store,
+        },
+        max_keys: options.state_keys,
+        max_value_bytes: options.state_value_bytes,
+        max_room_bytes: options.state_bytes,
+        writes_per_second: options.state_writes_per_second,
+        kept_changes_ms: options.state_kept_ms,
+        owner_grace_ms: options.state_grace_ms,
+        patch_percent: options.state_patch_percent,
+        own_keys: options.state_own_keys.clone(),
+        max_lock_ms: options.lock_ms,
+        max_lock_waiters: options.lock_waiters,
+        cursor_moves_per_second: options.cursor_moves_per_second,
+        cursor_positions_per_second: options.cursor_positions_per_second,
+        max_cursor_bytes: options.cursor_bytes,
     }
 }
 
@@ -139,6 +177,7 @@ fn room_options(options: &config::RoomOptions) -> RoomOptions {
         },
         private: options.private,
         max_filters: options.max_filters,
+        state: state_options(options),
         ..RoomOptions::of(&options.pattern)
     }
 }

@@ -89,7 +89,14 @@ fn of_auth(rule: &AuthRule) -> Rule {
 
 /// Of the rules for rooms the first whose pattern fits counts: whom it doesn't name may not.
 fn of_rooms(rule: &RoomRule) -> impl Iterator<Item = Rule> {
-    let acts = [("join", &rule.join), ("emit", &rule.emit)];
+    let acts = [
+        ("join", &rule.join),
+        ("state.read", &rule.join),
+        ("cursor", &rule.join),
+        ("emit", &rule.emit),
+        ("state.write", &rule.emit),
+        ("lock", &rule.emit),
+    ];
     acts.into_iter().flat_map(|(act, people)| {
         let what = vec![Grant::new(lakh_rooms::MODULE, act, &rule.pattern)];
         [

@@ -35,7 +35,7 @@ pub use metrics::Metrics;
 pub use proxy::{ForwardedHeader, Proxy};
 pub use recovery::{Recovery, RecoveryLog};
 pub use redis::{Broker, Redis, StoreKind, SubscriptionMode};
-pub use rooms::{Keep, RoomOptions, RoomRule, Rooms, Who};
+pub use rooms::{Keep, RoomOptions, RoomRule, Rooms, Who, StateKeep};
 pub use rules::AuthRule;
 pub use server::{MODULES, Module, Server};
 pub use tls::Tls;

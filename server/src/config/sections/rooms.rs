@@ -125,6 +125,18 @@ words! {
     }
 }
 
+words! {
+    /// Where state and locks are kept.
+    StateKeep {
+        /// In memory on a node that is alone, in the store of a fleet.
+        Auto = "auto",
+        /// In memory.
+        Memory = "memory",
+        /// In the store.
+        Store = "store",
+    }
+}
+
 /// Declares the options of rooms: key, type and default of each.
 macro_rules! options {
     ($( $(#[doc = $doc:literal])* $key:ident: $type:ty = $default:expr; )*) => {
@@ -215,6 +227,34 @@ options! {
     private: bool = false;
     /// Different filters of members at most.
     max_filters: usize = 64;
+    /// Where state and locks are kept.
+    state: StateKeep = StateKeep::Auto;
+    /// Keys at most.
+    state_keys: usize = 1_000;
+    /// Longest value.
+    state_value_bytes: usize = 65_536;
+    /// Bytes of keys and values together, and 64 for each.
+    state_bytes: usize = 1 << 20;
+    /// Writes of state that one socket may make in a second; besides, as many reads, and as many requests for locks.
+    state_writes_per_second: u32 = 100;
+    /// How long the store keeps changes for those who ask what has changed since.
+    state_kept_ms: u64 = 120_000;
+    /// How long what goes with somebody stays when their connection broke.
+    state_grace_ms: u64 = 10_000;
+    /// Percent of a value's bytes that a patch may have.
+    state_patch_percent: u32 = 50;
+    /// Prefixes of keys that belong to a person.
+    state_own_keys: Vec<String> = Vec::new();
+    /// Longest time to hold or wait for a lock.
+    lock_ms: u64 = 300_000;
+    /// Sockets that may wait for one lock.
+    lock_waiters: usize = 100;
+    /// Moves of a cursor that one socket may make in a second.
+    cursor_moves_per_second: u32 = 60;
+    /// Positions that each member is told in a second at most.
+    cursor_positions_per_second: u32 = 2_000;
+    /// Longest data of a cursor.
+    cursor_bytes: usize = 256;
 }
 
 /// One word or a list of them.
@@ -243,7 +283,15 @@ section! {
         /// who is there, by `presence_grace_ms` (5000), `presence_named` (100), `presence_batched` (1000), `presence_tick_ms`
         /// (1000). `history` ("none", "memory" or "store"): what was said, by `history_entries` (1000), `history_bytes`
         /// (1048576), `history_age_ms` (a day). `private` (true): only with a signed token. `max_filters` (64).
+        /// `state` ("auto", "memory" or "store"): where state and locks are kept, by `state_keys` (1000), `state_value_bytes`
+        /// (65536), `state_bytes` (1048576), `state_writes_per_second` (100), `state_kept_ms` (120000), `state_grace_ms` (10000),
+        /// `state_patch_percent` (50), `state_own_keys` ([]), `lock_ms` (300000), `lock_waiters` (100). Cursors:
+        /// `cursor_moves_per_second` (60), `cursor_positions_per_second` (2000), `cursor_bytes` (256).
         options: Vec<RoomOptions> = Vec::new();
+        /// Rooms whose state, or locks, this node has in memory at most.
+        state_max_rooms: u64 = 100_000;
+        /// Time between two batches of cursors.
+        cursor_tick_ms: u64 = 50;
         /// Bytes of history that this node keeps in memory for all rooms together; the oldest go first.
         history_memory_bytes: u64 = 268_435_456;
         /// A node that says nothing for this long counts as gone, and those on it as having left.
@@ -259,7 +307,15 @@ section! {
         if rooms.presence_silence_ms < 1_000 {
             wrong.push(("presence_silence_ms", "must be at least 1000: nodes speak three times in it".into()));
         }
+        above_zero(wrong, &[
+            ("state_max_rooms", rooms.state_max_rooms),
+            ("cursor_tick_ms", rooms.cursor_tick_ms),
+        ]);
         for options in &rooms.options {
+            let own_keys = options.state_own_keys.iter();
+            if let Some(prefix) = own_keys.into_iter().find(|prefix| !prefix.contains("{user}")) {
+                wrong.push(("options", format!("the prefix \"{prefix}\" in `state_own_keys` needs {{user}}")));
+            }
             let least = [options.presence_tick_ms >= 50, options.history_entries > 0, options.history_bytes > 0, options.history_age_ms > 0];
             if least.contains(&false) {
                 let pattern = &options.pattern;
