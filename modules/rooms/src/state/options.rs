@@ -56,7 +56,8 @@ pub struct StateOptions {
     pub max_value_bytes: usize,
     /// Bytes of a room's keys and values together, and 64 for each.
     pub max_room_bytes: usize,
-    /// Writes of state, and requests for locks, that one socket may make in a second. As many may come at once.
+    /// Writes of state that one socket may make in a second; besides, as many reads, and as many requests for locks. As many may
+    /// come at once.
     pub writes_per_second: u32,
     /// Milliseconds for which the store keeps changes for those who ask what has changed since.
     pub kept_changes_ms: u64,

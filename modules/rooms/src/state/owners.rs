@@ -37,10 +37,13 @@ const INHERIT: &str = "rooms:inherit";
 pub(super) struct Owners {
     sockets: Mutex<HashMap<Arc<str>, Bound>>,
     /// Who left what since somebody last looked.
-    left: Mutex<Vec<(Arc<str>, Arc<str>, Option<Arc<str>>)>>,
+    left: Mutex<Vec<Left>>,
     beating: AtomicBool,
     living: Mutex<Living>,
 }
+
+/// A room that was left, by which socket, of which person.
+type Left = (Arc<str>, Arc<str>, Option<Arc<str>>);
 
 /// A socket of this node that owns something.
 struct Bound {

@@ -133,6 +133,9 @@ fn views<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::E
     serializer.collect_seq(changes.iter().map(ChangeView::from))
 }
 
+/// Marks the allowance of reads.
+struct Reads;
+
 pub(super) fn install(namespace: &Namespace, states: &States) {
     on(
         namespace,
@@ -189,7 +192,7 @@ impl States {
     ) -> Result<Version, Failure> {
         crate::names::room(room)?;
         let follow = how.follow()?;
-        socket.allow(MODULE, "state.read", room)?;
+        self.check_read(socket, room)?;
         let passed = socket.pass(Wish::Subscribe { room }).await?;
         for other in Follow::STATE {
             if other != follow {
@@ -241,7 +244,7 @@ impl States {
     async fn get(&self, socket: &Socket, request: Get) -> Result<Got, Failure> {
         let Get { room, keys, prefix } = request;
         crate::names::room(&room)?;
-        socket.allow(MODULE, "state.read", &room)?;
+        self.check_read(socket, &room)?;
         match (&keys, &prefix) {
             (Some(_), Some(_)) => {
                 return Err(Failure::bad_request("give `keys` or `prefix`, not both"));
@@ -278,7 +281,7 @@ impl States {
     async fn since(&self, socket: &Socket, request: &Since) -> Result<News, Failure> {
         let Since { room, version } = request;
         crate::names::room(room)?;
-        socket.allow(MODULE, "state.read", room)?;
+        self.check_read(socket, room)?;
         let from = *version;
         let look = move |replica: &Replica| {
             let version = replica.version();
@@ -295,6 +298,12 @@ impl States {
         };
         self.read(&socket.namespace(), &SpaceKey::state(room), look)
             .await
+    }
+
+    /// Whether a socket may look at a room's state now. An answer may be long, and asks the store.
+    pub(super) fn check_read(&self, socket: &Socket, room: &str) -> Result<(), Failure> {
+        socket.allow(MODULE, "state.read", room)?;
+        pace::<Reads>(socket, self.options(room).writes_per_second)
     }
 
     /// Whether a socket is in a room, or follows its state.

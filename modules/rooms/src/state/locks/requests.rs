@@ -203,7 +203,7 @@ impl States {
                 let (token, expires_at) = (holder.token, holder.expires_at);
                 return Ok(Granted { token, expires_at });
             }
-            if let Some(mut lock) = lock.clone() {
+            if let Some(mut lock) = lock {
                 let waited = lock.waiting.len();
                 lock.waiting.retain(|waiter| waiter.id != id);
                 if lock.waiting.len() < waited {
@@ -276,7 +276,7 @@ impl States {
     /// A socket hears of a room's locks from here on.
     async fn watch(&self, socket: &Socket, room: &str) -> Result<Watched, Refusal> {
         self.check_member(socket, room)?;
-        socket.allow(MODULE, "state.read", room)?;
+        self.check_read(socket, room)?;
         let (done, joined) = oneshot::channel();
         let (receiver, hub_room) = (socket.clone(), Follow::Locks.hub_room(room));
         let states = self.clone();

@@ -74,7 +74,7 @@ where
                 Ok(request) => handler(states.clone(), socket, request).await,
                 Err(failure) => Err(failure.into()),
             };
-            ack.send_raw(answer(result));
+            ack.send_raw(answer(&result));
         },
     );
 }
@@ -87,8 +87,8 @@ struct Told<'a> {
     current: Option<&'a RawValue>,
 }
 
-fn answer<R: Serialize>(result: Result<R, Refusal>) -> Payload {
-    let text = match &result {
+fn answer<R: Serialize>(result: &Result<R, Refusal>) -> Payload {
+    let text = match result {
         Ok(result) => serde_json::to_string(result).map(|fields| {
             // The fields of an object; nothing is written as null.
             let fields = fields.strip_prefix('{').unwrap_or("}");
@@ -139,14 +139,14 @@ mod tests {
     #[test]
     fn answers_have_the_shape_of_all_answers() {
         assert_eq!(
-            answer(Ok(json!({"version": 3}))).text(),
+            answer(&Ok(json!({"version": 3}))).text(),
             r#"[{"ok":true,"version":3}]"#
         );
-        assert_eq!(answer(Ok(())).text(), r#"[{"ok":true}]"#);
-        assert_eq!(answer(Ok(json!({}))).text(), r#"[{"ok":true}]"#);
+        assert_eq!(answer(&Ok(())).text(), r#"[{"ok":true}]"#);
+        assert_eq!(answer(&Ok(json!({}))).text(), r#"[{"ok":true}]"#);
         let refusal = Refusal::conflict("no", &json!({"version": 1}));
         assert_eq!(
-            answer::<()>(Err(refusal)).text(),
+            answer::<()>(&Err(refusal)).text(),
             r#"[{"ok":false,"error":{"code":"conflict","message":"no","current":{"version":1}}}]"#
         );
     }
