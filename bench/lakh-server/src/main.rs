@@ -10,9 +10,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use lakh::auth::Principal;
 use lakh::net::limits::{ConnectionLimits, Rate, RateLimits};
 use lakh::redis::{self, Backend};
+use lakh::store::Store;
 use lakh::{Ack, LogLimits, Millis, Namespace, Options, Server, SessionConfig, Settings, Socket};
+use lakh_rooms::{Config, RoomOptions, StateOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The protocol of the load generator on Lakh.
@@ -34,6 +37,12 @@ struct Arguments {
     /// Milliseconds between two pings.
     #[arg(long, env = "PING_MS", default_value_t = 25_000)]
     ping_ms: u64,
+    /// Lakh's rooms instead of the little protocol: for the scenario `cursors`.
+    #[arg(long)]
+    rooms: bool,
+    /// Positions of cursors that each member is told in a second at most.
+    #[arg(long, default_value_t = 2_000)]
+    positions: u32,
     /// Redis that the nodes of a fleet share.
     #[arg(long, env = "REDIS")]
     redis: Option<String>,
@@ -90,12 +99,46 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(url) = &arguments.redis {
         server = server.fleet(url, arguments.adapter.backend())?;
     }
+    if arguments.rooms {
+        install_rooms(&server, arguments);
+        return Ok(server.run()?);
+    }
     let main = server.of("/");
     if !arguments.no_recovery {
         main.recoverable(LogLimits::default());
     }
     handle(&main);
     Ok(server.run()?)
+}
+
+/// The module with its defaults, and a store in memory. As in development, a name is a sign-in.
+fn install_rooms(server: &Server, arguments: &Arguments) {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Auth {
+        name: String,
+    }
+    server.of("/").use_connect(async |socket: Socket| {
+        let Auth { name } = socket.auth().unwrap_or_default();
+        if !name.is_empty() {
+            let id = format!("dev:{}", name.to_lowercase());
+            socket.set_principal(Principal::person(id, name));
+        }
+        Ok(())
+    });
+    let state = StateOptions {
+        cursor_positions_per_second: arguments.positions,
+        ..StateOptions::default()
+    };
+    let config = Config {
+        recovery: (!arguments.no_recovery).then(LogLimits::default),
+        options: vec![RoomOptions {
+            state,
+            ..RoomOptions::of("*")
+        }],
+        ..Config::default()
+    };
+    drop(lakh_rooms::install(&server.hub(), Store::memory(), config));
 }
 
 fn settings(arguments: &Arguments) -> Settings {

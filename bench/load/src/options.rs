@@ -132,6 +132,8 @@ pub enum Command {
     Storm(Storm),
     /// A payload of its own for each receiver, many times a second.
     Tick(Tick),
+    /// Everybody in one room moves a cursor, many times a second.
+    Cursors(Cursors),
     /// One member of a room stops reading.
     Slow(Slow),
     /// Connects, joins, sends and leaves without end: does the server's memory stay flat?
@@ -315,6 +317,20 @@ pub struct Tick {
     #[arg(short, long, default_value_t = 300)]
     pub bytes: usize,
     /// Payloads a second to each connection.
+    #[arg(long, default_value_t = 20)]
+    pub hz: u32,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 5.0)]
+    pub seconds: f64,
+}
+
+/// Options of `cursors`.
+#[derive(Args, Clone, Debug)]
+pub struct Cursors {
+    /// People in the room.
+    #[arg(short = 'n', long, default_value_t = 200)]
+    pub people: usize,
+    /// Moves a second of each.
     #[arg(long, default_value_t = 20)]
     pub hz: u32,
     /// Seconds that count.

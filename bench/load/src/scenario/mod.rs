@@ -1,6 +1,7 @@
 //! The scenarios: each connects, does one thing to the server, and reports.
 
 mod churn;
+mod cursors;
 mod echo;
 mod fanout;
 mod idle;
@@ -34,6 +35,7 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
         Command::Burst(burst) => fanout::burst(target, burst),
         Command::Storm(storm) => storm::run(target, storm),
         Command::Tick(tick) => tick::run(target, tick),
+        Command::Cursors(cursors) => cursors::run(target, cursors),
         Command::Slow(slow) => slow::run(target, slow),
         Command::Churn(churn) => churn::run(target, churn),
         Command::Plan(plan) => plan::run(target, plan),
@@ -47,6 +49,7 @@ fn wanted(command: &Command) -> Option<Wanted> {
         Command::Idle(Idle { rooms: 0, .. }) | Command::Storm(Storm { rooms: 0, .. }) => {
             Some(Wanted::Connections)
         }
+        Command::Cursors(_) => Some(Wanted::Connections),
         _ => Some(Wanted::Rooms),
     }
 }
