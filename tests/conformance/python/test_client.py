@@ -176,3 +176,32 @@ def test_rooms_tell_what_was_said_and_who_is_there(lakh, transports):
         grace.call("room:leave", {"room": room})
         assert ada.next("presence:leave")[0]["people"] == 1
         assert [e["seq"] for e in ada.call("history:get", {"room": room, "limit": 2})["events"]] == [2, 3]
+
+
+@each_transport
+def test_a_rooms_state_is_the_same_for_all_who_follow_it(lakh, transports):
+    room = str(uuid.uuid4())
+    with (
+        Client(lakh.url, transports, auth={"name": "Ada"}) as ada,
+        Client(lakh.url, transports, auth={"name": "Grace"}) as grace,
+    ):
+        assert ada.call("room:join", {"room": room})["ok"]
+        first = ada.call("state:set", {"room": room, "key": "title", "value": {"é": [1, None]}})["version"]
+        assert grace.call("room:join", {"room": room, "state": True})["ok"]
+        snapshot = grace.next("state:snapshot")[0]
+        assert snapshot == {
+            "room": room,
+            "version": first,
+            "entries": {"title": {"value": {"é": [1, None]}, "version": first}},
+        }
+        request = {"room": room, "key": "title", "value": 2, "if_version": first}
+        assert ada.call("state:set", request)["version"] == first + 1
+        lost = ada.call("state:set", request)["error"]
+        assert (lost["code"], lost["current"]) == ("conflict", {"value": 2, "version": first + 1})
+        change = grace.next("state:changed")[0]["changes"][0]
+        assert (change["key"], change["value"], change["version"]) == ("title", 2, first + 1)
+        lock = {"room": room, "name": "l", "ttl_ms": 10_000}
+        token = ada.call("lock:acquire", lock)["token"]
+        assert grace.call("lock:acquire", lock)["error"]["code"] == "conflict"
+        assert ada.call("lock:release", {"room": room, "name": "l", "token": token})["ok"]
+        assert grace.call("lock:acquire", lock)["token"] > token

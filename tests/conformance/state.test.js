@@ -1,0 +1,152 @@
+// State, locks and cursors of rooms (namespace /) of the real binary, with stock clients.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { TRANSPORTS, call, connect, cut, next } from "./support/client.js";
+import { startLakh } from "./support/server.js";
+
+let server;
+before(async () => (server = await startLakh()));
+after(() => server.stop());
+
+let rooms = 0;
+const freshRoom = () => `board-${(rooms += 1)}`;
+const here = (t, options) =>
+  connect(t, server.url, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
+
+async function ok(socket, event, request) {
+  const answer = await call(socket, event, request);
+  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+/** A room's state as a client has it; a hole or a double fails. */
+function follow(socket, room) {
+  const view = { map: new Map(), version: 0, snapshots: 0, wake: () => {} };
+  socket.on("state:snapshot", (snapshot) => {
+    if (snapshot.room !== room) return;
+    view.map = new Map(Object.entries(snapshot.entries).map(([key, { value }]) => [key, value]));
+    view.version = snapshot.version;
+    view.snapshots += 1;
+    view.wake();
+  });
+  socket.on("state:changed", (changed) => {
+    if (changed.room !== room) return;
+    for (const { key, value, deleted, version } of changed.changes) {
+      assert.equal(version, view.version + 1, "a hole, or a double");
+      view.version = version;
+      if (deleted) view.map.delete(key);
+      else view.map.set(key, value);
+    }
+    view.wake();
+  });
+  view.until = async (holds) => {
+    while (!holds(view)) await new Promise((wake) => (view.wake = wake));
+  };
+  return view;
+}
+
+for (const [name, options] of Object.entries(TRANSPORTS)) {
+  test(`${name}: a snapshot, and then each change, whoever writes meanwhile`, async (t) => {
+    const [ada, grace] = await Promise.all([here(t, options), here(t, options)]);
+    const room = freshRoom();
+    await ok(ada, "room:join", { room });
+    const view = follow(grace, room);
+    const writes = [];
+    for (let n = 0; n < 60; n++) {
+      writes.push(ok(ada, "state:set", { room, key: `k${n % 7}`, value: { n } }));
+      if (n === 30) writes.push(ok(grace, "room:join", { room, state: true }));
+    }
+    await Promise.all(writes);
+    const { version, entries } = await ok(ada, "state:get", { room });
+    await view.until((now) => now.version === version);
+    const expected = Object.entries(entries).map(([key, { value }]) => [key, value]);
+    assert.deepEqual([...view.map].sort(), expected.sort());
+    assert.equal(view.snapshots, 1);
+  });
+}
+
+describe("state", { concurrency: true }, () => {
+  test("compare and set tells the loser what is there", async (t) => {
+    const [ada, grace] = await Promise.all([here(t), here(t)]);
+    const room = freshRoom();
+    for (const socket of [ada, grace]) await ok(socket, "room:join", { room });
+    const race = await Promise.all(
+      [ada, grace].map((socket, n) =>
+        call(socket, "state:set", { room, key: "k", value: n, if_version: 0 }),
+      ),
+    );
+    const [won, lost] = race[0].ok ? race : race.reverse();
+    assert.equal(won.ok, true);
+    assert.equal(lost.error.code, "conflict");
+    assert.equal(lost.error.current.version, won.version);
+  });
+
+  test("an entry expires by itself, and another goes with its socket", async (t) => {
+    const [ada, grace] = await Promise.all([here(t), here(t)]);
+    const room = freshRoom();
+    for (const socket of [ada, grace]) await ok(socket, "room:join", { room });
+    const view = follow(grace, room);
+    await ok(grace, "state:join", { room });
+    await ok(ada, "state:set", { room, key: "soon", value: 1, ttl_ms: 300 });
+    await ok(ada, "state:set", { room, key: "mine", value: 1, bind: "socket" });
+    await view.until(({ map }) => map.has("mine") && !map.has("soon"));
+    ada.disconnect();
+    await view.until(({ map }) => map.size === 0);
+  });
+
+  test("who was cut off has the state again", async (t) => {
+    const [ada, grace] = await Promise.all([here(t), here(t)]);
+    const room = freshRoom();
+    for (const socket of [ada, grace]) await ok(socket, "room:join", { room });
+    const view = follow(grace, room);
+    await ok(grace, "state:join", { room });
+    const back = next(grace, "connect");
+    const event = next(grace, "e");
+    await ok(ada, "room:emit", { room, event: "e" });
+    await event;
+    cut(grace);
+    await ok(ada, "state:set", { room, key: "k", value: "while away" });
+    await back;
+    assert.equal(grace.recovered, true);
+    await view.until(({ map }) => map.get("k") === "while away");
+    await ok(ada, "state:set", { room, key: "k", value: "after" });
+    await view.until(({ map }) => map.get("k") === "after");
+  });
+
+  test("a lock goes from one to the next, with growing tokens", async (t) => {
+    const sockets = await Promise.all([here(t), here(t), here(t)]);
+    const room = freshRoom();
+    for (const socket of sockets) await ok(socket, "room:join", { room });
+    const request = { room, name: "l", ttl_ms: 30_000, wait_ms: 30_000 };
+    const tokens = [];
+    await Promise.all(
+      sockets.map(async (socket) => {
+        const { token } = await ok(socket, "lock:acquire", request);
+        tokens.push(token);
+        await ok(socket, "lock:release", { room, name: "l", token });
+      }),
+    );
+    assert.equal(tokens.length, 3);
+    assert.deepEqual(tokens, [...new Set(tokens)].sort((a, b) => a - b));
+  });
+
+  test("cursors are seen by the others, and gone with their sockets", async (t) => {
+    const [ada, grace] = await Promise.all([here(t), here(t, { auth: { name: "Grace" } })]);
+    const room = freshRoom();
+    for (const socket of [ada, grace]) await ok(socket, "cursor:join", { room });
+    const moved = next(grace, "cursor:moved");
+    ada.volatile.emit("cursor:move", { room, x: 1.5, y: -2, data: { tool: "pen" } });
+    const [batch] = await moved;
+    assert.deepEqual(batch, { room, moved: [[ada.id, 1.5, -2, { tool: "pen" }]] });
+    const late = await here(t);
+    const { cursors } = await ok(late, "cursor:join", { room });
+    assert.deepEqual(cursors, [
+      { id: ada.id, x: 1.5, y: -2, data: { tool: "pen" }, user: { id: "dev:ada", name: "Ada" } },
+    ]);
+    const left = next(grace, "cursor:left");
+    const id = ada.id;
+    ada.disconnect();
+    assert.deepEqual((await left)[0], { room, ids: [id] });
+  });
+});
