@@ -162,7 +162,7 @@ impl Watcher for Notes {
 #[allow(clippy::unwrap_used)] // A panic is how a test fails.
 mod tests {
     use super::*;
-    use crate::hooks::config::Kind;
+    use crate::hooks::filter::Kind;
 
     fn intake() -> (Intake, Vec<Arc<Counts>>) {
         let counts = [Arc::default(), Arc::default()];
