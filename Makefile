@@ -29,7 +29,7 @@ PACKAGE := $(TARGET)/release/package
 
 .PHONY: help run build install uninstall deb test lint bench bench-fleet chaos fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser binaries
+        test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -152,6 +152,13 @@ test-install: binaries
 test-python: binaries $(VENV)/.installed
 	$(SAY) "stock Python clients"
 	cd $(PYTHON_TESTS) && .venv/bin/pytest
+
+# Apart from `test`: it fetches a client of Kafka from PyPI, whose mock cluster is the only broker of its kind that runs here.
+test-kafka: install-test ## sources and sinks over Kafka's protocol
+	$(SAY) "Kafka: librdkafka's mock cluster"
+	test -x $(TARGET)/kafka/bin/python || python3 -m venv $(TARGET)/kafka
+	$(TARGET)/kafka/bin/pip install --quiet confluent-kafka
+	KAFKA_PYTHON=$(abspath $(TARGET))/kafka/bin/python cargo test -p lakh-bridge --features kafka kafka
 
 test-browser: binaries tests/browser/node_modules/.installed
 	$(SAY) "two people in a real browser"

@@ -128,33 +128,38 @@ impl Reader {
         })
     }
 
-    /// What the first partition has that has anything; the next one's turn comes next.
+    /// What the first partition has that has anything; the next one's turn comes next. All are asked before any is waited
+    /// for.
     pub(super) async fn pull(&mut self, count: usize) -> Result<Vec<Pulled>, Trouble> {
         let all = self.partitions.len();
-        let wait = i32::try_from(LINGER.as_millis()).unwrap_or(1_000)
-            / i32::try_from(all).unwrap_or(1).max(1);
-        for _ in 0..all {
-            let partition = &mut self.partitions[self.turn % all];
-            self.turn = (self.turn + 1) % all;
-            let fetched =
-                partition
-                    .client
-                    .fetch_records(partition.next, 1..self.window_bytes, wait);
-            let (records, end) = fetched.await.map_err(trouble)?;
-            partition.end = end;
-            let number = partition.number;
-            let next = partition.next;
-            let records = records.into_iter().filter(|record| record.offset >= next);
-            let pulled: Vec<_> = records
-                .take(count)
-                .map(|record| entry(number, record))
-                .collect();
-            if let Some((_, last)) = pulled.last().and_then(|last| last.place) {
-                partition.next = i64::try_from(last).map_or(i64::MAX, |last| last + 1);
+        let share = LINGER.as_millis() / all.max(1) as u128;
+        let share = i32::try_from(share).unwrap_or(i32::MAX);
+        for turn in 0..2 * all {
+            let wait = if turn < all { 0 } else { share };
+            let pulled = self.pull_next(count, wait).await?;
+            if !pulled.is_empty() {
                 return Ok(pulled);
             }
         }
         Ok(Vec::new())
+    }
+
+    async fn pull_next(&mut self, count: usize, wait_ms: i32) -> Result<Vec<Pulled>, Trouble> {
+        let all = self.partitions.len();
+        let partition = &mut self.partitions[self.turn % all];
+        self.turn = (self.turn + 1) % all;
+        let (number, next) = (partition.number, partition.next);
+        let window = 1..self.window_bytes;
+        let fetched = partition.client.fetch_records(next, window, wait_ms);
+        let (records, end) = fetched.await.map_err(trouble)?;
+        partition.end = end;
+        let records = records.into_iter().filter(|record| record.offset >= next);
+        let records = records.take(count);
+        let pulled: Vec<_> = records.map(|record| entry(number, record)).collect();
+        if let Some((_, last)) = pulled.last().and_then(|last| last.place) {
+            partition.next = i64::try_from(last).map_or(i64::MAX, |last| last + 1);
+        }
+        Ok(pulled)
     }
 
     pub(super) async fn bury(&mut self, to: &str, entry: &Entry, why: &str) -> Result<(), Trouble> {
