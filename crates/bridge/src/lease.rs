@@ -25,6 +25,9 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// After how many beats without a word a holder is taken for gone.
 pub const SILENT_BEATS: u32 = 5;
 
+/// How long a holder believes in a lease of which it hears nothing: a beat less than others wait.
+const PATIENCE: Duration = Duration::from_secs(BEAT.as_secs() * (SILENT_BEATS as u64 - 1));
+
 /// Where holders say that they are there.
 const BEATS: &str = "bridge_leases";
 /// What guarded writes are bound to.
@@ -135,7 +138,8 @@ impl Leases {
     async fn take(&self, name: &str, condition: Condition) -> Option<Held> {
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let mark = Bytes::from(format!("{}#{number}", self.run));
-        let asked = Instant::now();
+        // Counted from before the word is given, as others count from after it.
+        let deadline = sleep(PATIENCE).deadline();
         let batch = Batch::new(self.now_ms())
             .put(BEATS, name, mark.clone(), condition, None)
             .put(FENCES, name, mark.clone(), Condition::Any, None);
@@ -160,7 +164,7 @@ impl Leases {
             name: name.into(),
             mark,
         };
-        Some(Held::new(word, beat, fence, asked))
+        Some(Held::new(word, beat, fence, deadline))
     }
 }
 
@@ -209,30 +213,29 @@ impl Word {
         }
     }
 
-    /// Beats until the lease is lost.
-    async fn keep(self, mut version: u64, mut asked: Instant, lost: watch::Sender<bool>) {
-        let patience = BEAT * (SILENT_BEATS - 1);
+    /// Beats until the lease is lost: another has it, or nothing was heard of it until the deadline.
+    async fn keep(self, mut version: u64, mut deadline: Instant, lost: watch::Sender<bool>) {
         loop {
-            sleep_until(asked + BEAT).await;
-            let deadline = asked + patience;
+            sleep_until(deadline - PATIENCE + BEAT).await;
             loop {
-                let now = Instant::now();
+                let next = sleep(PATIENCE).deadline();
                 match timeout_at(deadline, self.beat(version)).await {
-                    Ok(Ok(next)) => {
-                        (version, asked) = (next, now);
+                    Ok(Ok(beaten)) => {
+                        (version, deadline) = (beaten, next);
                         break;
                     }
-                    Ok(Err(error)) if now < deadline && !matches!(error, LeaseError::Lost) => {
+                    Ok(Err(error)) if !matches!(error, LeaseError::Lost) => {
                         tracing::debug!(name = &*self.name, %error, "a lease could not be renewed");
-                        sleep_until(deadline.min(now + BEAT / 4)).await;
+                        if timeout_at(deadline, sleep(BEAT / 4)).await.is_ok() {
+                            continue;
+                        }
                     }
-                    Ok(Err(_)) | Err(_) => {
-                        tracing::warn!(name = &*self.name, "this node no longer holds its lease");
-                        // Nobody may be listening any more.
-                        let _ = lost.send(true);
-                        return;
-                    }
+                    Ok(Err(_)) | Err(_) => {}
                 }
+                tracing::warn!(name = &*self.name, "this node no longer holds its lease");
+                // Nobody may be listening any more.
+                let _ = lost.send(true);
+                return;
             }
         }
     }
@@ -255,10 +258,10 @@ impl std::fmt::Debug for Held {
 }
 
 impl Held {
-    fn new(word: Word, beat: u64, fence: u64, asked: Instant) -> Self {
+    fn new(word: Word, beat: u64, fence: u64, deadline: Instant) -> Self {
         let (send, lost) = watch::channel(false);
         let keeping = word.leases.shared.then(|| {
-            let keep = word.clone().keep(beat, asked, send);
+            let keep = word.clone().keep(beat, deadline, send);
             tokio::spawn(keep).abort_handle()
         });
         Self {

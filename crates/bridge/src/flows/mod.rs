@@ -3,7 +3,7 @@
 //! A source reads entries of a broker and publishes them in rooms; a sink sends on what happens here. Both hold: at least
 //! once, each room in its order, one node of a cluster at a time ([`crate::lease`]), and on from where the last one ended
 //! after a restart, a crash or a broker's absence. What is sent or published twice by that is told apart by its id; where
-//! exactly that happens stands in [`source`] and [`sink`], and for people in docs/bridge.md.
+//! exactly that happens stands in `source` and `sink`, and for people in docs/bridge.md.
 
 mod drivers;
 mod filter;

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use lakh_hub::Bytes;
 use lakh_hub::store::{Answer, Batch, Condition, Query, ReadError};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{interval, sleep};
 
 use super::drivers::{Positions, Pulled, Reader};
 use super::publish::{Event, Publish, PublishError};
@@ -118,7 +119,7 @@ impl Source {
         let mut reader = Reader::open(&self.settings, &self.node, &positions).await?;
         self.tell(State::Up);
         let mut mean = FIRST_GUESS_BYTES;
-        let mut lag_at = Instant::now();
+        let mut ask_lag = interval(LAG_EVERY);
         loop {
             let most = self.settings.window_entries.max(1);
             let count = (self.settings.window_bytes / mean.max(1)).clamp(1, most);
@@ -130,11 +131,10 @@ impl Source {
                     .await?;
             }
             backoff.reset();
-            if lag_at <= Instant::now() {
-                lag_at = Instant::now() + LAG_EVERY;
-                if let Some(lag) = reader.lag().await {
-                    self.counts.lag.store(lag, Ordering::Relaxed);
-                }
+            if ask_lag.tick().now_or_never().is_some()
+                && let Some(lag) = reader.lag().await
+            {
+                self.counts.lag.store(lag, Ordering::Relaxed);
             }
         }
     }

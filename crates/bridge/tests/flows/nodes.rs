@@ -167,3 +167,15 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Opens the store of a node that was killed. A process that another test starts at this moment holds what this one has
+/// open, its lock too, until it is on its own.
+pub(crate) fn reopened(folder: &std::path::Path) -> Store {
+    let mut opened = None;
+    until("the store is free", || {
+        let options = lakh_hub::store::SqliteOptions::default();
+        opened = Store::sqlite(folder.join("lakh.db"), &options).ok();
+        opened.is_some()
+    });
+    opened.unwrap()
+}

@@ -8,7 +8,7 @@ use lakh_hub::store::Store;
 use lakh_hub::{Occurrence, What};
 
 use crate::brokers::Broker;
-use crate::nodes::{Node, Rooms, at_work, until};
+use crate::nodes::{Node, Rooms, at_work, reopened, until};
 use crate::sources;
 
 const ROOMS: u64 = 4;
@@ -96,8 +96,7 @@ pub(crate) fn a_killed_node_goes_on_where_it_was(broker: &Broker) {
     let rooms = Arc::new(Rooms::default());
     broker.prepare_sink("lives");
     for life in 0..4 {
-        let file = folder.path().join("lakh.db");
-        let store = Store::sqlite(file, &lakh_hub::store::SqliteOptions::default()).unwrap();
+        let store = reopened(folder.path());
         let flows = (Vec::new(), vec![broker.sink("lives")]);
         let mut node = Node::start("n1", &store, false, &rooms, flows);
         tell(&node, &store, "lives", life * 20..(life + 1) * 20);

@@ -7,7 +7,7 @@ use lakh_bridge::flows::State;
 use lakh_hub::store::Store;
 
 use crate::brokers::{Broker, Put};
-use crate::nodes::{Node, Rooms, at_work, until};
+use crate::nodes::{Node, Rooms, at_work, reopened, until};
 
 const ROOMS: usize = 5;
 
@@ -62,8 +62,7 @@ pub(crate) fn a_killed_node_goes_on_where_it_was(broker: &Broker) {
     let all = entries(&names, 0, 60);
     broker.put("again", &all);
     for life in 1_usize.. {
-        let file = folder.path().join("lakh.db");
-        let store = Store::sqlite(file, &lakh_hub::store::SqliteOptions::default()).unwrap();
+        let store = reopened(folder.path());
         let flows = (vec![broker.source("again")], Vec::new());
         let mut node = Node::start("n1", &store, false, &rooms, flows);
         let goal = (life * 47).min(all.len());
