@@ -62,6 +62,11 @@ pub async fn identify(State(state): State<HttpState>, request: Request, next: Ne
         Err(problem) => return Failed(problem).into_response(),
     };
     if let Ok(caller) = &who
+        && state.service.is_revoked(caller.principal())
+    {
+        return Failed(unauthorized("what you show was taken back: sign in again")).into_response();
+    }
+    if let Ok(caller) = &who
         && let Err(problem) = state.door.pace(caller, 1, state.service.hub().clock_ms())
     {
         return Failed(problem).into_response();

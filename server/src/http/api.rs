@@ -17,8 +17,12 @@ use crate::service::ask::{Answers, Ask};
 use crate::service::batch::{Batch, Outcomes};
 use crate::service::change::{Disconnect, Move, Moved};
 use crate::service::emit::{Emit, Emitted};
+use crate::service::history::{History, HistoryFilter};
 use crate::service::nodes::{Draining, Nodes};
 use crate::service::once::{Once, fingerprint};
+use crate::service::revocations::{
+    NewRevocation, RevocationFilter, RevocationInfo, RevocationPage,
+};
 use crate::service::rooms::{Presence, PresencePage, RoomDetail, RoomFilter, RoomPage};
 use crate::service::sockets::{SocketFilter, SocketInfo, SocketPage};
 use crate::service::tokens::{NewToken, Token};
@@ -141,7 +145,9 @@ pub(super) fn routes() -> Router<HttpState> {
         .route("/rooms", get(rooms))
         .route("/rooms/{room}", get(room))
         .route("/rooms/{room}/presence", get(presence))
+        .route("/rooms/{room}/history", get(history))
         .route("/tokens", post(tokens))
+        .route("/revocations", get(revocations).post(revoke))
         .route("/nodes", get(nodes))
         .route("/nodes/{name}/drain", post(drain))
 }
@@ -176,8 +182,9 @@ where
     Ok(response)
 }
 
-/// Send an event to rooms, people, sockets, or everybody in a namespace, on all nodes. In rooms of `/` it gets a number and
-/// its place in the room's history. Takes `api:emit` on each that is named.
+/// Send an event to rooms, people, sockets, or everybody in a namespace, on all nodes.
+///
+/// In rooms of `/` it gets a number and its place in the room's history. Takes `api:emit` on each that is named.
 #[utoipa::path(post, path = "/api/v1/emit", tag = "events", request_body = Emit, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "It was sent", body = Emitted), Errors, BodyErrors))]
@@ -198,8 +205,9 @@ pub(super) async fn emit(
     .await
 }
 
-/// Send an event and wait for the answers of all who get it, a thousand sockets at most. Takes `api:emit` on each that is
-/// named.
+/// Send an event and wait for the answers of all who get it, a thousand sockets at most.
+///
+/// Takes `api:emit` on each that is named.
 #[utoipa::path(post, path = "/api/v1/emit-with-ack", tag = "events", request_body = Ask, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "Who answered what, and who did not", body = Answers), Errors, BodyErrors))]
@@ -220,8 +228,9 @@ pub(super) async fn emit_with_ack(
     .await
 }
 
-/// Do several things one after the other. Each has its own result: what is wrong with one doesn't keep the others. Takes what
-/// each of them takes.
+/// Do several things one after the other.
+///
+/// Each has its own result: what is wrong with one doesn't keep the others. Takes what each of them takes.
 #[utoipa::path(post, path = "/api/v1/batch", tag = "events", request_body = Batch, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "What became of each", body = Outcomes), Errors, BodyErrors))]
@@ -251,7 +260,9 @@ pub(super) async fn batch(
     .await
 }
 
-/// Make sockets join rooms, on all nodes. Takes `api:join` on each of the rooms.
+/// Make sockets join rooms, on all nodes.
+///
+/// Takes `api:join` on each of the rooms.
 #[utoipa::path(post, path = "/api/v1/join", tag = "sockets", request_body = Move, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "They are in", body = Moved), Errors, BodyErrors))]
@@ -272,7 +283,9 @@ pub(super) async fn join(
     .await
 }
 
-/// Make sockets leave rooms, on all nodes. Takes `api:leave` on each of the rooms.
+/// Make sockets leave rooms, on all nodes.
+///
+/// Takes `api:leave` on each of the rooms.
 #[utoipa::path(post, path = "/api/v1/leave", tag = "sockets", request_body = Move, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "They are out", body = Moved), Errors, BodyErrors))]
@@ -293,7 +306,9 @@ pub(super) async fn leave(
     .await
 }
 
-/// Disconnect sockets, on all nodes. Takes `api:disconnect` on each that is named.
+/// Disconnect sockets, on all nodes.
+///
+/// Takes `api:disconnect` on each that is named.
 #[utoipa::path(post, path = "/api/v1/disconnect", tag = "sockets", request_body = Disconnect, params(IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "They are gone", body = Moved), Errors, BodyErrors))]
@@ -314,7 +329,9 @@ pub(super) async fn disconnect(
     .await
 }
 
-/// List sockets of all nodes, by room or person. Takes `api:sockets` on the room, the person or the namespace.
+/// List sockets of all nodes, by room or person.
+///
+/// Takes `api:sockets` on the room, the person or the namespace.
 #[utoipa::path(get, path = "/api/v1/sockets", tag = "sockets", params(SocketFilter),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "A page of them", body = SocketPage), Errors))]
@@ -326,7 +343,9 @@ pub(super) async fn sockets(
     Ok(ok(state.service.sockets(&caller, &filter).await?))
 }
 
-/// Look at one socket. Takes `api:sockets` on it.
+/// Look at one socket.
+///
+/// Takes `api:sockets` on it.
 #[utoipa::path(get, path = "/api/v1/sockets/{id}", tag = "sockets", params(("id" = String, Path, description = "Its id"), InNamespace),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "The socket", body = SocketInfo), Errors))]
@@ -340,7 +359,9 @@ pub(super) async fn socket(
     Ok(ok(found))
 }
 
-/// List the rooms that have members, with how many. Takes `api:rooms` on all names with the prefix.
+/// List the rooms that have members, with how many.
+///
+/// Takes `api:rooms` on all names with the prefix.
 #[utoipa::path(get, path = "/api/v1/rooms", tag = "rooms", params(RoomFilter),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "A page of them", body = RoomPage), Errors))]
@@ -352,7 +373,9 @@ pub(super) async fn rooms(
     Ok(ok(state.service.list_rooms(&caller, &filter).await?))
 }
 
-/// How many are in a room, and the number of its last event. Takes `api:rooms` on the room.
+/// How many are in a room, and the number of its last event.
+///
+/// Takes `api:rooms` on the room.
 #[utoipa::path(get, path = "/api/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path, description = "Its name"), InNamespace),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "The room", body = RoomDetail), Errors))]
@@ -366,7 +389,9 @@ pub(super) async fn room(
     Ok(ok(found))
 }
 
-/// Who is in a room, over all nodes. Takes `api:presence` on the room.
+/// Who is in a room, over all nodes.
+///
+/// Takes `api:presence` on the room.
 #[utoipa::path(get, path = "/api/v1/rooms/{room}/presence", tag = "rooms", params(("room" = String, Path, description = "Its name"), PeopleOfRoom),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "A page of its people", body = Presence), Errors))]
@@ -386,8 +411,26 @@ pub(super) async fn presence(
     Ok(ok(asked.await?))
 }
 
-/// Make a token for a client. Takes `api:tokens` on `@` and the person's id, and on `role:` and each role. What is not kept:
-/// the token itself; an idempotency key has no meaning here.
+/// What was published in a room of `/` that keeps its history.
+///
+/// Takes `api:history` on the room.
+#[utoipa::path(get, path = "/api/v1/rooms/{room}/history", tag = "rooms", params(("room" = String, Path, description = "Its name"), HistoryFilter),
+    security((), ("key" = []), ("token" = []), ("signature" = [])),
+    responses((status = 200, description = "Part of it", body = History),
+        (status = 422, description = "Nothing is kept of such rooms (`unsupported`)", body = ErrorBody), Errors))]
+pub(super) async fn history(
+    State(state): State<HttpState>,
+    Who(caller): Who,
+    Path(room): Path<String>,
+    Params(filter): Params<HistoryFilter>,
+) -> Given<History> {
+    Ok(ok(state.service.history(&caller, &room, &filter).await?))
+}
+
+/// Make a token for a client.
+///
+/// Takes `api:tokens` on `@` and the person's id, and on `role:` and each role. The token is kept nowhere, so an
+/// idempotency key has no meaning here.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewToken,
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 201, description = "The token", body = Token), Errors, BodyErrors))]
@@ -400,7 +443,40 @@ pub(super) async fn tokens(
     Ok(Answer(StatusCode::CREATED, token))
 }
 
-/// How this node and the others are. Takes `api:nodes` on `node:*`.
+/// Take back a token, a sign-in, or all that a person holds, on all nodes.
+///
+/// Who is in with it is thrown out. Takes `api:revocations` on `token:` and its `jti`, `session:` and its `sid`, or `@` and the
+/// person's id.
+#[utoipa::path(post, path = "/api/v1/revocations", tag = "tokens", request_body = NewRevocation,
+    security((), ("key" = []), ("token" = []), ("signature" = [])),
+    responses((status = 201, description = "It is taken back", body = RevocationInfo), Errors, BodyErrors))]
+pub(super) async fn revoke(
+    State(state): State<HttpState>,
+    Who(caller): Who,
+    body: Json<NewRevocation>,
+) -> Given<RevocationInfo> {
+    let info = state.service.revoke(&caller, &body.value).await?;
+    Ok(Answer(StatusCode::CREATED, info))
+}
+
+/// What is taken back now.
+///
+/// Takes `api:revocations` on `@*`.
+#[utoipa::path(get, path = "/api/v1/revocations", tag = "tokens", params(RevocationFilter),
+    security((), ("key" = []), ("token" = []), ("signature" = [])),
+    responses((status = 200, description = "A page of it", body = RevocationPage),
+        (status = 422, description = "This server keeps none (`unsupported`)", body = ErrorBody), Errors))]
+pub(super) async fn revocations(
+    State(state): State<HttpState>,
+    Who(caller): Who,
+    Params(filter): Params<RevocationFilter>,
+) -> Given<RevocationPage> {
+    Ok(ok(state.service.revocations(&caller, &filter)?))
+}
+
+/// How this node and the others are.
+///
+/// Takes `api:nodes` on `node:*`.
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "nodes",
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "All that answered, and how many did not", body = Nodes), Errors))]
@@ -408,8 +484,9 @@ pub(super) async fn nodes(State(state): State<HttpState>, Who(caller): Who) -> G
     Ok(ok(state.service.nodes(&caller).await?))
 }
 
-/// Have a node end as by SIGTERM: it sends its clients elsewhere over the drain window and exits with 0. That can't be taken
-/// back; whoever started the node starts it again. Takes `api:drain` on `node:` and its name.
+/// Have a node end as by SIGTERM: it sends its clients elsewhere over the drain window and exits with 0.
+///
+/// That can't be taken back; whoever started the node starts it again. Takes `api:drain` on `node:` and its name.
 #[utoipa::path(post, path = "/api/v1/nodes/{name}/drain", tag = "nodes", params(("name" = String, Path, description = "The node's name")),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 202, description = "It has begun", body = Draining), Errors))]

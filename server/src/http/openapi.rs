@@ -25,7 +25,7 @@ use crate::service::once::fingerprint;
     paths(
         health::live, health::ready, health::metrics, stats::stats, document,
         api::emit, api::emit_with_ack, api::batch, api::join, api::leave, api::disconnect,
-        api::sockets, api::socket, api::rooms, api::room, api::presence, api::tokens, api::nodes, api::drain,
+        api::sockets, api::socket, api::rooms, api::room, api::presence, api::history, api::tokens, api::revoke, api::revocations, api::nodes, api::drain,
     ),
     components(schemas(health::Health, stats::Stats, error::ErrorBody)),
     modifiers(&Schemes),

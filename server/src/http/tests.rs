@@ -126,6 +126,7 @@ fn service(sign_in: &SignIn) -> Service {
         rooms: None,
         host: Arc::new(Nobody),
         sign_in: sign_in.clone(),
+        revoker: None,
         common: "/".into(),
         now_ms: || NOW_S * 1_000,
         config: service::Config::default(),

@@ -7,6 +7,7 @@ use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
 use crate::config::{Settings, Transport};
+use crate::http::door::Door;
 use crate::sign_in::SignIn;
 
 /// What the settings of sockets, hub and modules end in.
@@ -14,13 +15,14 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         settings.hooks.config(),
         SignIn::new(&settings.auth, || 0).unwrap(),
         settings.bridge.sources(),
         settings.bridge.sinks(),
         policy(settings),
         service(settings),
+        Door::new(settings, None),
         rooms(settings, kept),
         chat(settings, kept)
     )

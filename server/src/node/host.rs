@@ -40,6 +40,7 @@ pub fn service(
             asked: AtomicBool::new(false),
         }),
         sign_in: sign_in.clone(),
+        revoker: None,
         common: common.map_or("/", |module| namespace(*module)).to_owned(),
         now_ms,
         config: config(settings),

@@ -1,6 +1,9 @@
 //! Several things in one request, each with its own result.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::Service;
@@ -8,6 +11,9 @@ use super::caller::Caller;
 use super::change::{Disconnect, Move, Moved};
 use super::emit::{Emit, Emitted};
 use super::problem::{Kind, Problem, ProblemText};
+
+/// How long operations are begun: together with the last of them it's less than a request may be under way.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One of the things.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -74,7 +80,17 @@ impl Service {
             ));
         }
         let mut results = Vec::with_capacity(batch.operations.len());
+        let deadline = Instant::now() + PATIENCE;
         for operation in &batch.operations {
+            if Instant::now() > deadline {
+                let late = Problem::new(
+                    Kind::Timeout,
+                    "timeout",
+                    "those before it took too long; it was not tried",
+                );
+                results.push(Outcome::Error(late.text()));
+                continue;
+            }
             let done = match operation {
                 Operation::Emit(emit) => self.emit(caller, emit).await.map(Outcome::Emit),
                 Operation::Join(change) => self

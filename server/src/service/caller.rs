@@ -12,6 +12,7 @@
 //! | everybody in a namespace | the namespace: `/`, `/chat` |
 //! | a node | `node:` and its name |
 //! | a role that a token has | `role:` and its name |
+//! | a token, a sign-in | `token:` and its `jti`, `session:` and its `sid` |
 //!
 //! A room of `/` whose name begins with `@`, `~` or `/` is written `/#@name`, so that no room can be taken for something
 //! else.
@@ -127,6 +128,10 @@ pub enum Thing<'a> {
     Node(&'a str),
     /// A role, for tokens that have it.
     Role(&'a str),
+    /// A token by its `jti`.
+    Token(&'a str),
+    /// A sign-in by its `sid`.
+    Session(&'a str),
 }
 
 impl Thing<'_> {
@@ -146,6 +151,8 @@ impl Thing<'_> {
             Self::Everybody(namespace) => namespace.to_owned(),
             Self::Node(name) => format!("node:{name}"),
             Self::Role(name) => format!("role:{name}"),
+            Self::Token(id) => format!("token:{id}"),
+            Self::Session(id) => format!("session:{id}"),
         }
     }
 }
@@ -197,6 +204,8 @@ mod tests {
             (Thing::Everybody("/chat"), "/chat"),
             (Thing::Node("n01"), "node:n01"),
             (Thing::Role("editor"), "role:editor"),
+            (Thing::Token("t1"), "token:t1"),
+            (Thing::Session("s1"), "session:s1"),
         ] {
             assert_eq!(thing.text(), text, "{thing:?}");
         }

@@ -55,8 +55,8 @@ pub struct Disconnect {
     /// Not these.
     #[serde(default)]
     pub except: Whom,
-    /// Whether the whole connection is closed, with its sockets in other namespaces. A client doesn't come back by itself
-    /// from a namespace that it was disconnected from, and does after its connection was closed.
+    /// Whether the whole connection is closed, with its sockets in other namespaces. Stock clients don't come back by
+    /// themselves, in either case.
     #[serde(default)]
     pub close: bool,
     /// Why, for the client: it gets the event `server:disconnect` with `{"reason"}` first.
@@ -159,6 +159,12 @@ impl Service {
             let patience = self.config().patience;
             self.ask_others::<bool>(&goodbye, patience).await?;
         }
+        tracing::info!(
+            by = caller.id(),
+            namespace = to.namespace,
+            sockets = moved.sockets,
+            "sockets are disconnected"
+        );
         self.operator(&to)?.disconnect_sockets(request.close);
         Ok(moved)
     }

@@ -1,13 +1,18 @@
 //! Sending events from outside: to rooms, people, sockets, or everybody.
 
-use lakh_hub::{Operator, Room};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lakh_hub::{Operator, Person, Room};
 use lakh_rooms::Publish;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::caller::{Caller, Thing, act};
 use super::problem::{Kind, Problem};
+use super::sockets::User;
 use super::values::Arguments;
 use super::{Service, names};
 
@@ -16,6 +21,19 @@ const MAX_NAMED: usize = 1_000;
 
 pub(super) fn root() -> String {
     "/".to_owned()
+}
+
+/// How long the place of an event in the order is waited for: Redis may be away.
+const CONFIRMED: Duration = Duration::from_secs(10);
+
+/// What is waited for no longer than that.
+async fn confirmed<T>(placed: impl Future<Output = T>) -> Result<T, Problem> {
+    let placed = tokio::time::timeout(CONFIRMED, placed).await;
+    placed.map_err(|_| {
+        Problem::unknown(
+            "the event has no place in the order yet, because Redis is away or slow; it may arrive later, or not",
+        )
+    })
 }
 
 /// Whom something concerns. Who is named in several ways is concerned once.
@@ -146,6 +164,12 @@ pub struct Emit {
     #[serde(default)]
     #[schema(value_type = Option<Vec<Value>>)]
     pub args: Option<Vec<Box<RawValue>>>,
+    /// What filters of members look at, in rooms of `/`: text, numbers, true or false.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Value>,
+    /// On whose behalf it's sent, in rooms of `/`: members read it as `user`. Takes `api:emit` on that person, too.
+    #[serde(default)]
+    pub user: Option<User>,
     /// Dropped for whoever can't take it right now; never replayed, never numbered.
     #[serde(default)]
     pub volatile: bool,
@@ -205,18 +229,27 @@ impl Service {
     pub async fn emit(&self, caller: &Caller, emit: &Emit) -> Result<Emitted, Problem> {
         let to = emit.to();
         self.may_reach(caller, act::EMIT, &to)?;
+        if let Some(user) = &emit.user {
+            self.allow(caller, act::EMIT, Thing::Person(&user.id))?;
+        }
         let limits = &self.hub().settings().limits;
         let arguments = Arguments::read(&emit.arguments()?, limits)?;
-        let numbers = emit.numbered.unwrap_or(!emit.volatile) && self.numbers(&to.namespace);
-        if emit.numbered == Some(true) && (emit.volatile || !self.numbers(&to.namespace)) {
+        let could = !emit.volatile && !to.rooms.is_empty() && self.numbers(&to.namespace);
+        let numbers = could && emit.numbered != Some(false);
+        if emit.numbered == Some(true) && !could {
             return Err(Problem::bad(
                 "only events of rooms of `/` are numbered, and no volatile ones",
+            ));
+        }
+        if !numbers && (emit.user.is_some() || !emit.tags.is_empty()) {
+            return Err(Problem::bad(
+                "`user` and `tags` belong to numbered events, in rooms of `/`",
             ));
         }
         names::event(&emit.event)?;
         let mut emitted = Emitted::default();
         let mut plain = to.clone();
-        if numbers && !to.rooms.is_empty() {
+        if numbers {
             let except = to.except.hub_rooms(&to.namespace)?;
             // All names are checked before anything is sent.
             to.whom().hub_rooms(&to.namespace)?;
@@ -231,8 +264,8 @@ impl Service {
             };
             operator.emit_raw(arguments.payload(&emit.event))?;
             let namespace = self.namespace(&to.namespace)?;
-            if !emit.volatile && !namespace.logged().await {
-                return Err(Problem::unavailable(
+            if !emit.volatile && !confirmed(namespace.logged()).await? {
+                return Err(Problem::unknown(
                     "the server is about to stop, and can't say whether the event will arrive",
                 ));
             }
@@ -274,10 +307,11 @@ impl Service {
                 event: emit.event.clone(),
                 data: Some(data.clone()),
                 attachments: arguments.attachments.clone(),
+                tags: emit.tags.clone(),
+                user: emit.user.clone().map(Person::from),
                 except: except.to_vec(),
-                ..Publish::default()
             };
-            let published = rooms.publish(publish).await?;
+            let published = confirmed(rooms.publish(publish)).await??;
             numbered.push(Numbered {
                 room: room.clone(),
                 seq: published.seq,

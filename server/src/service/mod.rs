@@ -9,11 +9,13 @@ pub mod caller;
 pub mod change;
 pub mod emit;
 pub mod hear;
+pub mod history;
 mod names;
 pub mod nodes;
 pub mod once;
 mod others;
 pub mod problem;
+pub mod revocations;
 pub mod rooms;
 pub mod sockets;
 pub mod tokens;
@@ -88,6 +90,8 @@ pub struct Parts {
     pub rooms: Option<Rooms>,
     /// The node.
     pub host: Arc<dyn Host>,
+    /// Keeps what was taken back, where somebody does.
+    pub revoker: Option<Arc<dyn revocations::Revoker>>,
     /// Makes tokens, where it has a key that signs.
     pub sign_in: SignIn,
     /// A namespace that every node of the fleet has: where they speak to each other.

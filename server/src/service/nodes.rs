@@ -100,6 +100,7 @@ impl Service {
             node: node.to_owned(),
             already: !begun,
         };
+        tracing::warn!(by = caller.id(), node, "a drain was asked for");
         if node == self.host().name() {
             return Ok(draining(self.host().drain()));
         }

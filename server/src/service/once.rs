@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Service;
 use super::caller::Caller;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, OUTCOME_UNKNOWN, Problem};
 
 /// Where results stand in the store.
 const COLLECTION: &str = "api-results";
@@ -109,7 +109,7 @@ impl Service {
         if let Some(value) = self.take_or_wait(&place, &request).await? {
             let result = serde_json::from_value(value).map_err(|_| {
                 let message = "the first answer was written by another version; use a new key";
-                Problem::new(Kind::Conflict, "outcome_unknown", message)
+                Problem::new(Kind::Conflict, OUTCOME_UNKNOWN, message)
             })?;
             return Ok(Once {
                 result,
@@ -125,7 +125,10 @@ impl Service {
                 .as_ref()
                 .ok()
                 .map(|result| serde_json::to_value(result).unwrap_or_default());
-            service.put_down(&place, request, kept).await;
+            // Who tries again must not have it done twice.
+            if !result.as_ref().is_err_and(Problem::is_unknown) {
+                service.put_down(&place, request, kept).await;
+            }
             result
         });
         let result = doing.await.map_err(|error| {
@@ -193,7 +196,7 @@ impl Service {
             None if record.until_ms > now_ms => Ok(Found::UnderWay),
             None => Err(Problem::new(
                 Kind::Conflict,
-                "outcome_unknown",
+                OUTCOME_UNKNOWN,
                 "the server ended while it did this, so nobody knows whether it was done; look, and take a new key",
             )),
         }

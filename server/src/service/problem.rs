@@ -7,6 +7,9 @@ use lakh_store::{ReadError, WriteError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The code of what may have been done or not.
+pub(super) const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+
 /// What kind of thing is wrong. Each has a status over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -107,6 +110,17 @@ impl Problem {
             retry_after_ms: Some(1_000),
             ..Self::new(Kind::Unavailable, "unavailable", message)
         }
+    }
+
+    /// It was begun, and may be done yet or not.
+    pub fn unknown(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, OUTCOME_UNKNOWN, message)
+    }
+
+    /// Whether nobody knows if it was done.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.code == OUTCOME_UNKNOWN
     }
 
     /// Without the kind.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use lakh_rooms::PresenceRange;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, Thing, act};
@@ -83,32 +85,38 @@ pub struct RoomPage {
     pub missing: MissingNodes,
 }
 
-/// A person in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Somebody in a room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Present {
-    /// Who.
-    pub user: User,
-    /// With how many sockets.
+    /// The person's id; of somebody who is not signed in, the socket's id.
+    pub id: String,
+    /// Who, if they are signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// With how many sockets. 0: the last one broke off a moment ago.
     pub sockets: usize,
+    /// What they tell about themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
 }
 
 /// Who is in a room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Presence {
     /// The namespace.
     pub namespace: String,
     /// The room.
     #[schema(example = "board:7")]
     pub room: String,
+    /// People in it, on all nodes, each once however many sockets they have.
+    pub people: usize,
     /// Sockets in it, on all nodes.
     pub occupancy: usize,
-    /// The people, in the order of their ids.
-    pub people: Vec<Present>,
-    /// Sockets of nobody in particular.
-    pub anonymous: usize,
-    /// Whether all members were looked at. In crowds it's the first ten thousand.
+    /// A page of them, in the order of their ids.
+    pub members: Vec<Present>,
+    /// Whether all were looked at. In rooms without presence of their own it's the first ten thousand sockets.
     pub complete: bool,
-    /// The `cursor` of the next page of people; none if this is the last.
+    /// The `cursor` of the next page; none if this is the last.
     pub next: Option<String>,
     /// Nodes whose members are not among them.
     pub missing: MissingNodes,
@@ -229,9 +237,31 @@ impl Service {
     ) -> Result<Presence, Problem> {
         self.allow(caller, act::PRESENCE, Thing::Room(namespace, room))?;
         self.namespace(namespace)?;
-        let name = names::hub_room(namespace, room)?;
         let limit = page_of(page.limit)?;
         let after = after_cursor(page.cursor.as_deref())?;
+        if let Some(rooms) = self.rooms().filter(|_| namespace == "/") {
+            let range = PresenceRange {
+                after: (!after.is_empty()).then(|| after.clone()),
+                limit,
+            };
+            match rooms.presence(room, range).await {
+                Ok(found) => return Ok(told(room, found)),
+                // Nobody keeps count there: it's done now.
+                Err(failure) if failure.code == "unsupported" => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        self.count_presence(namespace, room, (&after, limit)).await
+    }
+
+    /// The same by a look at the members themselves.
+    async fn count_presence(
+        &self,
+        namespace: &str,
+        room: &str,
+        (after, limit): (&str, usize),
+    ) -> Result<Presence, Problem> {
+        let name = names::hub_room(namespace, room)?;
         let (occupancy, _) = self.members_everywhere(namespace, &name).await?;
         let mut wanted = SocketsWanted {
             namespace: namespace.to_owned(),
@@ -241,7 +271,7 @@ impl Service {
             after: String::new(),
             limit: MAX_PAGE,
         };
-        let (mut people, mut anonymous, mut seen) = (BTreeMap::new(), 0, 0);
+        let (mut all, mut seen) = (BTreeMap::<String, Present>::new(), 0);
         let (complete, missing) = loop {
             let (sockets, missing) = self.sockets_everywhere(&wanted).await?;
             let is_last = sockets.len() < wanted.limit;
@@ -250,32 +280,33 @@ impl Service {
                 wanted.after.clone_from(&last.id);
             }
             for socket in sockets {
-                match socket.user {
-                    Some(user) => {
-                        let entry = people.entry(user.id.clone()).or_insert((user, 0));
-                        entry.1 += 1;
-                    }
-                    None => anonymous += 1,
-                }
+                let id = socket.user.as_ref().map(|user| user.id.clone());
+                let id = id.unwrap_or(socket.id);
+                let present = all.entry(id.clone()).or_insert_with(|| Present {
+                    id,
+                    user: socket.user,
+                    sockets: 0,
+                    data: None,
+                });
+                present.sockets += 1;
             }
             if is_last || seen >= MAX_MEMBERS {
                 break (is_last, missing);
             }
         };
-        let rest: Vec<_> = people.into_iter().filter(|(id, _)| *id > after).collect();
-        let more = rest.len() > limit;
-        let people = rest.into_iter().take(limit);
-        let people: Vec<Present> = people
-            .map(|(_, (user, sockets))| Present { user, sockets })
-            .collect();
-        let last = people.last().filter(|_| more);
+        let people = all.len();
+        let rest = all.into_values().filter(|present| *present.id > *after);
+        let mut members: Vec<Present> = rest.take(limit + 1).collect();
+        let more = members.len() > limit;
+        members.truncate(limit);
+        let last = members.last().filter(|_| more);
         Ok(Presence {
             namespace: namespace.to_owned(),
             room: room.to_owned(),
-            occupancy,
-            next: last.map(|present| cursor_after(&present.user.id)),
             people,
-            anonymous,
+            occupancy,
+            next: last.map(|present| cursor_after(&present.id)),
+            members,
             complete,
             missing,
         })
@@ -315,5 +346,25 @@ impl Service {
         rooms
             .map(|(room, count)| (room.to_string(), count))
             .collect()
+    }
+}
+
+/// What the module rooms keeps count of.
+fn told(room: &str, found: lakh_rooms::PresencePage) -> Presence {
+    let members = found.members.into_iter().map(|present| Present {
+        id: present.id,
+        user: present.user.as_ref().map(User::from),
+        sockets: present.sockets,
+        data: present.data,
+    });
+    Presence {
+        namespace: "/".to_owned(),
+        room: room.to_owned(),
+        people: found.people,
+        occupancy: found.sockets,
+        members: members.collect(),
+        complete: true,
+        next: found.next.as_deref().map(cursor_after),
+        missing: MissingNodes::default(),
     }
 }

@@ -38,6 +38,15 @@ impl From<&Person> for User {
     }
 }
 
+impl From<User> for Person {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            name: user.name,
+        }
+    }
+}
+
 /// A client in a namespace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SocketInfo {
@@ -284,17 +293,29 @@ impl Service {
             return Vec::new();
         };
         let rooms = |names: &[String]| names.iter().map(|name| Room::from(&**name)).collect();
-        let look = Look {
+        let limit = wanted.limit.min(MAX_PAGE + 1);
+        let mut look = Look {
             rooms: rooms(&wanted.rooms),
             except: rooms(&wanted.except),
             after: wanted.after.clone(),
-            limit: wanted.limit.min(MAX_PAGE + 1),
+            limit,
         };
-        let mut found = namespace.page_of_sockets(look).await;
-        if let Some(within) = &wanted.within {
-            found.retain(|(_, rooms)| rooms.iter().any(|room| **room == **within));
+        let mut found = Vec::new();
+        loop {
+            let mut page = namespace.page_of_sockets(look.clone()).await;
+            let is_last = page.len() < limit;
+            if let Some((last, _)) = page.last() {
+                last.id().clone_into(&mut look.after);
+            }
+            if let Some(within) = &wanted.within {
+                page.retain(|(_, rooms)| rooms.iter().any(|room| **room == **within));
+            }
+            found.append(&mut page);
+            if is_last || found.len() >= limit {
+                found.truncate(limit);
+                return found;
+            }
         }
-        found
     }
 }
 

@@ -98,6 +98,12 @@ impl Service {
             }
             IssueError::TooLong | IssueError::Refused(_) => Problem::bad(error.to_string()),
         })?;
+        tracing::info!(
+            by = caller.id(),
+            person = new.id,
+            token = id,
+            "a token was made"
+        );
         Ok(Token {
             token,
             id,

@@ -167,12 +167,12 @@ impl Room {
             .map_err(error)?;
         Ok(RoomPresence {
             occupancy: long(presence.occupancy),
+            total: long(presence.people),
             people: presence
-                .people
+                .members
                 .into_iter()
                 .map(PersonPresent::from)
                 .collect(),
-            anonymous: long(presence.anonymous),
             complete: presence.complete,
             next: presence.next,
             missing: presence.missing.into(),

@@ -137,6 +137,8 @@ impl Mutation {
                 .args
                 .map(|args| args.iter().map(raw).collect())
                 .transpose()?,
+            tags: std::collections::BTreeMap::new(),
+            user: None,
             volatile: event.volatile,
             numbered: event.numbered,
         };

@@ -149,18 +149,22 @@ impl From<RoomInfo> for super::ask::Room {
     }
 }
 
-/// A person in a room.
+/// Somebody in a room.
 #[derive(SimpleObject)]
 pub(super) struct PersonPresent {
-    user: Person,
-    /// With how many sockets.
+    /// The person's id; of somebody who is not signed in, the socket's id.
+    id: String,
+    /// Who, if they are signed in.
+    user: Option<Person>,
+    /// With how many sockets. 0: the last one broke off a moment ago.
     sockets: Long,
 }
 
 impl From<Present> for PersonPresent {
     fn from(present: Present) -> Self {
         Self {
-            user: present.user.into(),
+            id: present.id,
+            user: present.user.map(Person::from),
             sockets: long(present.sockets),
         }
     }
@@ -171,10 +175,10 @@ impl From<Present> for PersonPresent {
 pub(super) struct RoomPresence {
     /// Sockets in it, on all nodes.
     pub occupancy: Long,
-    /// The people, in the order of their ids.
+    /// People in it, on all nodes, each once however many sockets they have.
+    pub total: Long,
+    /// A page of them, in the order of their ids.
     pub people: Vec<PersonPresent>,
-    /// Sockets of nobody in particular.
-    pub anonymous: Long,
     /// Whether all members were looked at.
     pub complete: bool,
     /// The `cursor` of the next page of people; none if this is the last.
