@@ -9,6 +9,7 @@
 pub mod api_key;
 pub mod jwks;
 pub mod keys;
+pub mod limits;
 pub mod password;
 pub mod pattern;
 pub mod policy;

@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 
 use crate::hub::Hub;
 use crate::pace::Pace;
-use crate::person::Person;
 use crate::request::Failure;
 use crate::socket::Socket;
 
@@ -127,18 +126,6 @@ impl Hub {
 }
 
 impl Socket {
-    /// Keeps who is behind this socket, and for others the [`Person`] that they are. Whoever checks sign-ins at CONNECT
-    /// calls it, and again when a sign-in is renewed.
-    pub fn set_principal(&self, principal: Principal) {
-        if let Some(id) = principal.user() {
-            self.insert(Person {
-                id: id.to_owned(),
-                name: principal.name.clone(),
-            });
-        }
-        self.insert(principal);
-    }
-
     /// Whether whoever is behind this socket may do this in a room: [`Hub::allow`] for the [`Principal`] that was kept
     /// with it at CONNECT.
     ///

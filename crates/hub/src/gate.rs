@@ -122,8 +122,11 @@ impl Socket {
     /// come through in the order in which they were made: what this returns is to be kept until the wish has come true.
     ///
     /// # Errors
-    /// What the gate refuses it with.
+    /// What the gate refuses it with; and for a join beyond the limits of whoever asks `rate_limited` or `too_many_rooms`.
     pub async fn pass(&self, wish: Wish<'_>) -> Result<Passed, Failure> {
+        if matches!(wish, Wish::Subscribe { .. }) {
+            self.may_join()?;
+        }
         let Some(gate) = self.0.hub.0.gate.get() else {
             return Ok(Passed::default());
         };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use lakh_auth::limits::Ledger;
 use lakh_broker::NameHasher;
 use parking_lot::RwLock;
 
@@ -21,6 +22,7 @@ use crate::namespace::{
 use crate::occurrence::Watcher;
 use crate::settings::{Clock, Settings};
 use crate::shard::{CurrentShard, Shard};
+use crate::sign_in::AlarmHook;
 use crate::stats::{ShardStats, Stats};
 
 /// Namespaces that patterns and functions may make, over all. Clients name them, so there must be a bound.
@@ -42,6 +44,8 @@ pub(crate) struct HubInner {
     pub access: Access,
     pub watchers: ArcSwap<Vec<Arc<dyn Watcher>>>,
     pub gate: OnceLock<Arc<dyn Gate>>,
+    pub alarm: OnceLock<AlarmHook>,
+    pub ledger: OnceLock<Arc<Ledger>>,
 }
 
 #[derive(Default)]
@@ -77,6 +81,8 @@ impl Hub {
             access: Access::default(),
             watchers: ArcSwap::default(),
             gate: OnceLock::new(),
+            alarm: OnceLock::new(),
+            ledger: OnceLock::new(),
         }))
     }
 

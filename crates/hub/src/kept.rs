@@ -21,6 +21,15 @@ pub(crate) struct Kept {
     pub own: Option<Box<OwnHandlers>>,
 }
 
+impl Kept {
+    /// The value of this type that was kept.
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let extensions = self.extensions.clone()?;
+        let value = extensions.lock().get(&TypeId::of::<T>()).cloned();
+        value?.downcast().ok()
+    }
+}
+
 impl Clone for Kept {
     /// As a session record keeps it, without the handlers.
     fn clone(&self) -> Self {

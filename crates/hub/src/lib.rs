@@ -37,6 +37,7 @@ mod request;
 mod settings;
 pub mod shard;
 mod sieve;
+mod sign_in;
 mod socket;
 mod stats;
 mod wheel;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use lakh_auth::Principal;
 use lakh_broker::{Channel, LogLimits, NameHasher, Room};
 use lakh_wire::CloseReason;
 use parking_lot::RwLock;
@@ -68,6 +69,8 @@ pub enum RoomEvent {
 
 pub(crate) type ConnectHook =
     Arc<dyn Fn(Socket) -> LocalFuture<Result<(), ConnectError>> + Send + Sync>;
+pub(crate) type SignInHook =
+    Arc<dyn Fn(Socket) -> LocalFuture<Result<Principal, ConnectError>> + Send + Sync>;
 pub(crate) type SocketHook = Arc<dyn Fn(Socket) -> LocalFuture + Send + Sync>;
 pub(crate) type CloseHook = Arc<dyn Fn(Socket, CloseReason) -> LocalFuture + Send + Sync>;
 pub(crate) type PacketHook =
@@ -86,12 +89,20 @@ pub(crate) struct Handlers {
     pub connect: Vec<SocketHook>,
     pub disconnecting: Vec<CloseHook>,
     pub disconnect: Vec<CloseHook>,
+    pub sign_in: Option<SignInHook>,
     pub connect_checks: Vec<ConnectHook>,
     pub packet_checks: Vec<PacketHook>,
     pub rooms: Vec<RoomHook>,
     pub members: Vec<MemberHook>,
     pub counted: Vec<CountedHook>,
     pub server: FxHashMap<Box<str>, ServerHook>,
+}
+
+impl Handlers {
+    /// Whether nothing is asked of a newcomer.
+    pub(crate) fn asks_nothing(&self) -> bool {
+        self.sign_in.is_none() && self.connect_checks.is_empty()
+    }
 }
 
 pub(crate) type SharedHandlers = Arc<ArcSwap<Handlers>>;
@@ -328,6 +339,21 @@ macro_rules! registration {
                     Box::pin(async move { check(socket).await })
                 });
                 self.change(|handlers| handlers.connect_checks.push(Arc::clone(&check)));
+            }
+
+            /// Says who a client is, or refuses it. Asked first, and unlike the checks of `use_connect` also of a client that
+            /// takes up an earlier session: it gets that back if it's the same person's, and comes as a newcomer
+            /// otherwise. One check a namespace: a second one replaces the first.
+            pub fn use_sign_in(
+                &self,
+                check: impl AsyncFn(Socket) -> Result<Principal, ConnectError> + Send + Sync + 'static,
+            ) {
+                let check = Arc::new(check);
+                let check: SignInHook = Arc::new(move |socket| {
+                    let check = Arc::clone(&check);
+                    Box::pin(async move { check(socket).await })
+                });
+                self.change(|handlers| handlers.sign_in = Some(Arc::clone(&check)));
             }
 
             /// Checks each event before its handler; a refused event is dropped and the refusal logged. Events of

@@ -147,9 +147,7 @@ impl Socket {
     /// The value of this type that was kept.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let extensions = self.0.kept.lock().as_ref()?.extensions.clone()?;
-        let value = extensions.lock().get(&TypeId::of::<T>()).cloned();
-        value?.downcast().ok()
+        self.0.kept.lock().as_ref()?.get()
     }
 
     pub(crate) fn extensions(&self) -> Extensions {
@@ -454,13 +452,13 @@ impl Socket {
     }
 
     /// Does something on the socket's own loop: at once if this is it.
-    fn act(&self, work: impl FnOnce(&Shard, &Self) + Send + 'static) {
+    pub(crate) fn act(&self, work: impl FnOnce(&Shard, &Self) + Send + 'static) {
         if let Err(full) = self.try_act(0, work) {
             tracing::warn!(socket = self.id(), %full, "an operation on a socket was dropped");
         }
     }
 
-    fn try_act(
+    pub(crate) fn try_act(
         &self,
         bytes: usize,
         work: impl FnOnce(&Shard, &Self) + Send + 'static,

@@ -8,6 +8,7 @@ mod flush;
 mod polls;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -90,6 +91,8 @@ pub(crate) struct EventLoop {
     /// Connections that wait until other loops have caught up.
     held: RefCell<Vec<std::task::Waker>>,
     farewells: RefCell<Farewells>,
+    /// What was read from connections that are read slower now: less than a buffer each.
+    rests: RefCell<HashMap<SessionKey, Vec<u8>>>,
     upstream: OnceCell<Upstream>,
 }
 
@@ -105,6 +108,7 @@ impl EventLoop {
             turn: RefCell::new(flush::Turn::new(ring)),
             held: RefCell::default(),
             farewells: RefCell::default(),
+            rests: RefCell::default(),
             upstream: OnceCell::new(),
         })
     }
@@ -306,6 +310,23 @@ impl EventLoop {
 
     fn counters(&self) -> &LoopCounters {
         &self.shared.counters.loops[self.index]
+    }
+
+    /// Keeps what was read and is not to be handled yet.
+    pub(crate) fn keep_rest(&self, key: SessionKey, rest: &[u8]) {
+        self.rests.borrow_mut().insert(key, rest.to_vec());
+    }
+
+    pub(crate) fn take_rest(&self, key: SessionKey) -> Option<Vec<u8>> {
+        let mut rests = self.rests.borrow_mut();
+        match rests.is_empty() {
+            true => None,
+            false => rests.remove(&key),
+        }
+    }
+
+    pub(crate) fn drop_rest(&self, key: SessionKey) {
+        drop(self.take_rest(key));
     }
 
     pub(crate) fn count_in(&self, bytes: usize) {

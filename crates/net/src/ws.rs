@@ -274,11 +274,12 @@ pub(crate) async fn serve(
     mut decoder: ws::Decoder,
     mut early: Vec<u8>,
 ) {
-    if !early.is_empty() && !feed(&lp, &conn, &mut decoder, &mut early) {
+    if !early.is_empty() && !received(&lp, &conn, &mut decoder, &mut early) {
         return Box::pin(linger(&conn, &lp)).await;
     }
     drop(early);
     poll_fn(|cx| poll(&lp, &conn, &mut decoder, cx)).await;
+    lp.drop_rest(conn.key);
     // After a storm there are thousands whose other end is gone.
     if conn.phase.get() != Phase::Broken {
         // Boxed: the farewell's buffer would make every idle connection's task a kilobyte larger.
@@ -309,13 +310,20 @@ fn poll(
             return Poll::Pending;
         }
         lp.relieve();
+        if let Some(mut rest) = lp.take_rest(conn.key) {
+            let going = feed(lp, conn, decoder, &mut rest);
+            if !going || conn.phase.get() != Phase::Open {
+                return Poll::Ready(());
+            }
+            continue;
+        }
         let mut scratch = lp.scratch.borrow_mut();
         let mut buffer = ReadBuf::new(&mut scratch);
         let read = Pin::new(&mut *conn.io.borrow_mut()).poll_read(cx, &mut buffer);
         match read {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                let going = feed(lp, conn, decoder, buffer.filled_mut());
+                let going = received(lp, conn, decoder, buffer.filled_mut());
                 if !going || conn.phase.get() != Phase::Open {
                     return Poll::Ready(());
                 }
@@ -356,10 +364,17 @@ fn write_on(lp: &EventLoop, conn: &WsConn, cx: &mut Context<'_>) -> Poll<()> {
     Poll::Ready(())
 }
 
+/// Counts what was read, and hands it to the session. `false`: nothing more is to be read from this connection.
+fn received(lp: &EventLoop, conn: &WsConn, decoder: &mut ws::Decoder, bytes: &mut [u8]) -> bool {
+    lp.count_in(bytes.len());
+    lp.shard.received(conn.key, bytes.len());
+    feed(lp, conn, decoder, bytes)
+}
+
 /// Hands what was read to the session. `false`: nothing more is to be read from this connection.
 fn feed(lp: &EventLoop, conn: &WsConn, decoder: &mut ws::Decoder, mut bytes: &mut [u8]) -> bool {
     let key = conn.key;
-    lp.count_in(bytes.len());
+    let limited = lp.shard.has_limits();
     while !bytes.is_empty() {
         let used = match decoder.decode(bytes) {
             Ok((used, None)) => used,
@@ -390,6 +405,11 @@ fn feed(lp: &EventLoop, conn: &WsConn, decoder: &mut ws::Decoder, mut bytes: &mu
             }
         };
         bytes = &mut bytes[used..];
+        // What came in one go counts for a limit one by one: the rest waits as if it had not been read.
+        if limited && !bytes.is_empty() && lp.shard.is_paused(key) {
+            lp.keep_rest(key, bytes);
+            return true;
+        }
     }
     true
 }

@@ -109,6 +109,7 @@ impl Shard {
         for socket in self.sockets_of(key) {
             self.close_socket(socket, reason);
         }
+        self.end_meter(key);
         if let (Some(socket), Some(handler)) =
             (engine_io, self.hub.0.engine_io.load().close.clone())
         {
@@ -245,6 +246,7 @@ impl State {
         {
             found.remove();
         }
+        self.meters.leave(session.slot, key.slot);
         if let Some(entry) = self.session(session) {
             entry.sockets.retain(|slot| *slot != key.slot);
             // It may be this socket that the connection waited for. If another one is behind, it's paused again.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lakh_auth::Principal;
 use lakh_broker::Position;
 use lakh_wire::CloseReason;
 use lakh_wire::engine::Version;
@@ -16,7 +17,7 @@ use super::{NEVER, SessionKey, Shard, SocketEntry, SocketKey, State, hash};
 use crate::caught::caught_while;
 use crate::handshake::decode;
 use crate::kept::Said;
-use crate::namespace::{ConnectError, Namespace};
+use crate::namespace::{ConnectError, Namespace, SignInHook};
 use crate::occurrence::{Occurrence, What};
 use crate::outbox::Item;
 use crate::outgoing;
@@ -50,7 +51,7 @@ impl Shard {
         }
         let entered = self.hub.enter_existing(&name);
         if let Some(namespace) = &entered
-            && namespace.inner.handlers.load().connect_checks.is_empty()
+            && namespace.inner.handlers.load().asks_nothing()
             && !Self::comes_back(namespace, auth.as_deref())
         {
             // There is nothing to wait for, as for most.
@@ -99,17 +100,46 @@ impl Shard {
             // Node does the same: a second CONNECT to one namespace breaks the protocol.
             return self.close(key, CloseReason::ForcedClose);
         }
+        let handlers = namespace.inner.handlers.load_full();
+        let (newcomer, principal) = match &handlers.sign_in {
+            Some(check) => match self.sign_in(key, &namespace, &auth, check).await {
+                Some((socket, principal)) => (Some(socket), Some(principal)),
+                None => return,
+            },
+            None => (None, None),
+        };
         let restored = match namespace.inner.recovery.get() {
             Some(recovery) => {
-                self.find_session_to_restore(&namespace, recovery, auth.as_deref())
+                let who = principal.as_ref();
+                self.find_session_to_restore(&namespace, recovery, auth.as_deref(), who)
                     .await
             }
             None => None,
         };
-        let Some(socket) = self.make_socket(key, &namespace, auth, restored.as_ref()) else {
+        let socket = match newcomer {
+            Some(socket) if restored.is_none() => Some(socket),
+            newcomer => {
+                // It has its earlier id again, so it's another socket that comes in.
+                if let Some(socket) = newcomer {
+                    self.take_out(&socket);
+                }
+                self.make_socket(key, &namespace, auth, restored.as_ref())
+            }
+        };
+        let Some(socket) = socket else {
             return self.hub.left(&namespace.inner);
         };
-        let handlers = namespace.inner.handlers.load_full();
+        if let (Some(principal), true) = (principal, restored.is_some()) {
+            socket.set_principal(principal);
+        }
+        if let Err(refusal) = self.charge_person(key, &socket) {
+            self.discard(&socket);
+            self.refuse(key, namespace.name(), &refusal);
+            if self.closes_refused() {
+                self.close(key, CloseReason::ForcedServerClose);
+            }
+            return;
+        }
         // As in Node, who comes back is not asked again. Who comes from another node is: what the checks keep with the
         // socket did not come along.
         let known = restored.as_ref().is_some_and(|restored| restored.known);
@@ -129,6 +159,32 @@ impl Shard {
             return self.refuse(key, namespace.name(), &refusal);
         }
         self.let_in(key, &socket, restored);
+    }
+
+    /// Asks who it is. `None`: it was refused, and told so.
+    async fn sign_in(
+        &self,
+        key: SessionKey,
+        namespace: &Namespace,
+        auth: &Option<Box<str>>,
+        check: &SignInHook,
+    ) -> Option<(Socket, Principal)> {
+        let Some(socket) = self.make_socket(key, namespace, auth.clone(), None) else {
+            self.hub.left(&namespace.inner);
+            return None;
+        };
+        let checked = caught_while("a sign-in check", check(socket.clone())).await;
+        let refusal = match checked {
+            Some(Ok(principal)) => {
+                socket.set_principal(principal.clone());
+                return Some((socket, principal));
+            }
+            Some(Err(refusal)) => refusal,
+            None => ConnectError::new("The server failed to check this; try again later"),
+        };
+        self.discard(&socket);
+        self.refuse(key, namespace.name(), &refusal);
+        None
     }
 
     /// Nothing stands against it any more.
@@ -230,17 +286,23 @@ impl Shard {
     fn discard(&self, socket: &Socket) {
         // A check may have made it join some.
         self.leave_all(socket);
-        let removed = {
-            let mut state = self.state.borrow_mut();
-            state
-                .socket(socket.0.key)
-                .is_some()
-                .then(|| state.sockets.remove(socket.0.key.slot as usize))
-        };
-        if removed.is_some() {
+        if self.take_out(socket) {
             drop(socket.take_own());
             self.hub.left(&socket.0.namespace);
         }
+    }
+
+    /// Forgets a socket that was not let in. `false`: it's gone already.
+    fn take_out(&self, socket: &Socket) -> bool {
+        let removed = {
+            let mut state = self.state.borrow_mut();
+            let session = state.socket(socket.0.key).map(|entry| entry.session);
+            session.map(|session| {
+                state.meters.leave(session.slot, socket.0.key.slot);
+                state.sockets.remove(socket.0.key.slot as usize)
+            })
+        };
+        removed.is_some()
     }
 
     /// The socket is in. `false`: its connection went away meanwhile, or was taken by another CONNECT.

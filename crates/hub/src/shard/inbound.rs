@@ -32,6 +32,9 @@ impl Shard {
                     return;
                 };
                 self.stats().events_in.add(1);
+                if !self.charge_event(key, &socket, packet.id) {
+                    return;
+                }
                 if let Some(event) = EventRef::new(packet.event, &args, packet.id) {
                     self.event(&socket, &event);
                 }

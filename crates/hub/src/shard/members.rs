@@ -370,6 +370,7 @@ impl State {
             slot,
             u32::try_from(entry.rooms.len() - 1).unwrap_or(u32::MAX),
         ));
+        self.meter_room(slot, true);
         Some(created)
     }
 
@@ -394,6 +395,7 @@ impl State {
         let entry = &mut self.sockets[slot as usize];
         let (room, place) = entry.rooms.swap_remove(at);
         let moved_room = entry.rooms.get(at).copied();
+        self.meter_room(slot, false);
         let id = space;
         let Some(space) = self.spaces.get_mut(&id) else {
             return false;

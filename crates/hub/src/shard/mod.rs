@@ -13,6 +13,7 @@ mod deliver;
 mod fleet;
 mod inbound;
 mod look;
+mod limited;
 mod members;
 mod parts;
 mod restore;
@@ -42,6 +43,7 @@ use crate::hub::Hub;
 use crate::ids::{Id, IdMaker};
 use crate::mailbox::Command;
 use crate::outbox::{Outbox, Spare};
+use crate::sign_in::Alarm;
 use crate::socket::Socket;
 use crate::stats::ShardStats;
 use crate::wheel::Wheel;
@@ -84,7 +86,7 @@ thread_local! {
 pub struct Shard {
     hub: Hub,
     index: usize,
-    state: RefCell<State>,
+    pub(crate) state: RefCell<State>,
     draining: Cell<bool>,
     /// An outbox fills up that could be written out.
     pressed: Cell<bool>,
@@ -102,7 +104,7 @@ pub(crate) struct State {
     query: Arc<str>,
     sessions: Slab<SessionEntry>,
     by_session: HashTable<u32>,
-    sockets: Slab<SocketEntry>,
+    pub(crate) sockets: Slab<SocketEntry>,
     by_socket: HashTable<u32>,
     spaces: FxHashMap<u32, Space>,
     /// Sessions whose outbox wants the transport's attention.
@@ -111,6 +113,8 @@ pub(crate) struct State {
     /// When sessions want to be looked at. Apart from the other timers: every session has an entry, of 16 bytes then.
     heartbeats: Wheel<SessionKey>,
     timers: Wheel<Timer>,
+    /// When sockets want to be looked at. Apart, for the same reason: each sign-in that ends has an entry.
+    alarms: Wheel<Alarm>,
     timer_waker: Option<Waker>,
     /// The deadline that whoever drives the timers knows of.
     armed: Millis,
@@ -119,6 +123,7 @@ pub(crate) struct State {
     mark: u32,
     generation: u32,
     fleet: fleet::Fleet,
+    meters: limited::Meters,
 }
 
 /// A connection.
@@ -131,7 +136,7 @@ pub(crate) struct SessionEntry {
     handshake: Arc<Handshake>,
     app: App,
     /// Sockets of this connection.
-    sockets: SmallVec<[u32; 2]>,
+    pub(crate) sockets: SmallVec<[u32; 2]>,
     /// Namespaces that are being entered.
     entering: u16,
     /// When it's closed unless it has joined a namespace by then; `NEVER` after.
@@ -140,6 +145,8 @@ pub(crate) struct SessionEntry {
     timer_at: Millis,
     dirty: bool,
     paused: bool,
+    /// It came too fast for a limit, and is read no further for a while.
+    slowed: bool,
     /// The session is over; only the outbox is still of use.
     over: bool,
 }
@@ -147,8 +154,8 @@ pub(crate) struct SessionEntry {
 /// One client in one namespace, as its shard sees it.
 pub(crate) struct SocketEntry {
     generation: u32,
-    socket: Socket,
-    session: SessionKey,
+    pub(crate) socket: Socket,
+    pub(crate) session: SessionKey,
     /// Room and place among its members, own room not counted.
     rooms: SmallVec<[(u32, u32); 2]>,
     /// Place among the members of the namespace.
@@ -210,6 +217,8 @@ pub(crate) enum Timer {
     Asked(u64, Box<[SocketKey]>),
     /// Records of sessions are written again before they expire.
     Refresh,
+    /// A connection may be read on.
+    ReadOn(SessionKey),
 }
 
 const NEVER: Millis = Millis(u64::MAX);
@@ -239,12 +248,14 @@ impl Shard {
                 flusher: None,
                 heartbeats: Wheel::new(now),
                 timers: Wheel::new(now),
+                alarms: Wheel::new(now),
                 timer_waker: None,
                 armed: NEVER,
                 pool: Vec::new(),
                 mark: 0,
                 generation: 0,
                 fleet: fleet::Fleet::default(),
+                meters: limited::Meters::default(),
             }),
             draining: Cell::new(false),
             pressed: Cell::new(false),
@@ -337,8 +348,9 @@ impl Shard {
     pub fn next_deadline(&self, waker: &Waker) -> Option<Millis> {
         let mut state = self.state.borrow_mut();
         let heartbeat = state.heartbeats.next_deadline();
-        let next = heartbeat.into_iter().chain(state.timers.next_deadline());
-        let next = next.min();
+        let timer = state.timers.next_deadline();
+        let all = [heartbeat, timer, state.alarms.next_deadline()];
+        let next = all.into_iter().flatten().min();
         state.armed = next.unwrap_or(NEVER);
         state.timer_waker = Some(waker.clone());
         next
@@ -347,11 +359,12 @@ impl Shard {
     /// Does what is due.
     pub fn advance(&self) {
         let now = self.now();
-        let (mut sessions, mut timers) = (Vec::new(), Vec::new());
+        let (mut sessions, mut timers, mut alarms) = (Vec::new(), Vec::new(), Vec::new());
         {
             let mut state = self.state.borrow_mut();
             state.heartbeats.advance(now, &mut sessions);
             state.timers.advance(now, &mut timers);
+            state.alarms.advance(now, &mut alarms);
         }
         for key in sessions {
             self.session_timer(key, now);
@@ -362,7 +375,11 @@ impl Shard {
                 Timer::Collect(collector) => collector.time_is_up(),
                 Timer::Asked(id, asked) => self.forget_asked(id, &asked),
                 Timer::Refresh => self.refresh_records(),
+                Timer::ReadOn(key) => self.read_on(key),
             }
+        }
+        for alarm in alarms {
+            self.alarm(&alarm);
         }
     }
 
@@ -378,13 +395,13 @@ impl Shard {
 }
 
 impl State {
-    fn session(&mut self, key: SessionKey) -> Option<&mut SessionEntry> {
+    pub(crate) fn session(&mut self, key: SessionKey) -> Option<&mut SessionEntry> {
         self.sessions
             .get_mut(key.slot as usize)
             .filter(|entry| entry.generation == key.generation)
     }
 
-    fn socket(&mut self, key: SocketKey) -> Option<&mut SocketEntry> {
+    pub(crate) fn socket(&mut self, key: SocketKey) -> Option<&mut SocketEntry> {
         self.sockets
             .get_mut(key.slot as usize)
             .filter(|entry| entry.generation == key.generation)
@@ -397,6 +414,11 @@ impl State {
 
     fn arm(&mut self, at: Millis, timer: Timer) {
         self.timers.insert(at, timer);
+        self.hurry(at);
+    }
+
+    pub(crate) fn arm_alarm(&mut self, at: Millis, alarm: Alarm) {
+        self.alarms.insert(at, alarm);
         self.hurry(at);
     }
 

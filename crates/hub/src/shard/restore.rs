@@ -1,5 +1,6 @@
 //! Taking up an earlier session.
 
+use lakh_auth::Principal;
 use lakh_broker::{Position, Room};
 use lakh_wire::CloseReason;
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use crate::namespace::{Namespace, NamespaceInner, Recovery};
 use crate::outbox::Item;
 use crate::outgoing::Outgoing;
 use crate::recovery::{Found, Saved};
+use crate::sign_in::belongs_to;
 use crate::socket::Socket;
 
 /// What a client that was here before says at CONNECT, among its own auth data.
@@ -32,6 +34,11 @@ pub(super) struct Restored {
     older: Vec<Outgoing>,
 }
 
+/// Whether a session may be given back to this one. Where nobody is asked who they are, the recovery id is enough.
+fn is_of(saved: &Saved, who: Option<&Principal>) -> bool {
+    who.is_none_or(|who| belongs_to(saved.kept.as_deref(), who))
+}
+
 impl Shard {
     /// Whether a client asks for an earlier session.
     pub(super) fn comes_back(namespace: &Namespace, auth: Option<&str>) -> bool {
@@ -46,14 +53,18 @@ impl Shard {
         namespace: &Namespace,
         recovery: &Recovery,
         auth: Option<&str>,
+        who: Option<&Principal>,
     ) -> Option<Restored> {
         let asked: ComingBack = serde_json::from_str(auth?).ok()?;
         let restored = match self.hub.followed() {
             Some(cluster) => {
-                self.look_up_in_fleet(cluster, namespace, recovery, &asked)
+                self.look_up_in_fleet(cluster, namespace, recovery, &asked, who)
                     .await
             }
-            None => self.look_up(&namespace.inner, recovery, &asked).await,
+            None => {
+                self.look_up(&namespace.inner, recovery, &asked, who)
+                    .await
+            }
         };
         let count = if restored.is_some() {
             &self.stats().recovered
@@ -69,18 +80,22 @@ impl Shard {
         namespace_of: &NamespaceInner,
         recovery: &Recovery,
         asked: &ComingBack,
+        who: Option<&Principal>,
     ) -> Option<Restored> {
         let pid = Id::parse(&asked.pid)?;
         let now = self.now().0;
         let mut found = recovery.sessions.find(pid, now, recovery.window_ms);
         if let Found::Live { shard, key } = found {
             // The old connection is half open: its client knows better.
-            self.evict(shard, key).await;
+            self.evict(shard, key, who).await;
             found = recovery.sessions.find(pid, now, recovery.window_ms);
         }
         let Found::Saved(saved) = found else {
             return None;
         };
+        if !is_of(&saved, who) {
+            return None;
+        }
         let from = match &asked.offset {
             Some(offset) => Position::parse(offset)?,
             // It has seen no event yet.
@@ -107,11 +122,14 @@ impl Shard {
         namespace: &Namespace,
         recovery: &Recovery,
         asked: &ComingBack,
+        who: Option<&Principal>,
     ) -> Option<Restored> {
         let pid = Id::parse(&asked.pid)?;
         let (now, window_ms) = (self.now().0, recovery.window_ms);
-        if let Found::Live { shard, key } = recovery.sessions.find(pid, now, window_ms) {
-            self.evict(shard, key).await;
+        if let Found::Live { shard, key } = recovery.sessions.find(pid, now, window_ms)
+            && !self.evict(shard, key, who).await
+        {
+            return None;
         }
         let seen = match &asked.offset {
             Some(offset) => Some(Position::parse(offset)?),
@@ -138,6 +156,9 @@ impl Shard {
             start: taken.session.start,
             epoch,
         });
+        if !is_of(&saved, who) {
+            return None;
+        }
         let mut from = seen.unwrap_or(saved.start);
         let place = from.stream_id().filter(|place| cluster.holds(*place))?;
         let mut older = Vec::new();
@@ -161,18 +182,27 @@ impl Shard {
         })
     }
 
-    async fn evict(&self, shard: usize, key: SocketKey) {
+    /// Closes the connection that has a session. `false`: it's another person's, and stays.
+    async fn evict(&self, shard: usize, key: SocketKey, who: Option<&Principal>) -> bool {
+        let (who, anybodys) = (who.cloned(), who.is_none());
+        let close = move |shard: &Self| {
+            let own = who.is_none_or(|who| shard.is_of(key, &who));
+            if own {
+                shard.close_session_of(key);
+            }
+            own
+        };
         if shard == self.index {
-            return self.close_session_of(key);
+            return close(self);
         }
         let (done, wait) = tokio::sync::oneshot::channel();
         let sent = self.hub.run_on(shard, move |shard| {
-            shard.close_session_of(key);
             // Whoever waited may be gone.
-            let _ = done.send(());
+            let _ = done.send(close(shard));
         });
-        if sent.is_ok() {
-            let _ = wait.await;
+        match sent {
+            Ok(()) => wait.await.unwrap_or(anybodys),
+            Err(_) => anybodys,
         }
     }
 

@@ -58,6 +58,7 @@ impl Shard {
     ) -> Opened {
         let now = self.now();
         let settings = self.hub.settings();
+        let address = handshake.address.ip();
         let mut state = self.state.borrow_mut();
         let id = state.ids.make();
         let generation = state.next_generation();
@@ -85,10 +86,12 @@ impl Shard {
             timer_at: NEVER,
             dirty: false,
             paused: false,
+            slowed: false,
             over: false,
         };
         let slot = u32::try_from(state.sessions.insert(entry)).unwrap_or(u32::MAX);
         let key = SessionKey { slot, generation };
+        self.begin_meter(&mut state, slot, address);
         let State {
             sessions,
             by_session,
@@ -285,7 +288,7 @@ impl Shard {
         self.state
             .borrow_mut()
             .session(key)
-            .is_some_and(|entry| entry.paused)
+            .is_some_and(|entry| entry.paused || entry.slowed)
     }
 
     /// Forgets a session that is over. Every session that was opened is released in the end.

@@ -50,6 +50,7 @@ impl EventLoop {
             return Err(PostRefused::Mismatch);
         }
         self.count_in(body.len());
+        self.shard.received(key, body.len());
         self.relieve();
         self.shard
             .payload(key, body, is_binary)
