@@ -238,12 +238,14 @@ async fn start(
         tracing::info!("data folder {}", data.display());
     }
     let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
+    hub.set_limits(prepared.limits);
     backing.join(plan.as_ref(), &hub)?;
     if prepared.keeps_log {
         backing.keep_log(&hub)?;
         tracing::info!("recovery logs are kept in the store");
     }
-    node::guard(&hub, &sign_in, settings);
+    let revocations = backing.make_revocations(&hub, settings, now_ms);
+    node::guard(&hub, &sign_in, &revocations, settings, now_ms);
     tokio::spawn({
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
@@ -262,7 +264,10 @@ async fn start(
         hooks.clone(),
     );
     let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
-    let settled = backing.settle().await;
+    let settled = match backing.settle().await {
+        Ok(()) => backing.hear_revocations().await,
+        Err(error) => Err(error),
+    };
     let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, &node, service));
     match listens {
         Ok(running) => {

@@ -9,9 +9,11 @@ use lakh_hub::Hub;
 use lakh_store::{CloseError, Health, Store};
 use tokio::time::{Instant, timeout};
 
+use super::door::{Revocations, serve_revocations};
 use super::fleet::{self, FleetLink, FleetPlan};
 use super::names::NodeName;
 use super::stored;
+use crate::config::Settings;
 use crate::http::health::Check;
 
 /// How long the log in the store may take to be read at the start.
@@ -27,6 +29,7 @@ pub struct Backing {
     fleet: Option<Fleet>,
     /// The hub, if it keeps its recovery logs in the store.
     logging: Option<Hub>,
+    revocations: Option<Arc<Revocations>>,
 }
 
 struct Fleet {
@@ -55,6 +58,7 @@ impl Backing {
             store_is_shared: false,
             fleet: None,
             logging: None,
+            revocations: None,
         }
     }
 
@@ -89,6 +93,7 @@ impl Backing {
                 deadline,
             }),
             logging: None,
+            revocations: None,
         })
     }
 
@@ -120,6 +125,33 @@ impl Backing {
         };
         match &fleet.link {
             Some(link) => link.settle(fleet.deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was taken back, to be kept in the store. To be called once, before sign-in is put on the hub.
+    pub fn make_revocations(
+        &mut self,
+        hub: &Hub,
+        settings: &Settings,
+        now_ms: fn() -> u64,
+    ) -> Arc<Revocations> {
+        let made = Revocations::new(hub, &self.store, settings, now_ms);
+        self.revocations = Some(Arc::clone(&made));
+        made
+    }
+
+    /// What was taken back.
+    pub fn revocations(&self) -> Option<&Arc<Revocations>> {
+        self.revocations.as_ref()
+    }
+
+    /// Reads what was taken back, and hears from now on what other nodes take back.
+    pub async fn hear_revocations(&self) -> anyhow::Result<()> {
+        match &self.revocations {
+            Some(revocations) => {
+                serve_revocations(revocations, self.store_is_shared, self.link().is_some()).await
+            }
             None => Ok(()),
         }
     }

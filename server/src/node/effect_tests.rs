@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::modules::{chat, recovery, rooms, service};
+use super::door::DoorOptions;
 use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
@@ -15,11 +16,12 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         settings.hooks.config(),
         SignIn::new(&settings.auth, || 0).unwrap(),
         settings.bridge.sources(),
         settings.bridge.sinks(),
+        DoorOptions::new(&settings.auth),
         policy(settings),
         service(settings),
         Door::new(settings, None),
@@ -37,6 +39,9 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         (_, "cookie_path", _) => "\"/other\"".into(),
         (_, "cookie_name", _) => "\"other\"".into(),
         (_, "slow_reader", _) => "\"drop\"".into(),
+        (_, "past_connections" | "past_events" | "past_joins" | "past_bytes", _) => {
+            "\"disconnect\"".into()
+        }
         ("cors", "origins", _) => "[\"https://other.example\"]".into(),
         ("proxy", "trusted", _) => "[\"10.0.0.0/8\"]".into(),
         ("proxy", "header", _) => "\"forwarded\"".into(),

@@ -23,7 +23,7 @@ mod effect_tests;
 
 pub use backing::Backing;
 pub use descriptors::raise as raise_descriptor_limit;
-pub use door::guard;
+pub use door::{DoorOptions, Revocations, RevokeError, guard, serve_revocations};
 pub use fleet::{FleetLink, FleetPlan};
 pub use flows::start_flows;
 pub use hooks::start_hooks;

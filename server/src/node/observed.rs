@@ -158,6 +158,9 @@ impl Node {
         let forwarded = forwarded.map(|count| (count.kind, count.result, count.count));
         let forwarding = sockets.forwarding.iter();
         let forwarding = forwarding.map(|(kind, open)| (*kind, *open as u64));
+        let revocations = self.backing.revocations();
+        let (revocations, sockets_revoked) =
+            revocations.map_or((0, 0), |revocations| revocations.counts());
         let slowest = lags.iter().map(|lag| lag.unwrap_or(LOOP_PATIENCE)).max();
         Snapshot {
             node: self.name.clone(),
@@ -182,6 +185,9 @@ impl Node {
                 .map(|(reason, count)| (reason.as_str(), count))
                 .collect(),
             handshakes_refused: sockets.refused.into_iter().collect(),
+            limits_hit: self.hub.limit_hits(),
+            revocations: revocations as u64,
+            sockets_revoked,
             forwarded: forwarded.collect(),
             forwarding: forwarding.collect(),
             packets_dropped: [

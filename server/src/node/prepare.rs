@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lakh_hub::{HubLimits, Limits, Millis, SessionConfig};
+use lakh_auth::limits::{Bounds, Limits, Past};
+use lakh_hub::{HubLimits, Millis, SessionConfig};
 use lakh_net::accept::{ListenAddress, Port};
 use lakh_net::cookie::{self, CookieError, CookieOptions, StickyCookie};
 use lakh_net::cors::{Cors, CorsError, CorsOptions, Origins};
@@ -14,7 +15,9 @@ use lakh_net::trust::{TrustError, TrustedProxies};
 
 use super::fleet::FleetPlan;
 use super::policy::{self, RuleError};
-use crate::config::{ForwardedHeader, RecoveryLog, SameSite, Settings, SlowReader, Transport};
+use crate::config::{
+    self, ForwardedHeader, RecoveryLog, SameSite, Settings, SlowReader, Transport,
+};
 
 /// Settings that are right each and make no server.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,8 @@ pub struct Prepared {
     pub options: lakh_net::Options,
     /// For the hub.
     pub hub: lakh_hub::Settings,
+    /// What persons, addresses and the node may do.
+    pub limits: lakh_auth::limits::Limits,
     /// What is shared with other nodes, in a fleet.
     pub fleet: Option<FleetPlan>,
     /// Whether recovery logs are kept in this node's store.
@@ -57,6 +62,7 @@ impl Prepared {
         Ok(Self {
             options: options(settings)?,
             hub: hub(settings, node, cores),
+            limits: limits(&settings.limits),
             fleet: FleetPlan::new(settings),
             keeps_log: settings.recovery.enabled && settings.recovery.log == RecoveryLog::Store,
         })
@@ -68,7 +74,7 @@ fn hub(settings: &Settings, node: String, cores: usize) -> lakh_hub::Settings {
     lakh_hub::Settings {
         node,
         shards: settings.server.loops.map_or(cores, count32),
-        limits: Limits {
+        limits: lakh_hub::Limits {
             max_payload_bytes: count(limits.max_payload_bytes),
             max_attachments: count32(limits.max_attachments),
             max_depth: count32(limits.max_depth),
@@ -110,6 +116,45 @@ fn kept_headers(settings: &Settings) -> Vec<String> {
         .chain(cookie)
         .map(str::to_owned)
         .collect()
+}
+
+fn limits(limits: &config::Limits) -> Limits {
+    Limits {
+        person: Bounds {
+            events: limits.events_per_second_per_person,
+            joins: limits.joins_per_second_per_person,
+            bytes: limits.bytes_per_second_per_person,
+            connections: limits.max_connections_per_person,
+            rooms: limits.max_rooms_per_person,
+        },
+        address: Bounds {
+            events: limits.events_per_second_per_address,
+            joins: limits.joins_per_second_per_address,
+            bytes: limits.bytes_per_second_per_address,
+            ..Bounds::default()
+        },
+        node: Bounds {
+            events: limits.events_per_second,
+            joins: limits.joins_per_second,
+            bytes: limits.bytes_per_second,
+            ..Bounds::default()
+        },
+        past_events: past(limits.past_events),
+        past_joins: past(limits.past_joins),
+        past_bytes: past(limits.past_bytes),
+        past_connections: match limits.past_connections {
+            config::PastConnections::Refuse => Past::Refuse,
+            config::PastConnections::Disconnect => Past::Disconnect,
+        },
+    }
+}
+
+fn past(past: config::Past) -> Past {
+    match past {
+        config::Past::Refuse => Past::Refuse,
+        config::Past::Slow => Past::Slow,
+        config::Past::Disconnect => Past::Disconnect,
+    }
 }
 
 fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
@@ -235,6 +280,6 @@ pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-pub(super) fn count32(number: u32) -> usize {
+pub(in crate::node) fn count32(number: u32) -> usize {
     count(number.into())
 }

@@ -30,6 +30,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     out.value("lakh_ready", &[], u8::from(about.ready));
     gauges(&mut out, snapshot);
     counters(&mut out, snapshot);
+    limits(&mut out, snapshot);
     forwards(&mut out, snapshot);
     recovery_logs(&mut out, &snapshot.recovery_logs);
     store(&mut out, &snapshot.store);
@@ -95,6 +96,24 @@ fn gauges(out: &mut Text, snapshot: &Snapshot) {
         "Open network connections, those of HTTP requests among them.",
     );
     out.value("lakh_network_connections", &[], snapshot.open_streams);
+}
+
+/// Who was held back, and what was taken back.
+fn limits(out: &mut Text, snapshot: &Snapshot) {
+    let name = "lakh_limit_hits_total";
+    out.counter(name, "Times that a limit was run into.");
+    for (scope, limit, count) in &snapshot.limits_hit {
+        out.value(name, &[("scope", scope), ("limit", limit)], count);
+    }
+    let name = "lakh_revocations";
+    out.gauge(name, "Tokens, sign-ins and persons that are taken back.");
+    out.value(name, &[], snapshot.revocations);
+    let name = "lakh_sockets_revoked_total";
+    out.counter(
+        name,
+        "Sockets thrown out because their sign-in was taken back.",
+    );
+    out.value(name, &[], snapshot.sockets_revoked);
 }
 
 /// What is passed on to other nodes.
@@ -407,6 +426,8 @@ mod tests {
             sessions_closed: [("ping timeout", 4)].into(),
             forwarded: vec![("polling", "answered", 8)],
             forwarding: [("websocket", 3)].into(),
+            limits_hit: vec![("person", "events", 6)],
+            revocations: 2,
             ..Snapshot::default()
         };
         let process = Process {
@@ -435,6 +456,8 @@ mod tests {
             "lakh_recovery_log_bytes{namespace=\"/\"} 9",
             "lakh_forwarded_requests_total{kind=\"polling\",result=\"answered\"} 8",
             "lakh_forwarded_open{kind=\"websocket\"} 3",
+            "lakh_limit_hits_total{scope=\"person\",limit=\"events\"} 6",
+            "lakh_revocations 2",
             "lakh_store_ok 1",
             "lakh_store_commits_total 6",
             "lakh_broker_up 0",

@@ -58,6 +58,12 @@ pub struct Snapshot {
     pub forwarded: Vec<(&'static str, &'static str, u64)>,
     /// Those that are open now, by kind.
     pub forwarding: ByWord,
+    /// Limits that were run into: whose, which, how often. Empty where none are set.
+    pub limits_hit: Vec<(&'static str, &'static str, u64)>,
+    /// Tokens, sign-ins and persons that are taken back now.
+    pub revocations: u64,
+    /// Sockets that were thrown out by them.
+    pub sockets_revoked: u64,
     /// Packets dropped for slow readers, by policy ("volatile", "slow_reader", "conflated").
     pub packets_dropped: ByWord,
     /// Sessions that came back with what they missed, and those that could not.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::rules::AuthRule;
 use super::token_keys::{JwksUrl, TokenKey};
-use crate::config::section::section;
+use crate::config::section::{above_zero, section};
 use crate::config::value::{OneOrMore, Secret};
 
 /// HS256 wants a key at least as long as its hash (RFC 7518 section 3.2); shorter ones can be guessed offline.
@@ -54,6 +54,13 @@ section! {
         /// `allow` and `deny` take "module:acts:rooms" or a list of them, such as "rooms:join,emit:board:*". Those of [rooms]
         /// come after them. Where none speaks, the token's grants count; then, where tokens are checked, the answer is no.
         rules: Vec<AuthRule> = Vec::new();
+        /// How long before its sign-in ends a client that is connected is told (`auth:expiring`), so that it can go on with a
+        /// new token (`auth:refresh`).
+        expiry_notice_ms: u64 = 30_000;
+        /// Tokens, sign-ins and persons that may be taken back at the same time.
+        max_revocations: u64 = 100_000;
+        /// How long something stays taken back of which nobody says until when: longer than any token lives.
+        revocations_keep_ms: u64 = 2_592_000_000;
     }
     check |auth, wrong| {
         if let Some(secret) = &auth.secret
@@ -81,6 +88,10 @@ section! {
                 wrong.push((key, "must not be empty".into()));
             }
         }
+        above_zero(wrong, &[
+            ("max_revocations", auth.max_revocations),
+            ("revocations_keep_ms", auth.revocations_keep_ms),
+        ]);
         if auth.leeway_ms > 300_000 {
             wrong.push(("leeway_ms", "must be at most 300000 (5 minutes)".into()));
         }

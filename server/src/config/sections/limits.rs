@@ -14,6 +14,28 @@ words! {
     }
 }
 
+words! {
+    /// What happens past a rate.
+    Past {
+        /// What is too much is refused with a code.
+        Refuse = "refuse",
+        /// It's done, and the connection read no further until there is room for more.
+        Slow = "slow",
+        /// The connection is closed, after a word why.
+        Disconnect = "disconnect",
+    }
+}
+
+words! {
+    /// What happens to a connection too many.
+    PastConnections {
+        /// Its namespace refuses it with a code.
+        Refuse = "refuse",
+        /// It is closed then, too.
+        Disconnect = "disconnect",
+    }
+}
+
 section! {
     /// What one client, one address and the whole node may use.
     Limits as "limits" {
@@ -27,6 +49,37 @@ section! {
         handshakes_per_second: Option<u32> = None;
         /// New connections a second from one address.
         handshakes_per_second_per_address: Option<u32> = None;
+        /// Connections of one person to this node, whatever they come from. Past it: `connect_error` with the code
+        /// `too_many_connections`. Unset: no bound, as with all that follows of a person, an address and the node.
+        max_connections_per_person: Option<u32> = None;
+        /// What happens past that: "refuse" (its other namespaces go on) or "disconnect".
+        past_connections: PastConnections = PastConnections::Refuse;
+        /// Rooms that one person may be in at the same time, over all connections to this node.
+        max_rooms_per_person: Option<u32> = None;
+        /// Events a second of one person; as many as a second brings may come at once, here and below.
+        events_per_second_per_person: Option<u32> = None;
+        /// Events a second from one address (IPv6: one /64).
+        events_per_second_per_address: Option<u32> = None;
+        /// Events a second that this node takes.
+        events_per_second: Option<u32> = None;
+        /// What happens past these: "refuse" (code `rate_limited`), "slow" (the connection is read slower) or "disconnect".
+        past_events: Past = Past::Refuse;
+        /// Rooms that one person may join a second.
+        joins_per_second_per_person: Option<u32> = None;
+        /// Joins a second from one address.
+        joins_per_second_per_address: Option<u32> = None;
+        /// Joins a second on this node.
+        joins_per_second: Option<u32> = None;
+        /// What happens past these, and past the rooms of a person: "refuse", "slow" or "disconnect".
+        past_joins: Past = Past::Refuse;
+        /// Bytes a second that one person may send.
+        bytes_per_second_per_person: Option<u32> = None;
+        /// Bytes a second from one address.
+        bytes_per_second_per_address: Option<u32> = None;
+        /// Bytes a second that this node takes from its clients.
+        bytes_per_second: Option<u32> = None;
+        /// What happens past these: "slow", "refuse" (events are, until the bytes that came are made up for) or "disconnect".
+        past_bytes: Past = Past::Slow;
         /// How far an event loop may be behind. Past it new sessions get 503 with Retry-After until it has caught up; those
         /// that are there go on. So a storm of returning clients is taken at the rate that this node can serve.
         max_lag_ms: u64 = 500;
@@ -91,7 +144,21 @@ section! {
                 limits.handshakes_per_second_per_address.map(u64::from),
             ),
         ];
-        for (key, value) in optional {
+        let rates = [
+            ("max_connections_per_person", limits.max_connections_per_person),
+            ("max_rooms_per_person", limits.max_rooms_per_person),
+            ("events_per_second_per_person", limits.events_per_second_per_person),
+            ("events_per_second_per_address", limits.events_per_second_per_address),
+            ("events_per_second", limits.events_per_second),
+            ("joins_per_second_per_person", limits.joins_per_second_per_person),
+            ("joins_per_second_per_address", limits.joins_per_second_per_address),
+            ("joins_per_second", limits.joins_per_second),
+            ("bytes_per_second_per_person", limits.bytes_per_second_per_person),
+            ("bytes_per_second_per_address", limits.bytes_per_second_per_address),
+            ("bytes_per_second", limits.bytes_per_second),
+        ];
+        let rates = rates.map(|(key, value)| (key, value.map(u64::from)));
+        for (key, value) in optional.into_iter().chain(rates) {
             if value == Some(0) {
                 wrong.push((key, "must be more than 0; leave it out for no bound".into()));
             }

@@ -29,7 +29,7 @@ pub use cors::Cors;
 pub use drain::Drain;
 pub use engine::{Engine, SameSite, Transport};
 pub use hooks::{HookEndpoint, HookGate, Hooks};
-pub use limits::{Limits, SlowReader};
+pub use limits::{Limits, SlowReader, Past, PastConnections};
 pub use log::{Log, LogFormat};
 pub use metrics::Metrics;
 pub use proxy::{ForwardedHeader, Proxy};

@@ -1,38 +1,86 @@
-//! Sign-in at CONNECT: who comes into which namespace, and as whom.
+//! Sign-in at CONNECT and while connections live: who comes into which namespace, as whom, and for how long.
 //!
-//! What must hold: where tokens are needed nobody is in a namespace without one, and what a socket is called comes from
-//! its sign-in and from nothing else that it says. A client that takes up an earlier session within the recovery window
-//! is not asked again, as in Node, where this node had the session; from another node, it is.
+//! What must hold: where tokens are needed nobody is in a namespace without one that holds now, and what a socket is called
+//! comes from its sign-in and from nothing else that it says. Whoever takes up an earlier session within the recovery
+//! window is asked like everybody else, on each node, and gets back only what was their own.
+
+mod expiry;
+mod revocations;
+
+use std::sync::Arc;
 
 use lakh_auth::{Kind, Principal};
 use lakh_hub::{ConnectError, Hub, Socket};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::expiry::Expiry;
 use super::modules::namespace;
-use crate::config::{Module, Settings};
+use super::prepare::count;
+use crate::config::{Auth, Module, Settings};
 use crate::sign_in::{Credentials, SignIn, SignInError};
 
-/// Puts the check on the namespace of every module that is to be served.
-pub fn guard(hub: &Hub, sign_in: &SignIn, settings: &Settings) {
+pub use revocations::{Revocations, RevokeError, serve as serve_revocations};
+
+/// What the settings say of those who are in.
+#[derive(Clone, Copy, Debug)]
+pub struct DoorOptions {
+    /// How long before its end a client is told.
+    notice_ms: u64,
+    /// What clocks may differ by.
+    leeway_s: u64,
+    max_revocations: usize,
+    /// How long an entry is kept of which nobody said for how long.
+    keep_s: u64,
+}
+
+impl DoorOptions {
+    /// As they are in force.
+    #[must_use]
+    pub fn new(auth: &Auth) -> Self {
+        Self {
+            notice_ms: auth.expiry_notice_ms,
+            leeway_s: auth.leeway_ms.div_ceil(1_000),
+            max_revocations: count(auth.max_revocations),
+            keep_s: auth.revocations_keep_ms.div_ceil(1_000),
+        }
+    }
+}
+
+/// Puts the check on the namespace of every module that is to be served. `now_ms` gives milliseconds since 1970.
+pub fn guard(
+    hub: &Hub,
+    sign_in: &SignIn,
+    revocations: &Arc<Revocations>,
+    settings: &Settings,
+    now_ms: fn() -> u64,
+) {
     let old_clients = settings.engine.allow_eio3;
+    let options = DoorOptions::new(&settings.auth);
+    let expiry = Arc::new(Expiry::new(sign_in, revocations, options, now_ms));
     for module in &settings.server.modules {
-        let (sign_in, module) = (sign_in.clone(), *module);
-        let check = async move |socket: Socket| {
+        let (door, module) = (Arc::clone(&expiry), *module);
+        let namespace = hub.of(namespace(module));
+        namespace.use_sign_in(async move |socket: Socket| {
             let (auth, handshake) = (said(&socket, old_clients), socket.handshake());
             let credentials = Credentials::of_connect(&auth, handshake);
-            let principal = who(&sign_in, module, &credentials).await.map_err(refusal)?;
-            if principal.kind != Kind::Anonymous
-                && socket.namespace().hub().cluster_state().is_some()
-            {
-                // What other nodes see of it.
-                let (id, name) = (&principal.id, &principal.name);
-                socket.set_data(json!({"user": {"id": id, "name": name}}));
-            }
-            socket.set_principal(principal);
-            Ok(())
-        };
-        hub.of(namespace(module)).use_connect(check);
+            let principal = who(&door.sign_in, module, &credentials).await;
+            principal
+                .and_then(|principal| door.admit(principal))
+                .map_err(refusal)
+        });
+        expiry.install(&namespace);
     }
+    hub.on_alarm(move |socket, tag| expiry.look_at(socket, tag));
+}
+
+/// Says why, and disconnects: from the namespace, and from the server if nothing is left of the connection. A stock client
+/// sees `io server disconnect` and does not come back by itself.
+fn leave<T: Serialize>(socket: &Socket, event: &str, why: &T) {
+    // Who can't be told is disconnected all the same.
+    let _ = socket.notify(event, why);
+    let alone = socket.companions().is_empty();
+    socket.disconnect(alone);
 }
 
 /// What a client says about itself. Clients of protocol version 3 can't give `auth`: what they put into `query` counts.
@@ -72,7 +120,6 @@ fn refusal(error: SignInError) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Auth;
     use crate::config::value::Secret;
 
     const NOW_S: u64 = 1_800_000_000;
