@@ -12,6 +12,8 @@ export type ErrorCode =
   | "not_found"
   | "too_large"
   | "rate_limited"
+  | "too_many_connections"
+  | "too_many_rooms"
   | "unavailable"
   | "internal"
   | "timeout"

@@ -1,10 +1,13 @@
 /** Typed requests and events for the modules of a Lakh server. */
 export { LakhError, type ErrorCode } from "./errors.js";
-export { Lakh, type Auth, type LakhOptions } from "./lakh.js";
+export { Lakh, type LakhOptions } from "./lakh.js";
+export type { Auth, Expiring } from "./signin.js";
 export {
   NamespaceClient,
   type ConnectionState,
   type Exchange,
+  type LimitHit,
+  type Notices,
   type RequestOptions,
 } from "./namespace.js";
 export {

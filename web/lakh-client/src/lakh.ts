@@ -3,13 +3,19 @@ import { Manager, type ManagerOptions } from "socket.io-client";
 import { ChatClient } from "./chat.js";
 import type { NamespaceClient, NamespaceOptions } from "./namespace.js";
 import { RoomsClient, type RoomEvents } from "./rooms.js";
-
-/** What signs a person in: a token, or a name where the server runs in development. */
-export type Auth = { token: string } | { name: string };
+import { SignIn, type Auth, type Expiring } from "./signin.js";
 
 export interface LakhOptions {
   /** Asked again at each connection, when a function: so a fresh token is taken. */
-  auth: Auth | (() => Auth);
+  auth: Auth | (() => Auth | Promise<Auth>);
+  /**
+   * Gives a new token of the same person: asked when the server says that the sign-in ends
+   * soon (`expiring` says when), and before a connection is made with one that has ended.
+   * The connection goes on, and later ones are made with the newest token.
+   */
+  refreshToken?: (expiring?: Expiring) => string | Promise<string>;
+  /** Hears why a sign-in could not be renewed. It is tried again until its end. */
+  onRefreshError?: (error: unknown) => void;
   /** How long a request waits for its answer. The default is 10 s. */
   timeoutMs?: number;
   /** False: a module connects when its `connect()` is called, not when it is first used. */
@@ -40,9 +46,11 @@ export class Lakh<Data extends object = RoomEvents> {
     // The one-argument form takes the page's origin, and has no meaning outside a browser.
     this.manager =
       url === undefined ? new Manager(managerOptions) : new Manager(url, managerOptions);
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const { auth, refreshToken, onRefreshError } = options;
     this.#options = {
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
-      auth: authSource(options.auth),
+      timeoutMs,
+      signIn: new SignIn({ auth, refreshToken, onRefreshError, timeoutMs }),
     };
     this.#autoConnect = options.autoConnect ?? true;
   }
@@ -82,9 +90,4 @@ export class Lakh<Data extends object = RoomEvents> {
   #namespaces(): AnyNamespace[] {
     return [this.#rooms, this.#chat].filter((one) => one !== undefined);
   }
-}
-
-function authSource(auth: LakhOptions["auth"]): () => Auth {
-  // The cast: TypeScript can't rule out that a `{token}` is callable as well.
-  return typeof auth === "function" ? (auth as () => Auth) : () => auth;
 }

@@ -5,6 +5,7 @@
 import type { Manager, Socket } from "socket.io-client";
 import { readAnswer, readRefusal } from "./answer.js";
 import { LakhError } from "./errors.js";
+import type { Expiring, SignIn } from "./signin.js";
 
 /** What a request takes and what its good answer holds. */
 export interface Exchange {
@@ -36,7 +37,26 @@ export interface RequestOptions {
 
 export interface NamespaceOptions {
   timeoutMs: number;
-  auth: () => object;
+  signIn: SignIn;
+}
+
+/** A limit of the server was run into: how long to wait, and what becomes of the connection. */
+export interface LimitHit {
+  code: "rate_limited" | "too_many_rooms" | (string & {});
+  limit: "events" | "joins" | "bytes" | "rooms" | (string & {});
+  scope: "person" | "address" | "node" | (string & {});
+  action: "refuse" | "slow" | "disconnect" | (string & {});
+  retry_in_ms: number;
+}
+
+/** What the server says of the connection itself, in every namespace. */
+export interface Notices {
+  "auth:expiring": (expiring: Expiring) => void;
+  /** The namespace is disconnected behind it. */
+  "auth:expired": (why: { code: string; expires_at: number }) => void;
+  /** The sign-in was taken back. The namespace is disconnected behind it. */
+  "auth:revoked": (why: { code: string }) => void;
+  limit: (hit: LimitHit) => void;
 }
 
 export class NamespaceClient<R extends Requests<R>, E extends Events<E>> {
@@ -52,9 +72,10 @@ export class NamespaceClient<R extends Requests<R>, E extends Events<E>> {
     this.#timeoutMs = options.timeoutMs;
     this.socket = manager.socket(namespace, {
       auth: (send) => {
-        send(options.auth());
+        void this.#signIn(options.signIn, send);
       },
     });
+    options.signIn.follow(this.socket);
     this.#follow();
   }
 
@@ -90,6 +111,15 @@ export class NamespaceClient<R extends Requests<R>, E extends Events<E>> {
     };
   }
 
+  /** Hears what the server says of the connection. The returned function stops it. */
+  onNotice<K extends keyof Notices>(notice: K, handler: Notices[K]): () => void {
+    const listener = handler as (...args: unknown[]) => void;
+    this.socket.on(notice, listener);
+    return () => {
+      this.socket.off(notice, listener);
+    };
+  }
+
   get state(): ConnectionState {
     return this.#state;
   }
@@ -112,6 +142,15 @@ export class NamespaceClient<R extends Requests<R>, E extends Events<E>> {
   disconnect(): void {
     this.socket.disconnect();
     this.#set({ status: "closed", reason: "io client disconnect" });
+  }
+
+  async #signIn(signIn: SignIn, send: (auth: object) => void): Promise<void> {
+    try {
+      send(await signIn.credentials());
+    } catch {
+      // Whoever gives tokens can't be reached: as with the server itself, it's tried again later.
+      this.#manager.engine.close();
+    }
   }
 
   #follow(): void {

@@ -225,3 +225,78 @@ describe("connection state", () => {
     expect(members[0]?.name).toBe("Grace");
   });
 });
+
+describe("a sign-in that ends", () => {
+  function signedIn(refreshToken: () => string | Promise<string>, errors: unknown[] = []) {
+    const manager = { reconnectionDelay: 10, reconnectionDelayMax: 20, forceNew: true };
+    const onRefreshError = (error: unknown) => errors.push(error);
+    const options = { auth: { token: "t0" }, refreshToken, onRefreshError, manager };
+    const lakh = new Lakh<never>(server.url, options);
+    open.push(lakh);
+    return lakh;
+  }
+
+  const expiring = () =>
+    server.io.of("/chat").emit("auth:expiring", { expires_at: 1, in_ms: 5000 });
+
+  test("a new token is fetched and shown, once for all that is told at a time", async () => {
+    let asked = 0;
+    const { chat } = signedIn(() => `t${++asked}`);
+    await reach(chat, "connected");
+    const told = next((handler: (e: { in_ms: number }) => void) =>
+      chat.onNotice("auth:expiring", handler),
+    );
+    expiring();
+    expiring();
+    expect((await told)[0].in_ms).toBe(5000);
+    await expect.poll(() => server.refreshed).toEqual(["t1"]);
+    expect(server.tokens).toEqual(["t0"]);
+  });
+
+  test("who comes back shows the newest token", async () => {
+    const { chat } = signedIn(() => "t1");
+    await reach(chat, "connected");
+    expiring();
+    await expect.poll(() => server.refreshed).toEqual(["t1"]);
+    // The answer is on its way.
+    await chat.join("tea");
+    server.cut();
+    await reach(chat, "reconnecting");
+    await reach(chat, "connected");
+    expect(server.tokens).toEqual(["t0", "t1"]);
+  });
+
+  test("a token that has ended meanwhile is not shown: a new one is fetched first", async () => {
+    server.lifetimeMs = -1;
+    let asked = 0;
+    const { chat } = signedIn(() => `t${++asked}`);
+    await reach(chat, "connected");
+    expiring();
+    await expect.poll(() => server.refreshed).toEqual(["t1"]);
+    await chat.join("tea");
+    server.cut();
+    await reach(chat, "reconnecting");
+    await reach(chat, "connected");
+    expect(server.tokens).toEqual(["t0", "t2"]);
+  });
+
+  test("a refusal is told, and tried again", async () => {
+    const errors: unknown[] = [];
+    const tokens = ["bad", "t1"];
+    const { chat } = signedIn(() => tokens.shift() ?? "none", errors);
+    await reach(chat, "connected");
+    expiring();
+    await expect.poll(() => server.refreshed, { timeout: 5000 }).toEqual(["t1"]);
+    expect(errors).toMatchObject([{ code: "unauthorized" }]);
+  });
+
+  test("while no token can be had for a connection, it's tried again", async () => {
+    let asked = 0;
+    const auth = () => (++asked < 3 ? Promise.reject(new Error("away")) : { token: "t9" });
+    const manager = { reconnectionDelay: 10, reconnectionDelayMax: 20, forceNew: true };
+    const lakh = new Lakh<never>(server.url, { auth, manager });
+    open.push(lakh);
+    await reach(lakh.chat, "connected");
+    expect([asked, server.tokens]).toEqual([3, ["t9"]]);
+  });
+});

@@ -29,6 +29,11 @@ interface StoredRoom extends ChatRoom {
 export class TestServer {
   readonly faults: Faults = { lostAnswers: 0, refusals: { code: "rate_limited", times: 0 } };
   readonly rooms = new Map<string, StoredRoom>();
+  /** Tokens that came with CONNECT, and those that came with `auth:refresh`. */
+  readonly tokens: string[] = [];
+  readonly refreshed: string[] = [];
+  /** How long refreshed tokens live. */
+  lifetimeMs = 3_600_000;
   readonly io: Server;
   readonly #http: HttpServer;
   #roomSeq = 0;
@@ -89,7 +94,8 @@ export class TestServer {
   #serveChat(): void {
     const chat = this.io.of("/chat");
     chat.use((socket, next) => {
-      const { name } = socket.handshake.auth as { name?: string };
+      const { token, name = token } = socket.handshake.auth as { name?: string; token?: string };
+      if (token) this.tokens.push(token);
       if (name) {
         (socket.data as Person).user = { id: `dev:${name.toLowerCase()}`, name };
         next();
@@ -99,6 +105,14 @@ export class TestServer {
     });
     chat.on("connection", (socket) => {
       const { user } = socket.data as Person;
+      socket.on("auth:refresh", ({ token }: { token: string }, ack: Ack) => {
+        if (token === "bad") {
+          ack(bad("unauthorized", "No."));
+          return;
+        }
+        this.refreshed.push(token);
+        ack({ ok: true, expires_at: Date.now() + this.lifetimeMs });
+      });
       socket.on("room:join", ({ room }: { room: string }, ack: Ack) => {
         const { messages: _messages, ...info } = this.room(room);
         void socket.join(room);
