@@ -382,7 +382,8 @@ impl Ledger {
             address,
             people: Vec::new(),
             refused_until_ms: 0,
-            told_at_ms: None,
+            told_client_at_ms: None,
+            told_others_at_ms: None,
         }
     }
 
@@ -449,7 +450,8 @@ pub struct Meter {
     people: Vec<Behind>,
     /// Too many bytes came: events are refused until then.
     refused_until_ms: u64,
-    told_at_ms: Option<u64>,
+    told_client_at_ms: Option<u64>,
+    told_others_at_ms: Option<u64>,
 }
 
 impl Meter {
@@ -599,15 +601,22 @@ impl Meter {
     }
 
     /// Whether its client is to be told now: at most once a second.
-    pub fn tell(&mut self, now_ms: u64) -> bool {
-        let due = self
-            .told_at_ms
-            .is_none_or(|told_at| told_at.saturating_add(1_000) <= now_ms);
-        if due {
-            self.told_at_ms = Some(now_ms);
-        }
-        due
+    pub fn tell_client(&mut self, now_ms: u64) -> bool {
+        is_due(&mut self.told_client_at_ms, now_ms)
     }
+
+    /// The same for others who want to know.
+    pub fn tell_others(&mut self, now_ms: u64) -> bool {
+        is_due(&mut self.told_others_at_ms, now_ms)
+    }
+}
+
+fn is_due(told_at_ms: &mut Option<u64>, now_ms: u64) -> bool {
+    let due = told_at_ms.is_none_or(|told_at| told_at.saturating_add(1_000) <= now_ms);
+    if due {
+        *told_at_ms = Some(now_ms);
+    }
+    due
 }
 
 impl Drop for Meter {

@@ -220,8 +220,9 @@ fn the_table_has_a_bound_whoever_comes() {
 fn a_client_is_told_once_a_second() {
     let ledger = Ledger::new(person(events(1)));
     let mut meter = signed_in(&ledger, "ada", 0);
-    let told: Vec<u64> = (0..3_000).filter(|now| meter.tell(*now)).collect();
+    let told: Vec<u64> = (0..3_000).filter(|now| meter.tell_client(*now)).collect();
     assert_eq!(told, [0, 1_000, 2_000]);
+    assert!(meter.tell_others(2_999), "apart from its client");
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl Shard {
         let Some(Err(hit)) = entered else {
             return Ok(());
         };
-        self.tell_hooks(key, socket, &hit);
+        self.tell_others(key, socket, &hit);
         let refusal = ConnectError::new(message(&hit));
         Err(refusal.with_data(json!({ "code": hit.limit.code() })))
     }
@@ -260,9 +260,9 @@ impl Shard {
 
     /// Does what is to be done past a limit. `answered`: the client is told by the answer to its event.
     fn past(&self, key: SessionKey, socket: &Socket, hit: &Hit, answered: bool) {
-        let told = self.tell_hooks(key, socket, hit);
+        self.tell_others(key, socket, hit);
         let by_answer = answered && hit.past == Past::Refuse;
-        if (told && !by_answer) || hit.past == Past::Disconnect {
+        if hit.past == Past::Disconnect || !by_answer && self.is_due(key, Meter::tell_client) {
             // Who can't be told will notice.
             let _ = socket.notify("limit", &Told::of(hit));
         }
@@ -273,25 +273,26 @@ impl Shard {
         }
     }
 
-    /// Tells who wants to know, at most once a second a connection. Whether it did.
-    fn tell_hooks(&self, key: SessionKey, socket: &Socket, hit: &Hit) -> bool {
+    fn is_due(&self, key: SessionKey, due: fn(&mut Meter, u64) -> bool) -> bool {
         let now_ms = self.now().0;
-        let due = {
-            let mut state = self.state.borrow_mut();
-            let metered = state.meters.of(key.slot);
-            metered.is_some_and(|metered| metered.meter.tell(now_ms))
-        };
-        if due {
-            let (limit, scope) = (hit.limit.word(), hit.scope.word());
-            tracing::debug!(socket = socket.id(), limit, scope, "past a limit");
-            let namespace = &socket.0.namespace.name;
-            self.hub.tell(What::RateLimit, namespace, || {
-                let action = hit.past.word();
-                let data = json!({ "limit": limit, "scope": scope, "action": action });
-                Occurrence::by(What::RateLimit, socket, "").with_data(&data)
-            });
+        let mut state = self.state.borrow_mut();
+        let metered = state.meters.of(key.slot);
+        metered.is_some_and(|metered| due(&mut metered.meter, now_ms))
+    }
+
+    /// Tells who wants to know, at most once a second a connection.
+    fn tell_others(&self, key: SessionKey, socket: &Socket, hit: &Hit) {
+        if !self.is_due(key, Meter::tell_others) {
+            return;
         }
-        due
+        let (limit, scope) = (hit.limit.word(), hit.scope.word());
+        tracing::debug!(socket = socket.id(), limit, scope, "past a limit");
+        let namespace = &socket.0.namespace.name;
+        self.hub.tell(What::RateLimit, namespace, || {
+            let action = hit.past.word();
+            let data = json!({ "limit": limit, "scope": scope, "action": action });
+            Occurrence::by(What::RateLimit, socket, "").with_data(&data)
+        });
     }
 
     /// Reads a connection no further for this long.
