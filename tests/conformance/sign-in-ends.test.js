@@ -118,6 +118,16 @@ describe("a sign-in that ends", { concurrency: true }, () => {
     assert.equal(socket.connected, true);
   });
 
+  test("nobody refreshes without end", async (t) => {
+    const socket = await here(t, token("ada", HOUR));
+    const newer = token("ada", HOUR);
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, () => call(socket, "auth:refresh", { token: newer })),
+    );
+    assert.equal(answers[0].ok, true);
+    assert.equal(answers.at(-1).error.code, "rate_limited");
+  });
+
   test("who comes back from a cut after the end does not slip in", async (t) => {
     const jwt = token("ada", 1500);
     const socket = await here(t, jwt, { reconnectionDelay: 10 });

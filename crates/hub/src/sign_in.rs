@@ -32,6 +32,9 @@ pub(crate) struct Alarm {
     pub tag: u64,
 }
 
+/// With its time. There may be one for each socket.
+const _: () = assert!(size_of::<(u64, Alarm)>() == 24);
+
 impl Hub {
     /// Sets who is called when a socket's alarm goes off, on the socket's loop. To be called before the loops start; later
     /// calls change nothing.

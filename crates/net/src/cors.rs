@@ -8,7 +8,7 @@
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_HEADERS, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 
 /// Which origins may read answers.
@@ -210,6 +210,25 @@ pub fn websocket_origin_allowed(cors: Option<&Cors>, origin: Option<&str>, host:
     origin.is_none_or(|origin| {
         is_same_host(origin, host) || cors.is_some_and(|cors| cors.allows(origin))
     })
+}
+
+/// The same for a request of long polling. Scripts, which JSONP is made of, have no `Origin`; but browsers say of every
+/// request whether it comes from another site (W3C Fetch Metadata).
+#[must_use]
+pub fn polling_origin_allowed(cors: Option<&Cors>, headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(&name).map(HeaderValue::to_str);
+    let host = match text(HOST) {
+        Some(Ok(host)) => host,
+        _ => "",
+    };
+    match text(ORIGIN) {
+        Some(Ok(origin)) => websocket_origin_allowed(cors, Some(origin), host),
+        Some(Err(_)) => false,
+        None => {
+            let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+            !matches!(site, Some(b"cross-site" | b"same-site"))
+        }
+    }
 }
 
 /// Compares host and port. The scheme can't be: behind a proxy that ends TLS the server doesn't see it.

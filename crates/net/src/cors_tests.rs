@@ -234,3 +234,31 @@ fn a_websocket_is_opened_by_own_pages_listed_pages_and_programs() {
         "lakh.example"
     ));
 }
+
+#[test]
+fn polls_of_other_pages_are_known_by_their_origin_or_by_what_browsers_say_of_scripts() {
+    let cors = Cors::new(&listed(&["https://friend.example"])).unwrap();
+    for (origin, site, allowed) in [
+        (None, None, true),
+        (None, Some("same-origin"), true),
+        (None, Some("none"), true),
+        (None, Some("same-site"), false),
+        (None, Some("cross-site"), false),
+        (Some("https://chat.example"), None, true),
+        (Some("https://friend.example"), Some("cross-site"), true),
+        (Some("https://evil.example"), None, false),
+        (Some("https://evil.example"), Some("same-origin"), false),
+        (Some("null"), Some("cross-site"), false),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", "chat.example".parse().unwrap());
+        if let Some(origin) = origin {
+            headers.insert("origin", origin.parse().unwrap());
+        }
+        if let Some(site) = site {
+            headers.insert("sec-fetch-site", site.parse().unwrap());
+        }
+        let found = polling_origin_allowed(Some(&cors), &headers);
+        assert_eq!(found, allowed, "{origin:?} {site:?}");
+    }
+}

@@ -141,6 +141,10 @@ pub struct Options {
     pub cors: Option<Cors>,
     /// WebSockets from pages of other origins than the host's and those of `cors` are refused. Off as in Node.
     pub check_origin: bool,
+    /// Whether requests of long polling from pages of other origins are refused, too: for servers that know people by
+    /// cookies, which browsers send along from anywhere. JSONP is a script to a browser, which says only by
+    /// `Sec-Fetch-Site` where it comes from.
+    pub check_polling_origin: bool,
     /// A cookie with the session's id, for balancers that route by cookies.
     pub cookie: Option<StickyCookie>,
     /// TLS.
@@ -208,6 +212,7 @@ impl Default for Options {
             compression: false,
             cors: None,
             check_origin: false,
+            check_polling_origin: false,
             cookie: None,
             tls: None,
             trusted: TrustedProxies::none(),

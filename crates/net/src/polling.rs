@@ -19,6 +19,7 @@ use lakh_wire::{engine, ws};
 use tokio::sync::oneshot;
 
 use crate::admission::Reject;
+use crate::cors::polling_origin_allowed;
 use crate::event_loop::EventLoop;
 use crate::forward::{Forwarding, switch};
 use crate::forwarded::Client;
@@ -130,6 +131,12 @@ fn reject(lp: &EventLoop, rejected: Reject, parts: &Parts) -> Response<Body> {
 
 impl EngineRequest<'_> {
     async fn poll_or_post(&self, body: Incoming) -> Result<Response<Body>, Reject> {
+        let options = &self.lp.shared.options;
+        if options.check_polling_origin
+            && !polling_origin_allowed(options.cors.as_ref(), &self.parts.headers)
+        {
+            return Err(HandshakeError::Forbidden.into());
+        }
         if let Some(id) = self.elsewhere()
             && [Method::GET, Method::POST].contains(&self.parts.method)
         {

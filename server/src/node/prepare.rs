@@ -176,6 +176,7 @@ fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
         io_uring: settings.server.io_uring,
         // Browsers ask nobody before they open a WebSocket to another origin.
         check_origin: true,
+        check_polling_origin: settings.auth.cookie.is_some(),
         cookie: sticky_cookie(settings)?,
         tls: tls(settings)?,
         trusted: TrustedProxies::parse(&settings.proxy.trusted)?,

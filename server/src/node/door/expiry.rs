@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use lakh_auth::Principal;
-use lakh_hub::{Failure, Namespace, Socket};
+use lakh_hub::{Failure, Namespace, Pace, Socket};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +20,13 @@ use crate::sign_in::{Credentials, SignIn, SignInError};
 const LOOK_MS: u64 = 60_000;
 /// What two clocks read one after the other may differ by.
 const SLACK_MS: u64 = 2;
+
+/// Refreshes a second of one socket, and how many may come at once: each costs a look at a signature, and each end an alarm.
+const REFRESHES: (u32, u32) = (1, 5);
+
+/// How often a socket has refreshed its sign-in.
+#[derive(Default)]
+struct Refreshes(Mutex<Pace>);
 
 /// What the door needs to know of everybody who is in.
 pub(super) struct Expiry {
@@ -123,6 +131,7 @@ impl Expiry {
 
     /// Takes a newer token of the same person, for all namespaces of the connection that they are in.
     async fn refresh(&self, socket: &Socket, token: &str) -> Result<Refreshed, Failure> {
+        not_too_often(socket, (self.now_ms)())?;
         let credentials = Credentials {
             token: Some(token),
             ..Credentials::default()
@@ -162,4 +171,17 @@ impl Expiry {
             self.watch(socket);
         }
     }
+}
+
+fn not_too_often(socket: &Socket, now_ms: u64) -> Result<(), Failure> {
+    let refreshes = socket.get::<Refreshes>().unwrap_or_else(|| {
+        socket.insert(Refreshes::default());
+        socket.get().unwrap_or_default()
+    });
+    let (per_second, burst) = REFRESHES;
+    let taken = refreshes.0.lock().take(now_ms, per_second, burst);
+    taken.map_err(|wait_ms| {
+        let message = format!("you refresh your sign-in too often: try again in {wait_ms} ms");
+        Failure::new("rate_limited", message)
+    })
 }
