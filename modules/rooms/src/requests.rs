@@ -40,11 +40,14 @@ struct Members {
 
 pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     let module = rooms.clone();
-    namespace.on_request("room:leave", async move |socket: Socket, request: InRoom| {
-        socket.leave(names::room(&request.room)?);
-        module.0.states.leave(&socket, &request.room);
-        Ok(())
-    });
+    namespace.on_request(
+        "room:leave",
+        async move |socket: Socket, request: InRoom| {
+            socket.leave(names::room(&request.room)?);
+            module.0.states.leave(&socket, &request.room);
+            Ok(())
+        },
+    );
     let module = rooms.clone();
     namespace.on_request("room:members", async move |socket, request: AskMembers| {
         members(&module.0, &socket, &request).await

@@ -18,7 +18,10 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-        Api, Auth, AuthRule, Bridge, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, StateKeep, Past, PastConnections,
+    Api, Auth, AuthRule, Bridge, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, Hooks,
+    JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past,
+    PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite,
+    Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who,
 };
 
 /// Every setting of the server, as it is in force.

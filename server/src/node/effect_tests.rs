@@ -2,8 +2,8 @@
 
 use toml::Value;
 
-use super::modules::{chat, recovery, rooms, service};
 use super::door::DoorOptions;
+use super::modules::{chat, recovery, rooms, service};
 use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};

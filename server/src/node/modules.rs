@@ -1,7 +1,10 @@
 //! Which module stands on which namespace, and its settings.
 
-use lakh_hub::{EngineHandlers, Hub, LogLimits, Person, Socket, Failure};
-use lakh_rooms::{HistoryOptions, Keep, PresenceOptions, RoomOptions, Rooms, RoomToken, TokenCheck, KeepState, Nodes, StateOptions, StateSetup};
+use lakh_hub::{EngineHandlers, Failure, Hub, LogLimits, Person, Socket};
+use lakh_rooms::{
+    HistoryOptions, Keep, KeepState, Nodes, PresenceOptions, RoomOptions, RoomToken, Rooms,
+    StateOptions, StateSetup, TokenCheck,
+};
 use lakh_store::Store;
 use std::time::Duration;
 

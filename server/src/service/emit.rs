@@ -310,6 +310,7 @@ impl Service {
                 tags: emit.tags.clone(),
                 user: emit.user.clone().map(Person::from),
                 except: except.to_vec(),
+                ..Publish::default()
             };
             let published = confirmed(rooms.publish(publish)).await??;
             numbered.push(Numbered {

@@ -61,10 +61,7 @@ impl Shard {
                 self.look_up_in_fleet(cluster, namespace, recovery, &asked, who)
                     .await
             }
-            None => {
-                self.look_up(&namespace.inner, recovery, &asked, who)
-                    .await
-            }
+            None => self.look_up(&namespace.inner, recovery, &asked, who).await,
         };
         let count = if restored.is_some() {
             &self.stats().recovered

@@ -57,7 +57,18 @@ pub(crate) fn hub(shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
 /// The same with a name, where there are several.
 pub(crate) fn hub_named(node: &str, shards: usize, namespaces: &[&str]) -> (Hub, TestClock) {
     let clock = TestClock::default();
-     for namespace in namespaces {
+    let settings = Settings {
+        shards,
+        node: node.to_owned(),
+        ..Settings::default()
+    };
+    (hub_with(settings, &clock, namespaces), clock)
+}
+
+/// The same with settings and a clock of the test's own.
+pub(crate) fn hub_with(settings: Settings, clock: &TestClock, namespaces: &[&str]) -> Hub {
+    let hub = Hub::new(settings, clock.clone());
+    for namespace in namespaces {
         hub.of(namespace).use_connect(async |socket: Socket| {
             let auth: Value = socket.auth().unwrap_or_default();
             if let Some(name) = auth["name"].as_str() {
