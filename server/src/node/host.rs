@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lakh_auth::{Principal, Revocation, Revoked};
 use lakh_rooms::Rooms;
 
+use super::door::Revocations;
 use super::modules::{namespace, service as config};
 use super::observed::Node;
 use crate::config::Settings;
 use crate::http::{Later, Observed, VERSION, health};
 use crate::service::nodes::{NodeCheck, NodeReport};
-use crate::service::{Host, Parts, Service};
+use crate::service::revocations::Revoker;
+use crate::service::{Host, Kind, Parts, Problem, Service};
 use crate::sign_in::SignIn;
 
 struct Seen {
@@ -40,11 +43,42 @@ pub fn service(
             asked: AtomicBool::new(false),
         }),
         sign_in: sign_in.clone(),
-        revoker: None,
+        revoker: node.backing().revocations().map(|kept| {
+            let kept: Arc<dyn Revoker> = Arc::clone(kept) as Arc<dyn Revoker>;
+            kept
+        }),
         common: common.map_or("/", |module| namespace(*module)).to_owned(),
         now_ms,
         config: config(settings),
     })
+}
+
+impl Revoker for Revocations {
+    fn revoke(
+        &self,
+        what: Revoked,
+        until_s: Option<u64>,
+    ) -> Later<'_, Result<Revocation, Problem>> {
+        Box::pin(async move {
+            let revoked = Self::revoke(self, what, until_s).await;
+            revoked.map_err(|error| {
+                let kind = match error.code() {
+                    "bad_request" => Kind::Bad,
+                    "unavailable" => return Problem::unavailable(error.to_string()),
+                    _ => Kind::Unprocessable,
+                };
+                Problem::new(kind, error.code(), error.to_string())
+            })
+        })
+    }
+
+    fn list(&self) -> Vec<Revocation> {
+        Self::list(self)
+    }
+
+    fn is_revoked(&self, principal: &Principal) -> bool {
+        Self::is_revoked(self, principal)
+    }
 }
 
 impl Host for Seen {
