@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::Failure;
 use crate::config::load::Loaded;
+use crate::console;
 use crate::mode::{self, Mode};
 use crate::node::Prepared;
 use crate::sign_in::SignIn;
@@ -12,6 +13,7 @@ use crate::sign_in::SignIn;
 pub fn run(loaded: &Loaded) -> Result<ExitCode, Failure> {
     let mode = mode::mode(&loaded.settings)?;
     SignIn::new(&loaded.settings.auth, super::now_s)?;
+    console::Plan::new(&loaded.settings, mode)?;
     Prepared::new(&loaded.settings, String::new(), super::cores())?;
     let what = match mode {
         Mode::Development => "development on loopback, a name is sign-in enough",

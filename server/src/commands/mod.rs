@@ -17,6 +17,7 @@ use std::{env, fs, io};
 
 use crate::config::load::{self, CONFIG_ENV, ConfigFile, FlagValue, Loaded, Sources};
 use crate::config::problem::Problems;
+use crate::console::ConsoleError;
 use crate::mode::Refusal;
 use crate::node::PrepareError;
 use crate::sign_in::SetUpError;
@@ -36,6 +37,9 @@ pub enum Failure {
     /// No sign-in can be made of the settings.
     #[error(transparent)]
     SignIn(#[from] SetUpError),
+    /// No sign-in at the page can be made of the settings.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// Certificates, proxies, origins or cookie can't be used as they are set.
     #[error(transparent)]
     Prepare(#[from] PrepareError),

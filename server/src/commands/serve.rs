@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use lakh_auth::revocations::Revoked;
 use lakh_bridge::flows::Flows;
 use lakh_bridge::hooks::Hooks;
 use lakh_hub::{Clock as _, Hub};
@@ -23,11 +24,12 @@ use tokio::sync::mpsc::Sender;
 use super::Failure;
 use crate::config::load::Loaded;
 use crate::config::{Broker, Settings, StoreKind};
+use crate::console::{self, Console};
 use crate::http::door::Door;
 use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End, Signal};
 use crate::mode::{self, Mode};
-use crate::node::{self, Backing, Neighbours, Node, Prepared};
+use crate::node::{self, Backing, Neighbours, Node, Prepared, Revocations};
 use crate::service::Service;
 use crate::service_manager;
 use crate::sign_in::SignIn;
@@ -41,6 +43,7 @@ pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
     let inherited = inherit(&mut loaded.settings)?;
     let mode = mode::mode(&loaded.settings)?;
     let sign_in = SignIn::new(&loaded.settings.auth, super::now_s)?;
+    let console = console::Plan::new(&loaded.settings, mode)?;
     let rust_log = env::var("RUST_LOG").ok();
     let _flushed = logs::init(&loaded.settings.log, rust_log.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?;
@@ -56,7 +59,7 @@ pub fn run(mut loaded: Loaded) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .context("the runtime can't be started")?;
-    Ok(runtime.block_on(serve(loaded.settings, mode, sign_in, prepared))?)
+    Ok(runtime.block_on(serve(loaded.settings, mode, sign_in, console, prepared))?)
 }
 
 /// The socket that a service manager handed over. Its address counts from here on: whether strangers can reach it decides
@@ -118,6 +121,7 @@ async fn serve(
     settings: Settings,
     mode: Mode,
     sign_in: SignIn,
+    console: Option<console::Plan>,
     mut prepared: Prepared,
 ) -> anyhow::Result<ExitCode> {
     // Before anything is bound: a signal must never find the process without a handler.
@@ -129,7 +133,7 @@ async fn serve(
     fit_connections(mode, &mut prepared.options.connections);
     // Redis may be waited for; whoever asks for the end meanwhile gets it.
     let up = tokio::select! {
-        up = start(&settings, mode, sign_in, prepared, ask) => up?,
+        up = start(&settings, mode, sign_in, console, prepared, ask) => up?,
         Some(signal) = signals.recv() => {
             tracing::info!(signal = signal.name(), "ended before it served");
             return Ok(ExitCode::SUCCESS);
@@ -222,6 +226,7 @@ async fn start(
     settings: &Settings,
     mode: Mode,
     sign_in: SignIn,
+    console: Option<console::Plan>,
     mut prepared: Prepared,
     ask: Sender<Signal>,
 ) -> anyhow::Result<Up> {
@@ -245,6 +250,12 @@ async fn start(
         tracing::info!("recovery logs are kept in the store");
     }
     let revocations = backing.make_revocations(&hub, settings, now_ms);
+    let console = console.map(|plan| {
+        let revocations = Arc::clone(&revocations);
+        let ended = move |session, until_s| end_sockets(&revocations, session, until_s);
+        Console::new(plan, backing.store().clone(), now_ms).on_end(Box::new(ended))
+    });
+    let console = console.map(Arc::new);
     node::guard(&hub, &sign_in, &revocations, settings, now_ms);
     tokio::spawn({
         let sign_in = sign_in.clone();
@@ -268,7 +279,8 @@ async fn start(
         Ok(()) => backing.hear_revocations().await,
         Err(error) => Err(error),
     };
-    let listens = settled.and_then(|()| listen(settings, mode, sign_in, prepared, &node, service));
+    let listens =
+        settled.and_then(|()| listen(settings, mode, sign_in, console, prepared, &node, service));
     match listens {
         Ok(running) => {
             // Who listens can be reached by what a source publishes.
@@ -297,11 +309,23 @@ async fn start(
     }
 }
 
+/// Whoever came in by a session of the page goes with it.
+fn end_sockets(revocations: &Arc<Revocations>, session: String, until_s: u64) {
+    let revocations = Arc::clone(revocations);
+    tokio::spawn(async move {
+        let ended = Revoked::Session(session);
+        if let Err(error) = revocations.revoke(ended, Some(until_s)).await {
+            tracing::error!(%error, "sockets of a session that has ended may still be there");
+        }
+    });
+}
+
 /// Puts HTTP side and sockets before the hub.
 fn listen(
     settings: &Settings,
     mode: Mode,
     sign_in: SignIn,
+    console: Option<Arc<Console>>,
     prepared: Prepared,
     node: &Arc<Node>,
     service: Service,
@@ -312,6 +336,7 @@ fn listen(
         service,
         door: Arc::new(Door::new(settings, prepared.options.cors.clone())),
         sign_in,
+        console,
         mode,
         index: page::Index::new(&settings.server.path),
         metrics: settings.metrics.clone(),

@@ -246,6 +246,16 @@ impl Loader {
         let files = [
             ("auth", "secret", self.settings.auth.secret_file.clone()),
             ("redis", "url", self.settings.redis.url_file.clone()),
+            (
+                "console",
+                "oidc_client_secret",
+                self.settings.console.oidc_client_secret_file.clone(),
+            ),
+            (
+                "console",
+                "admin_password_hash",
+                self.settings.console.admin_password_hash_file.clone(),
+            ),
         ];
         for (section, key, path) in files {
             if let Some(path) = path {

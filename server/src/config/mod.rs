@@ -18,8 +18,8 @@ mod tests;
 
 use section::Section;
 pub use sections::{
-    Api, Auth, AuthRule, Bridge, Broker, Chat, Cors, Date, Drain, Engine, ForwardedHeader, Hooks,
-    JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past,
+    Api, Auth, AuthRule, Bridge, Broker, Chat, Console, Cors, Date, Drain, Engine, ForwardedHeader,
+    Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past,
     PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite,
     Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who,
 };
@@ -33,6 +33,8 @@ pub struct Settings {
     pub auth: Auth,
     /// `[api]`
     pub api: Api,
+    /// `[console]`
+    pub console: Console,
     /// `[limits]`
     pub limits: Limits,
     /// `[engine]`
@@ -65,11 +67,12 @@ pub struct Settings {
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 17] {
+    pub fn sections(&self) -> [&dyn Section; 18] {
         [
             &self.server,
             &self.auth,
             &self.api,
+            &self.console,
             &self.limits,
             &self.engine,
             &self.cors,
@@ -88,11 +91,12 @@ impl Settings {
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 17] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 18] {
         [
             &mut self.server,
             &mut self.auth,
             &mut self.api,
+            &mut self.console,
             &mut self.limits,
             &mut self.engine,
             &mut self.cors,
@@ -121,7 +125,7 @@ impl Settings {
             wrong.push(("engine", "engine_path", message));
         }
         let engine = self.engine.engine_path.as_deref().unwrap_or_default();
-        for taken in ["/api", "/assets", "/live", "/ready", "/metrics"] {
+        for taken in ["/api", "/assets", "/console", "/live", "/ready", "/metrics"] {
             for (section, key, path) in [("server", "path", own), ("engine", "engine_path", engine)]
             {
                 if is_at(path, taken) {

@@ -1,4 +1,5 @@
-//! Who asks, over HTTP: API keys, tokens, signed requests, or whoever sits at this machine in development.
+//! Who asks, over HTTP: API keys, tokens, signed requests, sessions of the page, or whoever sits at this machine in
+//! development.
 //!
 //! What must hold: a request with credentials is its owner's or nobody's, whatever else holds; one without any does
 //! something in development only, and only if it came from this machine and not from some page that a browser there
@@ -18,6 +19,7 @@ use lakh_auth::signature::{self, SignatureError, Signed, WINDOW_S};
 use super::error::Failed;
 use super::{HttpState, body};
 use crate::config::Metrics;
+use crate::console::SessionProblem;
 use crate::mode::Mode;
 use crate::service::{Caller, Kind, Problem};
 use crate::sign_in::{Credentials, SignInError};
@@ -54,7 +56,11 @@ pub async fn identify(State(state): State<HttpState>, request: Request, next: Ne
     let (mut parts, mut content) = request.into_parts();
     let who = match credentials(&parts.headers) {
         // Not an end yet: some things may be asked by everybody.
-        Ok(Shown::None) => of_this_machine(&state, &parts),
+        Ok(Shown::None) => match by_session(&state, &parts).await {
+            Ok(Some(caller)) => Ok(caller),
+            Ok(None) => of_this_machine(&state, &parts),
+            Err(problem) => return Failed(problem).into_response(),
+        },
         Ok(shown) => match check(&state, &parts, shown, &mut content).await {
             Ok(caller) => Ok(caller),
             Err(problem) => return Failed(problem).into_response(),
@@ -146,6 +152,26 @@ pub async fn by_text(state: &HttpState, text: &str) -> Result<Caller, Problem> {
     match shown.starts_with("lakh_") {
         true => state.door.by_key(shown, state.service.now_s()),
         false => by_token(state, shown).await,
+    }
+}
+
+/// Whose session of the page a request brings; credentials that are shown count before it.
+async fn by_session(state: &HttpState, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let Some(console) = &state.console else {
+        return Ok(None);
+    };
+    // Whatever goes over a WebSocket may change something.
+    let changes = !parts.method.is_safe() || parts.headers.contains_key(header::UPGRADE);
+    match console.signed_in(&parts.headers, changes).await {
+        Ok(signed) => Ok(signed.map(|signed| Caller::new(signed.principal))),
+        Err(problem @ SessionProblem::CrossSite) => Err(Problem::new(
+            Kind::Forbidden,
+            "cross_site",
+            problem.to_string(),
+        )),
+        Err(problem @ SessionProblem::Unavailable) => {
+            Err(Problem::unavailable(problem.to_string()))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The HTTP side: health, metrics, API and page. It knows the sockets only through [`Observed`].
 //!
-//! What must hold: in production nothing under `/api/v1` but its description answers without a key or token that allows
-//! it, and every error under `/api` is JSON.
+//! What must hold: in production nothing under `/api/v1` but its description and the sign-in itself answers without a key,
+//! token or session that allows it, and every error under `/api` is JSON.
 
 pub mod access;
 mod api;
@@ -16,7 +16,7 @@ pub mod page;
 pub mod stats;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,6 +29,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::config::Metrics;
+use crate::console::{self, Console};
 use crate::graphql;
 use crate::mode::Mode;
 use crate::service::Service;
@@ -61,6 +62,8 @@ pub struct HttpState {
     pub door: Arc<door::Door>,
     /// Checks tokens.
     pub sign_in: SignIn,
+    /// Sign-in at the page, where it's set up.
+    pub console: Option<Arc<Console>>,
     /// What the server is.
     pub mode: Mode,
     /// The page, where it has to be told something.
@@ -103,6 +106,8 @@ pub fn router(state: HttpState) -> Router {
         false => api,
     };
     let api = api.layer(middleware::from_fn_with_state(state.clone(), edge::pass));
+    // Who isn't signed in yet must be able to; pages of other origins have no business here.
+    let api = api.merge(console::routes::api());
     let metrics = match state.metrics.enabled {
         true => get(health::metrics),
         false => get(error::not_found),
@@ -111,6 +116,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/live", get(health::live))
         .route("/ready", get(health::ready))
         .nest("/api/v1", api)
+        .merge(console::routes::pages())
         .route("/metrics", metrics)
         .method_not_allowed_fallback(error::method_not_allowed)
         .fallback(page::serve)

@@ -10,6 +10,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 
 use super::{api, error, health, stats};
+use crate::console::routes as console;
 use crate::service::once::fingerprint;
 
 /// The description of the API.
@@ -25,7 +26,7 @@ use crate::service::once::fingerprint;
     paths(
         health::live, health::ready, health::metrics, stats::stats, document,
         api::emit, api::emit_with_ack, api::batch, api::join, api::leave, api::disconnect,
-        api::sockets, api::socket, api::rooms, api::room, api::presence, api::history, api::tokens, api::revoke, api::revocations, api::nodes, api::drain,
+        api::sockets, api::socket, api::rooms, api::room, api::presence, api::history, api::tokens, api::revoke, api::revocations, api::nodes, api::drain, console::who, console::local, console::end,
     ),
     components(schemas(health::Health, stats::Stats, error::ErrorBody)),
     modifiers(&Schemes),
@@ -36,6 +37,7 @@ use crate::service::once::fingerprint;
         (name = "tokens", description = "Sign-ins of clients"),
         (name = "nodes", description = "The nodes of a fleet"),
         (name = "api", description = "For the page and for programs"),
+        (name = "console", description = "Sign-in at the page"),
         (name = "health", description = "For whoever keeps the server running")
     )
 )]

@@ -70,7 +70,7 @@ fn auth() -> Auth {
     }
 }
 
-fn state(mode: Mode) -> HttpState {
+pub(crate) fn state(mode: Mode) -> HttpState {
     let auth = match mode {
         Mode::Production => auth(),
         _ => Auth::default(),
@@ -89,6 +89,7 @@ fn state(mode: Mode) -> HttpState {
             broker: true,
         }),
         sign_in,
+        console: None,
         mode,
         index: page::Index::default(),
         metrics: Metrics::default(),

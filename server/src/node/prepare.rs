@@ -18,6 +18,7 @@ use super::policy::{self, RuleError};
 use crate::config::{
     self, ForwardedHeader, RecoveryLog, SameSite, Settings, SlowReader, Transport,
 };
+use crate::console;
 
 /// Settings that are right each and make no server.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +112,16 @@ fn kept_headers(settings: &Settings) -> Vec<String> {
     let auth = &settings.auth;
     let bearer = auth.needs_tokens().then_some("authorization");
     let cookie = (auth.needs_tokens() && auth.cookie.is_some()).then_some("cookie");
+    // Whose session of the page a socket comes from.
+    let session: &[&str] = match settings.console.is_on() {
+        true => &console::KEPT_HEADERS,
+        false => &[],
+    };
+    let others = session.iter().copied().filter(|name| Some(*name) != cookie);
     bearer
         .into_iter()
         .chain(cookie)
+        .chain(others)
         .map(str::to_owned)
         .collect()
 }
@@ -176,7 +184,7 @@ fn options(settings: &Settings) -> Result<lakh_net::Options, PrepareError> {
         io_uring: settings.server.io_uring,
         // Browsers ask nobody before they open a WebSocket to another origin.
         check_origin: true,
-        check_polling_origin: settings.auth.cookie.is_some(),
+        check_polling_origin: settings.auth.cookie.is_some() || settings.console.is_on(),
         cookie: sticky_cookie(settings)?,
         tls: tls(settings)?,
         trusted: TrustedProxies::parse(&settings.proxy.trusted)?,
