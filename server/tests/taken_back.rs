@@ -83,7 +83,7 @@ impl Node {
                 }
                 let sign_in = SignIn::new(&settings.auth, now_s).unwrap();
                 let revocations = backing.make_revocations(&hub, &settings, now_ms);
-                node::guard(&hub, &sign_in, &revocations, &settings, now_ms);
+                node::guard(&hub, &sign_in, &revocations, None, &settings, now_ms);
                 node::install(&hub, backing.store(), &settings, &sign_in);
                 backing.settle().await.unwrap();
                 backing.hear_revocations().await.unwrap();

@@ -256,7 +256,6 @@ async fn start(
         Console::new(plan, backing.store().clone(), now_ms).on_end(Box::new(ended))
     });
     let console = console.map(Arc::new);
-    node::guard(&hub, &sign_in, &revocations, settings, now_ms);
     tokio::spawn({
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }

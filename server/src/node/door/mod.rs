@@ -1,7 +1,7 @@
 //! Sign-in at CONNECT and while connections live: who comes into which namespace, as whom, and for how long.
 //!
 //! What must hold: where tokens are needed nobody is in a namespace without one that holds now, and what a socket is called
-//! comes from its sign-in and from nothing else that it says. Whoever takes up an earlier session within the recovery
+//! comes from its sign-in and from nothing else that it says. Who shows nothing may have a session of the page. Whoever takes up an earlier session within the recovery
 //! window is asked like everybody else, on each node, and gets back only what was their own.
 
 mod expiry;
@@ -18,6 +18,7 @@ use self::expiry::Expiry;
 use super::modules::namespace;
 use super::prepare::count;
 use crate::config::{Auth, Module, Settings};
+use crate::console::Console;
 use crate::sign_in::{Credentials, SignIn, SignInError};
 
 pub use revocations::{Revocations, RevokeError, serve as serve_revocations};
@@ -52,6 +53,7 @@ pub fn guard(
     hub: &Hub,
     sign_in: &SignIn,
     revocations: &Arc<Revocations>,
+    console: Option<&Arc<Console>>,
     settings: &Settings,
     now_ms: fn() -> u64,
 ) {
@@ -59,13 +61,18 @@ pub fn guard(
     let options = DoorOptions::new(&settings.auth);
     let expiry = Arc::new(Expiry::new(sign_in, revocations, options, now_ms));
     for module in &settings.server.modules {
-        let (door, module) = (Arc::clone(&expiry), *module);
+        let (door, console, module) = (Arc::clone(&expiry), console.cloned(), *module);
         let namespace = hub.of(namespace(module));
         namespace.use_sign_in(async move |socket: Socket| {
             let (auth, handshake) = (said(&socket, old_clients), socket.handshake());
             let credentials = Credentials::of_connect(&auth, handshake);
-            let principal = who(&door.sign_in, module, &credentials).await;
-            principal
+            let known = who(&door.sign_in, module, &credentials).await;
+            let session = match &console {
+                Some(console) if is_nobody(&known) => console.principal_at(handshake).await,
+                _ => None,
+            };
+            session
+                .map_or(known, Ok)
                 .and_then(|principal| door.admit(principal))
                 .map_err(refusal)
         });
@@ -92,6 +99,14 @@ fn said(socket: &Socket, old_clients: bool) -> Value {
             json!({ "token": handshake.query_param("token"), "name": handshake.query_param("name") })
         }
         _ => Value::Null,
+    }
+}
+
+/// Whether nothing was shown: what a client shows counts before its session, even if it's bad.
+fn is_nobody(known: &Result<Principal, SignInError>) -> bool {
+    match known {
+        Ok(principal) => principal.kind == Kind::Anonymous,
+        Err(error) => *error == SignInError::Needed,
     }
 }
 
