@@ -60,6 +60,8 @@ export default defineConfig({
     proxy: {
       "/socket.io": { target: server, ws: true },
       "/api": server,
+      // Not its callback: the provider leads back to the server's own address.
+      "/console": server,
       "/metrics": server,
       "/live": server,
       "/ready": server,

@@ -6,7 +6,7 @@ import type { Socket } from "socket.io-client";
 import { readAnswer } from "./answer.js";
 
 /** What signs a person in: a token, or a name where the server runs in development. */
-export type Auth = { token: string } | { name: string };
+export type Auth = { token: string } | { name: string } | { session: true };
 
 /** `auth:expiring`: the sign-in ends soon. Both in milliseconds; `expires_at` since 1970. */
 export interface Expiring {

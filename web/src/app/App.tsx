@@ -10,6 +10,7 @@ import { Shell } from "./Shell.tsx";
 
 // A page is loaded when it is first opened.
 const Overview = lazy(() => import("../overview/Overview.tsx"));
+const SignInPage = lazy(() => import("../signin/SignInPage.tsx"));
 const ChatPage = lazy(() => import("../chat/ChatPage.tsx"));
 
 export function App() {
@@ -20,6 +21,7 @@ export function App() {
           <Suspense fallback={<Loading />}>
             <Switch>
               <Route path="/" component={Overview} />
+              <Route path="/sign-in" component={SignInPage} />
               {/* One route for both, so that the connection outlives a change of room. */}
               <Route path={/^\/chat(?:\/.*)?$/} component={ChatPage} />
               <Route component={NotFound} />

@@ -1,5 +1,7 @@
-import type { ReactNode } from "react";
+import { useEffect, type ReactNode } from "react";
 import { Link, useLocation } from "wouter";
+import { SessionBanner } from "../signin/SessionBanner.tsx";
+import { watchSession } from "../signin/session.ts";
 import { Logo } from "../ui/Logo.tsx";
 import { Tip } from "../ui/Tip.tsx";
 import { isWithin, modules } from "./modules.ts";
@@ -9,6 +11,7 @@ import { UserMenu } from "./UserMenu.tsx";
 /** The frame of every page: modules at the side, or along the foot of a phone. */
 export function Shell({ children }: { children: ReactNode }) {
   const [location] = useLocation();
+  useEffect(watchSession, []);
   return (
     <div className={styles.shell}>
       <a className={styles.skip} href="#main">
@@ -43,7 +46,8 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
       </nav>
       <main id="main" className={styles.main} tabIndex={-1}>
-        {children}
+        <SessionBanner />
+        <div className={styles.page}>{children}</div>
       </main>
     </div>
   );

@@ -1,8 +1,9 @@
 import { LogOut, Monitor, Moon, Sun } from "lucide-react";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Hidden } from "../ui/Hidden.tsx";
-import { Menu, MenuChoice, MenuItem, MenuLine } from "../ui/Menu.tsx";
-import { identity, personOf, signOut } from "../signin/identity.ts";
+import { Menu, MenuChoice, MenuItem, MenuLine, MenuNote } from "../ui/Menu.tsx";
+import { identity, personOf } from "../signin/identity.ts";
+import { session, signOut } from "../signin/session.ts";
 import { useStore } from "./store.ts";
 import { setTheme, theme, type Theme } from "./theme.ts";
 import styles from "./UserMenu.module.css";
@@ -18,6 +19,8 @@ export function UserMenu() {
   const auth = useStore(identity);
   const chosen = useStore(theme);
   const me = auth ? personOf(auth) : null;
+  const known = useStore(session);
+  const person = known.kind === "known" && auth && "session" in auth ? known.info.person : null;
   const ThemeIcon = chosen === "dark" ? Moon : chosen === "light" ? Sun : Monitor;
 
   const trigger = (
@@ -30,11 +33,20 @@ export function UserMenu() {
 
   return (
     <Menu trigger={trigger} align="start" side="top">
+      {person && (
+        <>
+          <MenuNote
+            title={person.name}
+            text={person.rights === "all" ? "May do everything" : "May look, and change nothing"}
+          />
+          <MenuLine />
+        </>
+      )}
       <MenuChoice label="Theme" value={chosen} choices={themes} onChoose={setTheme} />
       {auth && (
         <>
           <MenuLine />
-          <MenuItem icon={<LogOut size={16} aria-hidden />} onSelect={signOut}>
+          <MenuItem icon={<LogOut size={16} aria-hidden />} onSelect={() => void signOut()}>
             {"name" in auth ? "Change name" : "Sign out"}
           </MenuItem>
         </>

@@ -2,21 +2,20 @@
  * The one chat session of the page. It outlives a look at another page of the console, so that
  * messages keep arriving, and ends with the sign-in that it was made for.
  */
-import type { Auth } from "lakh-client";
 import { socketPath } from "../app/server.ts";
 import { localShelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
-import { identity } from "../signin/identity.ts";
+import { identity, type Identity } from "../signin/identity.ts";
 import { ChatSession } from "./session.ts";
 
 interface Current {
-  auth: Auth;
+  auth: Identity;
   session: ChatSession;
 }
 
 export const current = new Store<Current | null>(null);
 
-export function startSession(auth: Auth): void {
+export function startSession(auth: Identity): void {
   if (current.get()?.auth === auth) return;
   endSession();
   const manager = { path: socketPath };

@@ -7,7 +7,6 @@ import {
   Lakh,
   LakhError,
   messageKey,
-  type Auth,
   type ChatClient,
   type ChatMessage,
   type ConnectionState,
@@ -16,7 +15,7 @@ import {
 } from "lakh-client";
 import type { Shelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
-import { personOf } from "../signin/identity.ts";
+import { authOf, personOf, type Identity } from "../signin/identity.ts";
 import { Memory } from "./memory.ts";
 import { addMessage, addPage, addRoom, emptyDirectory, type Directory } from "./model/directory.ts";
 import { newRoom, reduceRoom, type RoomAction, type RoomState } from "./model/room.ts";
@@ -33,7 +32,7 @@ export interface ChatState {
 }
 
 export interface ChatSessionOptions {
-  auth: Auth;
+  auth: Identity;
   shelf: Shelf;
   /** Absent: the page's own origin. */
   url?: string;
@@ -62,7 +61,11 @@ export class ChatSession {
   constructor({ auth, shelf, url, manager }: ChatSessionOptions) {
     const me = personOf(auth);
     this.memory = new Memory(shelf, me.id);
-    this.#lakh = new Lakh(url, { auth, autoConnect: false, ...(manager ? { manager } : {}) });
+    this.#lakh = new Lakh(url, {
+      auth: authOf(auth),
+      autoConnect: false,
+      ...(manager ? { manager } : {}),
+    });
     this.#chat = this.#lakh.chat;
     this.state = new Store<ChatState>({
       connection: this.#chat.state,

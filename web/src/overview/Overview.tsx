@@ -1,10 +1,11 @@
-import { KeyRound, RefreshCw, ShieldX, WifiOff } from "lucide-react";
+import { RefreshCw, ShieldX, WifiOff } from "lucide-react";
 import { useEffect, useState } from "react";
 import type { Stats } from "../api/client.ts";
 import { Page } from "../app/Page.tsx";
 import { useStore } from "../app/store.ts";
-import { identity, signIn, signOut } from "../signin/identity.ts";
-import { SignInForm } from "../signin/SignInForm.tsx";
+import { identity, signOut } from "../signin/identity.ts";
+import { askSession } from "../signin/session.ts";
+import { SignInView } from "../signin/SignInPage.tsx";
 import { Banner } from "../ui/Banner.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
@@ -83,22 +84,14 @@ function NoFigures({ state }: { state: Feed }) {
 function SignInNeeded() {
   const auth = useStore(identity);
   const refused = auth && "token" in auth ? "The server does not take this token." : null;
+  const session = auth && "session" in auth;
+  useEffect(() => {
+    // The figures were refused to a session: it has ended, and the page is to know.
+    if (session) void askSession();
+  }, [session]);
   return (
-    <Page title="Overview">
-      <div className={styles.signin}>
-        <Empty icon={<KeyRound size={26} aria-hidden />} title="Sign in to see this server">
-          It runs in production: its figures are shown to those who have a token with{" "}
-          <code>admin</code>.
-        </Empty>
-        <SignInForm
-          mode="production"
-          error={refused}
-          onSignIn={(next) => {
-            signIn(next);
-            restart();
-          }}
-        />
-      </div>
+    <Page title="Overview" hideTitle>
+      <SignInView returnTo="/" tokenError={refused} onDone={restart} />
     </Page>
   );
 }

@@ -1,4 +1,3 @@
-import type { Auth } from "lakh-client";
 import { useState, type SubmitEvent } from "react";
 import type { Mode } from "../api/client.ts";
 import { Button } from "../ui/Button.tsx";
@@ -9,7 +8,7 @@ interface SignInFormProps {
   mode: Mode;
   /** Why the last try was refused. */
   error?: string | null;
-  onSignIn: (auth: Auth) => void;
+  onSignIn: (auth: { name: string } | { token: string }) => void;
 }
 
 const MAX_NAME = 40;

@@ -1,70 +1,71 @@
 import { RefreshCw, WifiOff } from "lucide-react";
-import { useEffect, useState } from "react";
-import { fetchStats, type Mode } from "../api/client.ts";
+import { useEffect } from "react";
+import { usePathname } from "wouter/use-browser-location";
+import { useStore } from "../app/store.ts";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import { signIn } from "./identity.ts";
+import { wordsFor } from "./problems.ts";
+import { askSession, session } from "./session.ts";
+import { SignInChoices } from "./SignInChoices.tsx";
 import { SignInForm } from "./SignInForm.tsx";
 
-type Asked = { kind: "asking" } | { kind: "mode"; mode: Mode } | { kind: "lost"; reason: string };
-
-/** Finds out how this server signs people in, and asks for that. */
+/** Asks for what this server signs people in by, over the page that needs it. */
 export function SignInGate({ error }: { error: string | null }) {
-  const [asked, setAsked] = useState<Asked>({ kind: "asking" });
-  const [tries, setTries] = useState(0);
+  const state = useStore(session);
+  const path = usePathname();
 
   useEffect(() => {
-    let gone = false;
-    void askMode().then((answer) => {
-      if (!gone) setAsked(answer);
-    });
-    return () => {
-      gone = true;
-    };
-  }, [tries]);
+    // Refused with a session: it has ended, and the page is to know.
+    if (error !== null) void askSession();
+  }, [error]);
 
-  if (asked.kind === "asking") return null;
-  if (asked.kind === "lost") {
+  if (state.kind === "asking") return null;
+  if (state.kind === "lost") {
     return (
       <Empty
         icon={<WifiOff size={26} aria-hidden />}
         title="The server can’t be reached"
         action={
-          <Button onClick={() => setTries(tries + 1)}>
+          <Button onClick={() => void askSession()}>
             <RefreshCw size={16} aria-hidden /> Try again
           </Button>
         }
       >
-        The page asked {window.location.host}, and {asked.reason}. Is it running?
+        The page asked {window.location.host}, and {state.reason}. Is it running?
       </Empty>
     );
   }
-  const byName = asked.mode === "development";
+  const { info } = state;
+  if (info.mode === "development") {
+    return (
+      <Modal
+        open
+        title="What shall we call you?"
+        description="This server runs in development, so a name is enough to come in."
+      >
+        <SignInForm mode="development" error={error} onSignIn={signIn} />
+      </Modal>
+    );
+  }
+  const more = info.provider !== null || info.local;
   return (
     <Modal
       open
-      title={byName ? "What shall we call you?" : "Sign in"}
+      title="Sign in"
       description={
-        byName
-          ? "This server runs in development, so a name is enough to come in."
+        more
+          ? "This server asks who you are."
           : "This server asks for a token that says who you are."
       }
     >
-      <SignInForm mode={asked.mode} error={error} onSignIn={signIn} />
+      <SignInChoices
+        info={info}
+        returnTo={path}
+        problem={more ? (error ?? (state.ended ? wordsFor("ended") : null)) : null}
+        tokenError={more ? null : error}
+      />
     </Modal>
   );
-}
-
-async function askMode(): Promise<Asked> {
-  const answer = await fetchStats(null);
-  switch (answer.kind) {
-    case "ok":
-      return { kind: "mode", mode: answer.stats.mode };
-    case "unauthorized":
-    case "forbidden":
-      return { kind: "mode", mode: "production" };
-    case "unreachable":
-      return { kind: "lost", reason: answer.reason };
-  }
 }

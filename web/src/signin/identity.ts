@@ -1,6 +1,7 @@
 /**
- * Who the person is. In development a name, kept for the next visit; in production a token,
- * kept until the tab is closed and nowhere else.
+ * Who the person is. In development a name, kept for the next visit; in production a session of
+ * the page, which the browser keeps out of our sight, or a token, kept until the tab is closed and
+ * nowhere else.
  */
 import type { Auth, User } from "lakh-client";
 import { localShelf, sessionShelf } from "../app/storage.ts";
@@ -9,9 +10,12 @@ import { Store } from "../app/store.ts";
 const NAME_KEY = "lakh.name";
 const TOKEN_KEY = "lakh.token";
 
-export const identity = new Store<Auth | null>(remembered());
+/** The server says who a session belongs to. */
+export type Identity = { name: string } | { token: string } | { session: User };
 
-export function signIn(auth: Auth): void {
+export const identity = new Store<Identity | null>(remembered());
+
+export function signIn(auth: { name: string } | { token: string }): void {
   if ("token" in auth) sessionShelf.write(TOKEN_KEY, auth.token);
   else localShelf.write(NAME_KEY, auth.name);
   identity.set(auth);
@@ -23,15 +27,33 @@ export function signOut(): void {
   identity.set(null);
 }
 
-export function bearer(auth: Auth | null): string | null {
+/** What the server says of the page's session; a token that was given in this tab counts before it. */
+export function setSession(person: User | null): void {
+  const auth = identity.get();
+  if (auth && "token" in auth) return;
+  const now = auth && "session" in auth ? auth.session : null;
+  if (person === null) {
+    if (now) identity.set(null);
+  } else if (now?.id !== person.id || now.name !== person.name) {
+    identity.set({ session: person });
+  }
+}
+
+export function bearer(auth: Identity | null): string | null {
   return auth && "token" in auth ? auth.token : null;
+}
+
+/** What a connection says of the person. The cookie of a session goes along by itself. */
+export function authOf(auth: Identity): Auth {
+  return "session" in auth ? { session: true } : auth;
 }
 
 /**
  * The person as the server will name them. For a token this reads its claims without checking
  * them, which is the server's part; what the server then says of the person wins.
  */
-export function personOf(auth: Auth): User {
+export function personOf(auth: Identity): User {
+  if ("session" in auth) return auth.session;
   if ("name" in auth) return { id: `dev:${auth.name.toLowerCase()}`, name: auth.name };
   const claims = readClaims(auth.token);
   const id = typeof claims.sub === "string" ? claims.sub : "";
@@ -49,7 +71,7 @@ function readClaims(token: string): Record<string, unknown> {
   }
 }
 
-function remembered(): Auth | null {
+function remembered(): Identity | null {
   const token = sessionShelf.read(TOKEN_KEY);
   if (token) return { token };
   const name = localShelf.read(NAME_KEY);

@@ -71,6 +71,16 @@ export function MenuChoice<T extends string>(props: MenuChoiceProps<T>) {
   );
 }
 
+/** Something to read, between what can be chosen. */
+export function MenuNote({ title, text }: { title: string; text: string }) {
+  return (
+    <Dropdown.Label className={styles.note}>
+      <span className={styles.noteTitle}>{title}</span>
+      <span>{text}</span>
+    </Dropdown.Label>
+  );
+}
+
 export function MenuLine() {
   return <Dropdown.Separator className={styles.line} />;
 }
