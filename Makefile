@@ -29,7 +29,7 @@ PACKAGE := $(TARGET)/release/package
 
 .PHONY: help run build install uninstall deb test lint bench bench-fleet chaos fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
-        test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka binaries
+        test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka test-oidc binaries
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -85,7 +85,7 @@ package-files:
 	gzip -9n $(PACKAGE)/man/*.1
 	for shell in bash zsh fish; do "$(LAKH)" completions $$shell > $(PACKAGE)/lakh.$$shell; done
 
-test: install-test lint test-web test-rust test-clients test-nginx test-cluster test-chaos test-install test-python test-browser ## check everything: style, units, real clients, nginx, fleets with Node servers, a real browser, abuse
+test: install-test lint test-web test-rust test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-oidc ## check everything: style, units, real clients, nginx, fleets with Node servers, a real browser, a real OpenID provider, abuse
 	$(SAY) "all tests passed"
 
 lint: lint-rust lint-web ## formatting and lints, of Rust and of the page
@@ -163,6 +163,11 @@ test-kafka: install-test ## sources and sinks over Kafka's protocol
 test-browser: binaries tests/browser/node_modules/.installed
 	$(SAY) "two people in a real browser"
 	npm --prefix tests/browser test --silent
+
+# The browser is driven by the package of tests/browser.
+test-oidc: binaries tests/oidc/node_modules/.installed tests/browser/node_modules/.installed
+	$(SAY) "sign-in at the page, with a real OpenID provider"
+	npm --prefix tests/oidc test --silent
 
 conformance: ## run the official protocol suites; SUITES=DIR names a checkout of socketio/socket.io
 	@test -n "$(SUITES)" || { echo "usage: make conformance SUITES=DIR   (a checkout of socketio/socket.io)"; exit 2; }

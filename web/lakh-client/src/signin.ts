@@ -5,7 +5,10 @@
 import type { Socket } from "socket.io-client";
 import { readAnswer } from "./answer.js";
 
-/** What signs a person in: a token, or a name where the server runs in development. */
+/**
+ * What signs a person in: a token; a name, where the server runs in development; or, on the server's own page, the
+ * session whose cookie the browser sends by itself.
+ */
 export type Auth = { token: string } | { name: string } | { session: true };
 
 /** `auth:expiring`: the sign-in ends soon. Both in milliseconds; `expires_at` since 1970. */
