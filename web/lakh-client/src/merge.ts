@@ -3,16 +3,13 @@
 /** The value that a patch makes of another; neither is changed. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isRecord(patch)) return patch;
-  // Without a prototype: a key may have any name, `__proto__` among them.
-  const merged = Object.assign(
-    Object.create(null) as Record<string, unknown>,
-    isRecord(target) ? target : {},
-  );
+  // A map: a key may have any name, `__proto__` among them.
+  const merged = new Map(Object.entries(isRecord(target) ? target : {}));
   for (const [name, value] of Object.entries(patch)) {
-    if (value === null) delete merged[name];
-    else merged[name] = mergePatch(merged[name], value);
+    if (value === null) merged.delete(name);
+    else merged.set(name, mergePatch(merged.get(name), value));
   }
-  return { ...merged };
+  return Object.fromEntries(merged);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -113,10 +113,11 @@ export class NamespaceClient<R extends Requests<R>, E extends Events<E>> {
 
   /** Hears what the server says of the connection. The returned function stops it. */
   onNotice<K extends keyof Notices>(notice: K, handler: Notices[K]): () => void {
-    const listener = handler as (...args: unknown[]) => void;
-    this.socket.on(notice, listener);
+    const name: string = notice;
+    const listener = handler as unknown as (...args: unknown[]) => void;
+    this.socket.on(name, listener);
     return () => {
-      this.socket.off(notice, listener);
+      this.socket.off(name, listener);
     };
   }
 

@@ -19,6 +19,7 @@ export interface TagTest {
 }
 
 /** Which events of a room somebody wants, by their tags: all that stands in it must hold. */
+// eslint-disable-next-line @typescript-eslint/consistent-indexed-object-style -- a Record can't name itself
 export interface TagFilter {
   [tag: string]: Scalar | TagTest | readonly TagFilter[];
 }

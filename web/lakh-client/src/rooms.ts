@@ -39,8 +39,7 @@ export interface Origin {
   seq: number;
 }
 
-export interface RoomsRequests
-  extends LiveRequests, StateRequests, LockRequests, CursorRequests {
+export interface RoomsRequests extends LiveRequests, StateRequests, LockRequests, CursorRequests {
   "room:join": {
     fields: { room?: string; rooms?: string[] } & Omit<JoinOptions, keyof RequestOptions>;
     answer: object;
@@ -127,10 +126,7 @@ export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClie
   }
 
   /** What was said in a room, the newest first to be found, in the order of numbers. */
-  history(
-    room: string,
-    { timeoutMs, ...range }: PastRange = {},
-  ): Promise<Past & { seq: number }> {
+  history(room: string, { timeoutMs, ...range }: PastRange = {}): Promise<Past & { seq: number }> {
     return this.request("history:get", { room, ...range }, { timeoutMs });
   }
 
@@ -174,12 +170,12 @@ export class RoomsClient<Data extends object = RoomEvents> extends NamespaceClie
   #wire(): Wire {
     return {
       request: (event, fields, options) =>
-        this.request(event as keyof RoomsRequests, fields as never, options),
+        this.request(event as keyof RoomsRequests, fields, options),
       listen: (event, handler) => {
         const listener = handler as (...args: unknown[]) => void;
-        this.socket.on(event as string, listener);
+        this.socket.on(event, listener);
         return () => {
-          this.socket.off(event as string, listener);
+          this.socket.off(event, listener);
         };
       },
       onConnected: (handler) =>

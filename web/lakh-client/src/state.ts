@@ -242,7 +242,7 @@ export class RoomState<S extends object = Record<string, unknown>> {
     how: { delta?: boolean; conflate?: boolean },
     options: RequestOptions,
   ): Promise<void> {
-    const asked = Object.entries(how).filter(([, wanted]) => wanted === true);
+    const asked = Object.entries(how).filter(([, wanted]) => wanted);
     const fields = { room: this.room, ...Object.fromEntries(asked) };
     await this.#wire.request("state:join", fields, options);
   }

@@ -14,7 +14,9 @@ class TestWire implements Wire {
   request(event: string, fields: object, options?: object): Promise<object> {
     this.asked.push({ event, fields, options });
     const answer = this.answers[event] ?? {};
-    return Promise.resolve(typeof answer === "function" ? answer() : answer);
+    return Promise.resolve(
+      typeof answer === "function" ? (answer as () => object | Promise<object>)() : answer,
+    );
   }
 
   listen(event: string, handler: (data: never) => void): () => void {

@@ -1,6 +1,166 @@
 // Made by `npm run generate`. Changes here are lost.
 
 export interface paths {
+    "/api/v1/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Do several things one after the other.
+         * @description Each has its own result: what is wrong with one doesn't keep the others. Takes what each of them takes.
+         */
+        post: operations["batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/disconnect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disconnect sockets, on all nodes.
+         * @description Takes `api:disconnect` on each that is named.
+         */
+        post: operations["disconnect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/emit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an event to rooms, people, sockets, or everybody in a namespace, on all nodes.
+         * @description In rooms of `/` it gets a number and its place in the room's history. Takes `api:emit` on each that is named.
+         */
+        post: operations["emit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/emit-with-ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an event and wait for the answers of all who get it, a thousand sockets at most.
+         * @description Takes `api:emit` on each that is named.
+         */
+        post: operations["emit_with_ack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make sockets join rooms, on all nodes.
+         * @description Takes `api:join` on each of the rooms.
+         */
+        post: operations["join"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make sockets leave rooms, on all nodes.
+         * @description Takes `api:leave` on each of the rooms.
+         */
+        post: operations["leave"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How this node and the others are.
+         * @description Takes `api:nodes` on `node:*`.
+         */
+        get: operations["nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a node end as by SIGTERM: it sends its clients elsewhere over the drain window and exits with 0.
+         * @description That can't be taken back; whoever started the node starts it again. Takes `api:drain` on `node:` and its name.
+         */
+        post: operations["drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -10,6 +170,111 @@ export interface paths {
         };
         /** This description. */
         get: operations["document"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/revocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is taken back now.
+         * @description Takes `api:revocations` on `@*`.
+         */
+        get: operations["revocations"];
+        put?: never;
+        /**
+         * Take back a token, a sign-in, or all that a person holds, on all nodes.
+         * @description Who is in with it is thrown out. Takes `api:revocations` on `token:` and its `jti`, `session:` and its `sid`, or `@` and the
+         *     person's id.
+         */
+        post: operations["revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the rooms that have members, with how many.
+         * @description Takes `api:rooms` on all names with the prefix.
+         */
+        get: operations["rooms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{room}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How many are in a room, and the number of its last event.
+         * @description Takes `api:rooms` on the room.
+         */
+        get: operations["room"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{room}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was published in a room of `/` that keeps its history.
+         * @description Takes `api:history` on the room.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rooms/{room}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is in a room, over all nodes.
+         * @description Takes `api:presence` on the room.
+         */
+        get: operations["presence"];
         put?: never;
         post?: never;
         delete?: never;
@@ -53,6 +318,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sockets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sockets of all nodes, by room or person.
+         * @description Takes `api:sockets` on the room, the person or the namespace.
+         */
+        get: operations["sockets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sockets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look at one socket.
+         * @description Takes `api:sockets` on it.
+         */
+        get: operations["socket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stats": {
         parameters: {
             query?: never;
@@ -60,10 +365,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The numbers of this node. */
+        /** The numbers of this node. Takes `api:stats` on `node:` and its name; nothing in development. */
         get: operations["stats"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a token for a client.
+         * @description Takes `api:tokens` on `@` and the person's id, and on `role:` and each role. The token is kept nowhere, so an
+         *     idempotency key has no meaning here.
+         */
+        post: operations["tokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -125,6 +451,65 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A socket that was asked. */
+        Answered: {
+            /** @description The first argument of its answer; `{"$binary":"<base64>"}` is a binary value. */
+            answer: unknown;
+            /** @description The socket's id. */
+            socket: string;
+            user?: null | components["schemas"]["User"];
+        };
+        /** @description What came of a question. */
+        Answers: {
+            /** @description Who answered. */
+            answers: components["schemas"]["Answered"][];
+            /** @description Nodes whose sockets were perhaps not asked. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description Who was asked and did not. */
+            silent: components["schemas"]["Unanswered"][];
+        };
+        /** @description A question to clients. */
+        Ask: {
+            /** @description To everybody in the namespace; then nobody is named besides. */
+            all?: boolean;
+            /** @description Its arguments, where there are none or several; instead of `data`. */
+            args?: unknown[] | null;
+            /** @description Its one argument. `{"$binary":"<base64>"}` anywhere in it is a binary value. */
+            data?: unknown;
+            /**
+             * @description The event's name.
+             * @example still-there?
+             */
+            event: string;
+            /** @description Not to these. */
+            except?: components["schemas"]["Whom"];
+            /**
+             * @description The namespace.
+             * @example /
+             */
+            namespace?: string;
+            /** @description To all sockets of these people, by their ids. */
+            people?: string[];
+            /**
+             * @description To the members of these rooms.
+             * @example [
+             *       "board:7"
+             *     ]
+             */
+            rooms?: string[];
+            /** @description To these sockets, by their ids. */
+            sockets?: string[];
+            /**
+             * Format: int64
+             * @description How long answers are waited for, in milliseconds; 5000 when nothing is said.
+             */
+            timeout_ms?: number | null;
+        };
+        /** @description Several things. */
+        Batch: {
+            /** @description What is to be done, one after the other. */
+            operations: components["schemas"]["Operation"][];
+        };
         /** @description One thing that should be well. */
         Check: {
             /** @description What is wrong, where something is. */
@@ -162,6 +547,90 @@ export interface components {
             /** @description The local admin's name. */
             user: string;
         };
+        /** @description Sockets that are to go. */
+        Disconnect: {
+            /** @description Everybody in the namespace; then nobody is named besides. */
+            all?: boolean;
+            /**
+             * @description Whether the whole connection is closed, with its sockets in other namespaces. Stock clients don't come back by
+             *     themselves, in either case.
+             */
+            close?: boolean;
+            /** @description Not these. */
+            except?: components["schemas"]["Whom"];
+            /**
+             * @description The namespace.
+             * @example /
+             */
+            namespace?: string;
+            /** @description All sockets of these people, by their ids. */
+            people?: string[];
+            /**
+             * @description Why, for the client: it gets the event `server:disconnect` with `{"reason"}` first.
+             * @example your account was closed
+             */
+            reason?: string | null;
+            /** @description Members of these rooms. */
+            rooms?: string[];
+            /** @description These sockets, by their ids. */
+            sockets?: string[];
+        };
+        /** @description What becomes of a node that is to end. */
+        Draining: {
+            /** @description Whether it had begun before. */
+            already: boolean;
+            /** @description The node. */
+            node: string;
+        };
+        /** @description An event to be sent. */
+        Emit: {
+            /** @description To everybody in the namespace; then nobody is named besides. */
+            all?: boolean;
+            /** @description Its arguments, where there are none or several; instead of `data`. */
+            args?: unknown[] | null;
+            /** @description Its one argument. `{"$binary":"<base64>"}` anywhere in it is a binary value. */
+            data?: unknown;
+            /**
+             * @description The event's name.
+             * @example moved
+             */
+            event: string;
+            /** @description Not to these. */
+            except?: components["schemas"]["Whom"];
+            /**
+             * @description The namespace.
+             * @example /
+             */
+            namespace?: string;
+            /**
+             * @description Whether the event gets a number in each room and its place in the room's history, as one that a member sends with
+             *     `room:emit`. So it is in rooms of `/`, unless this says `false` or the event is volatile. Other events have none.
+             */
+            numbered?: boolean | null;
+            /** @description To all sockets of these people, by their ids. */
+            people?: string[];
+            /**
+             * @description To the members of these rooms.
+             * @example [
+             *       "board:7"
+             *     ]
+             */
+            rooms?: string[];
+            /** @description To these sockets, by their ids. */
+            sockets?: string[];
+            /** @description What filters of members look at, in rooms of `/`: text, numbers, true or false. */
+            tags?: {
+                [key: string]: unknown;
+            };
+            user?: null | components["schemas"]["User"];
+            /** @description Dropped for whoever can't take it right now; never replayed, never numbered. */
+            volatile?: boolean;
+        };
+        /** @description What became of an event. */
+        Emitted: {
+            /** @description The numbers that it got, one for each room. */
+            numbered?: components["schemas"]["Numbered"][];
+        };
         /** @description What is left to do after a sign-out. */
         Ended: {
             /** @description Where to go to sign out at the provider too, if it offers that. */
@@ -175,7 +644,7 @@ export interface components {
         /** @description What went wrong. */
         ErrorText: {
             /**
-             * @description For programs: `unauthorized`, `forbidden`, `not_found`, `method_not_allowed`.
+             * @description For programs: `unauthorized`, `forbidden`, `not_found`, `method_not_allowed`, …
              * @example not_found
              */
             code: string;
@@ -188,6 +657,64 @@ export interface components {
             checks: components["schemas"]["Check"][];
             /** @description "live", "ready", "impaired" (it takes clients, and something they may miss is wrong), "draining" or "unready". */
             status: string;
+        };
+        /** @description Part of a room's history. */
+        History: {
+            /** @description Nothing of what was asked for has gone out of the history yet. */
+            complete: boolean;
+            /** @description In the order of their numbers. */
+            events: components["schemas"]["PastEvent"][];
+            /**
+             * Format: int64
+             * @description There are more: they are `before` this number, or `after` it if the oldest came first.
+             */
+            next?: number | null;
+            /**
+             * @description The room.
+             * @example board:7
+             */
+            room: string;
+            /**
+             * Format: int64
+             * @description Number of the room's last event.
+             */
+            seq: number;
+        };
+        /** @description Nodes that did not answer: what they have is not in the answer. */
+        MissingNodes: {
+            /** @description How many. */
+            count: number;
+            /**
+             * @description Those of them that are known by name, a node that was killed lately perhaps among them. Servers of others in a mixed
+             *     fleet don't answer such questions, and have no name here.
+             */
+            names: string[];
+            /** @description Redis was away, so no other node was asked. */
+            unreachable: boolean;
+        };
+        /** @description Sockets that are to join or leave rooms. */
+        Move: {
+            /**
+             * @description The namespace.
+             * @example /
+             */
+            namespace?: string;
+            /**
+             * @description The rooms that they join or leave.
+             * @example [
+             *       "board:7"
+             *     ]
+             */
+            rooms: string[];
+            /** @description Which sockets: members of rooms, people, or sockets by their ids. */
+            whom: components["schemas"]["Whom"];
+        };
+        /** @description What was done. */
+        Moved: {
+            /** @description Nodes that did not answer when they were counted; they were told to do it all the same. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description How many sockets it concerned, up to 1000. `null` where there were more, and in batches, where nobody counts. */
+            sockets?: number | null;
         };
         /** @description What one namespace holds. */
         Namespace: {
@@ -206,6 +733,294 @@ export interface components {
              * @description Sockets in it.
              */
             sockets: number;
+        };
+        /** @description What is taken back: one of `token`, `session` and `person`. */
+        NewRevocation: {
+            /**
+             * @description All that the person with this id holds now; an API key is `key:` and its id.
+             * @example ada
+             */
+            person?: string | null;
+            /** @description Every token of the sign-in with this `sid`. */
+            session?: string | null;
+            /** @description The token with this `jti`. */
+            token?: string | null;
+            /**
+             * Format: int64
+             * @description Until when it's kept, in seconds since 1970: the end of the token, where that is known. Else as long as the settings
+             *     say.
+             */
+            until?: number | null;
+        };
+        /** @description Whom a token is for, and what it allows. */
+        NewToken: {
+            /** @description Whether it allows everything. Takes an admin. */
+            admin?: boolean;
+            /** @description Whom it's for (`aud`), if not for the first audience of the settings. */
+            audience?: string | null;
+            /**
+             * @description What it allows beside the rules: `module:acts:rooms`.
+             * @example [
+             *       "rooms:join,emit:board:*"
+             *     ]
+             */
+            grants?: string[];
+            /**
+             * @description The person's id.
+             * @example ada
+             */
+            id: string;
+            /**
+             * @description What others see; the id when nothing is said.
+             * @example Ada
+             */
+            name?: string | null;
+            /** @description Roles, which rules of the server may speak of. */
+            roles?: string[];
+            /** @description The sign-in that it belongs to, by which it can be revoked with others. */
+            session?: string | null;
+            /**
+             * Format: int64
+             * @description How long it lasts, in seconds: an hour when nothing is said, 30 days at most.
+             */
+            ttl_s?: number | null;
+        };
+        /** @description One thing that should be well. */
+        NodeCheck: {
+            /** @description What is wrong, where something is. */
+            detail?: string | null;
+            /** @description What it is: "store", "loops", "broker", … */
+            name: string;
+            /** @description Whether it is well. */
+            ok: boolean;
+        };
+        /** @description How a node is. */
+        NodeReport: {
+            /** @description What was looked at. */
+            checks: components["schemas"]["NodeCheck"][];
+            /**
+             * Format: int64
+             * @description Open connections.
+             */
+            connections: number;
+            /**
+             * @description Its name.
+             * @example n01
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description Sockets: a connection has one in each of its namespaces.
+             */
+            sockets: number;
+            /**
+             * Format: int64
+             * @description When it started, in milliseconds since 1970.
+             */
+            started_at: number;
+            /** @description "ready", "impaired" (it takes clients, and something they may miss is wrong), "draining" or "unready". */
+            status: string;
+            /** @description Version of the binary. */
+            version: string;
+        };
+        /** @description All nodes. */
+        Nodes: {
+            /** @description The node that was asked. */
+            answered_by: string;
+            /** @description Those who did not. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description Those who answered, in the order of their names. */
+            nodes: components["schemas"]["NodeReport"][];
+        };
+        /** @description The place of an event in a room. */
+        Numbered: {
+            /**
+             * @description The room.
+             * @example board:7
+             */
+            room: string;
+            /**
+             * Format: int64
+             * @description The event's number there.
+             */
+            seq: number;
+            /**
+             * Format: int64
+             * @description When, in milliseconds since 1970.
+             */
+            time: number;
+        };
+        /** @description One of the things. */
+        Operation: {
+            /** @description Send an event. */
+            emit: components["schemas"]["Emit"];
+        } | {
+            /** @description Make sockets join rooms. */
+            join: components["schemas"]["Move"];
+        } | {
+            /** @description Make sockets leave rooms. */
+            leave: components["schemas"]["Move"];
+        } | {
+            /** @description Disconnect sockets. */
+            disconnect: components["schemas"]["Disconnect"];
+        };
+        /** @description What became of one of them: its result under the operation's name, or `error`. */
+        Outcome: {
+            /** @description The event was sent. */
+            emit: components["schemas"]["Emitted"];
+        } | {
+            /** @description They joined. */
+            join: components["schemas"]["Moved"];
+        } | {
+            /** @description They left. */
+            leave: components["schemas"]["Moved"];
+        } | {
+            /** @description They are gone. */
+            disconnect: components["schemas"]["Moved"];
+        } | {
+            /** @description It was not done. Those before and behind it were tried all the same. */
+            error: components["schemas"]["ProblemText"];
+        };
+        /** @description What became of a batch. */
+        Outcomes: {
+            /** @description How many of them were not done. */
+            failed: number;
+            /** @description One for each operation, in their order. */
+            results: components["schemas"]["Outcome"][];
+        };
+        /** @description An event that was published in a room. */
+        PastEvent: {
+            /** @description Its data; `{"$binary":"<base64>"}` is a binary value. */
+            data: unknown;
+            /**
+             * @description Its name.
+             * @example moved
+             */
+            event: string;
+            /** @description Who sent it where, as members read it. */
+            meta: unknown;
+            /**
+             * Format: int64
+             * @description Its number in the room.
+             */
+            seq: number;
+            /**
+             * Format: int64
+             * @description When, in milliseconds since 1970.
+             */
+            time: number;
+        };
+        /** @description Who is in a room. */
+        Presence: {
+            /** @description Whether all were looked at. In rooms without presence of their own it's the first ten thousand sockets. */
+            complete: boolean;
+            /** @description A page of them, in the order of their ids. */
+            members: components["schemas"]["Present"][];
+            /** @description Nodes whose members are not among them. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description The namespace. */
+            namespace: string;
+            /** @description The `cursor` of the next page; none if this is the last. */
+            next?: string | null;
+            /** @description Sockets in it, on all nodes. */
+            occupancy: number;
+            /** @description People in it, on all nodes, each once however many sockets they have. */
+            people: number;
+            /**
+             * @description The room.
+             * @example board:7
+             */
+            room: string;
+        };
+        /** @description Somebody in a room. */
+        Present: {
+            /** @description What they tell about themselves. */
+            data?: unknown;
+            /** @description The person's id; of somebody who is not signed in, the socket's id. */
+            id: string;
+            /** @description With how many sockets. 0: the last one broke off a moment ago. */
+            sockets: number;
+            user?: null | components["schemas"]["User"];
+        };
+        /** @description What went wrong, as it's written: in results of batches, and in answers of other nodes. */
+        ProblemText: {
+            /**
+             * @description For programs.
+             * @example forbidden
+             */
+            code: string;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description Something that is taken back. */
+        RevocationInfo: {
+            /**
+             * @description Its id.
+             * @example ada
+             */
+            id: string;
+            /**
+             * Format: int64
+             * @description Of a person: what was issued before this, in seconds since 1970.
+             */
+            issued_before?: number | null;
+            /**
+             * @description "token", "session" or "person".
+             * @example person
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Until when it's kept, in seconds since 1970.
+             */
+            until: number;
+        };
+        /** @description What is taken back, by kind and id. */
+        RevocationPage: {
+            /** @description The `cursor` of the next page; none if this is the last. */
+            next?: string | null;
+            /** @description The entries. */
+            revocations: components["schemas"]["RevocationInfo"][];
+        };
+        /** @description One room. */
+        RoomDetail: {
+            /** @description Nodes whose sockets are not counted. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description The namespace. */
+            namespace: string;
+            /** @description Sockets in it, on all nodes. */
+            occupancy: number;
+            /**
+             * @description The room, by the name that clients know.
+             * @example board:7
+             */
+            room: string;
+            /**
+             * Format: int64
+             * @description Number of its last event, in rooms of `/`.
+             */
+            seq?: number | null;
+        };
+        /** @description A room with its occupancy. */
+        RoomInfo: {
+            /** @description The namespace. */
+            namespace: string;
+            /** @description Sockets in it, on all nodes. */
+            occupancy: number;
+            /**
+             * @description The room, by the name that clients know.
+             * @example board:7
+             */
+            room: string;
+        };
+        /** @description Rooms in the order of their names. */
+        RoomPage: {
+            /** @description Nodes whose rooms and members are not counted. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description The `cursor` of the next page; none if this is the last. */
+            next?: string | null;
+            /** @description The rooms that have members. */
+            rooms: components["schemas"]["RoomInfo"][];
         };
         /** @description Who is signed in, and how one may sign in. */
         Session: {
@@ -251,6 +1066,41 @@ export interface components {
             rights: string;
             /** @description The provider's roles. */
             roles: string[];
+        };
+        /** @description A client in a namespace. */
+        SocketInfo: {
+            /** @description Where it comes from, as far as proxies in front tell. */
+            address: string;
+            /**
+             * Format: int64
+             * @description When its connection was made, in milliseconds since 1970.
+             */
+            connected_at: number;
+            /** @description What the server keeps with it for other servers. */
+            data: unknown;
+            /**
+             * @description Its id, as the client knows it.
+             * @example n01AbcdefghijklmnopQ
+             */
+            id: string;
+            /** @description The namespace. */
+            namespace: string;
+            /** @description The node that it is on. */
+            node: string;
+            /** @description The rooms that it is in. */
+            rooms: string[];
+            /** @description Whether it comes over TLS. */
+            secure: boolean;
+            user?: null | components["schemas"]["User"];
+        };
+        /** @description Sockets in the order of their ids. */
+        SocketPage: {
+            /** @description Nodes whose sockets are not among them. */
+            missing: components["schemas"]["MissingNodes"];
+            /** @description The `cursor` of the next page; none if this is the last. */
+            next?: string | null;
+            /** @description The sockets. */
+            sockets: components["schemas"]["SocketInfo"][];
         };
         /** @description The numbers of a node. Counters are totals since the start: two readings make a rate. */
         Stats: {
@@ -325,6 +1175,63 @@ export interface components {
             /** @description Version of the binary. */
             version: string;
         };
+        /** @description A token. */
+        Token: {
+            /**
+             * Format: int64
+             * @description When it ends, in seconds since 1970.
+             */
+            expires_at: number;
+            /** @description Its `jti`, by which it can be revoked. */
+            id: string;
+            /** @description For `auth.token` of a client. */
+            token: string;
+        };
+        /** @description A socket that did not answer. */
+        Unanswered: {
+            /**
+             * @description "timeout", "disconnected", "overloaded" (the event could not be sent) or "too_large" (its node had too many answers).
+             * @example timeout
+             */
+            reason: string;
+            /** @description The socket's id. */
+            socket: string;
+            user?: null | components["schemas"]["User"];
+        };
+        /** @description A person as others see them. */
+        User: {
+            /**
+             * @description Names the person for good.
+             * @example ada
+             */
+            id: string;
+            /**
+             * @description What others see.
+             * @example Ada
+             */
+            name: string;
+        };
+        /** @description Whom something concerns. Who is named in several ways is concerned once. */
+        Whom: {
+            /**
+             * @description All sockets of these people, by their ids.
+             * @default []
+             */
+            people: string[];
+            /**
+             * @description Members of these rooms.
+             * @default []
+             * @example [
+             *       "board:7"
+             *     ]
+             */
+            rooms: string[];
+            /**
+             * @description These sockets, by their ids.
+             * @default []
+             */
+            sockets: string[];
+        };
     };
     responses: never;
     parameters: never;
@@ -334,6 +1241,877 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    batch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Batch"];
+            };
+        };
+        responses: {
+            /** @description What became of each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outcomes"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    disconnect: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Disconnect"];
+            };
+        };
+        responses: {
+            /** @description They are gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moved"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    emit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Emit"];
+            };
+        };
+        responses: {
+            /** @description It was sent */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emitted"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    emit_with_ack: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ask"];
+            };
+        };
+        responses: {
+            /** @description Who answered what, and who did not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answers"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    join: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Move"];
+            };
+        };
+        responses: {
+            /** @description They are in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moved"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    leave: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A request with the same key and body gets the first one's answer for 24 hours, and nothing is done again. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Move"];
+            };
+        };
+        responses: {
+            /** @description They are out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Moved"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All that answered, and how many did not */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nodes"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    drain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The node's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draining"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     document: {
         parameters: {
             query?: never;
@@ -352,7 +2130,48 @@ export interface operations {
                     "application/json": unknown;
                 };
             };
-            /** @description In production: no valid token */
+            /** @description It is the one that the client has */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    revocations: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended: its `next`. */
+                cursor?: string;
+                /** @description How many at most, 1 to 1000. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevocationPage"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -361,8 +2180,509 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description In production: not an admin's token */
+            /** @description The key or token doesn't allow it. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description This server keeps none (`unsupported`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRevocation"];
+            };
+        };
+        responses: {
+            /** @description It is taken back */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevocationInfo"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rooms: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended: its `next`. */
+                cursor?: string;
+                /** @description How many at most, 1 to 1000. */
+                limit?: number;
+                /** @description The namespace. */
+                namespace?: string;
+                /** @description Only those whose names begin so. */
+                prefix?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomPage"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    room: {
+        parameters: {
+            query?: {
+                /** @description The namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its name */
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The room */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomDetail"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    history: {
+        parameters: {
+            query?: {
+                /** @description Only numbers above this one. */
+                after?: number;
+                /** @description Only numbers below this one. */
+                before?: number;
+                /** @description Only events of this name. */
+                event?: string;
+                /** @description How many at most, 1 to 1000. */
+                limit?: number;
+                /** @description The namespace: `/`. */
+                namespace?: string;
+                /** @description From the oldest that fits up, instead of from the newest that fits down. */
+                oldest_first?: boolean;
+                /** @description Only from this time on, in milliseconds since 1970. */
+                since?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Its name */
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Part of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is kept of such rooms (`unsupported`) */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    presence: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended: its `next`. */
+                cursor?: string;
+                /** @description How many people at most, 1 to 1000. */
+                limit?: number;
+                /** @description The namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its name */
+                room: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of its people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Presence"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -506,6 +2826,171 @@ export interface operations {
             };
         };
     };
+    sockets: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended: its `next`. */
+                cursor?: string;
+                /** @description How many at most, 1 to 1000. */
+                limit?: number;
+                /** @description The namespace. */
+                namespace?: string;
+                /** @description Only those of this person. */
+                person?: string;
+                /** @description Only those in this room. */
+                room?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SocketPage"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    socket: {
+        parameters: {
+            query?: {
+                /** @description The namespace. */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SocketInfo"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     stats: {
         parameters: {
             query?: never;
@@ -524,7 +3009,7 @@ export interface operations {
                     "application/json": components["schemas"]["Stats"];
                 };
             };
-            /** @description In production: no valid token */
+            /** @description In production: no valid key or token */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -533,8 +3018,125 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description In production: not an admin's token */
+            /** @description In production: it doesn't allow this */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description The request is not understood, or asks for what can't be. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid key, token or signature. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key or token doesn't allow it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named isn't there. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /**
+             * @description An earlier request with this idempotency key is under way (`in_progress`), or nobody knows how it went
+             *     (`outcome_unknown`).
+             */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It's too much at once. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is no JSON by its `Content-Type`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The idempotency key was used for another request (`idempotency_mismatch`), or the server is not set up for this. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It could not be done now: see `Retry-After`. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
