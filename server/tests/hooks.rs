@@ -100,11 +100,9 @@ fn what_was_stored_is_sent_after_kills_and_stops_and_nothing_is_lost() {
         for number in 0..40 {
             last = chat.say("a", &format!("{signal} {last} {number}"));
         }
-        match signal {
-            // What is noted and not stored yet is lost with a kill.
-            "-KILL" => waits(&server, last as f64),
-            // A stop stores it, whenever it comes.
-            _ => {}
+        // What is noted and not stored yet is lost with a kill; a stop stores it, whenever it comes.
+        if signal == "-KILL" {
+            waits(&server, last as f64);
         }
         server.signal(signal);
         server.wait();
@@ -268,9 +266,7 @@ fn what_is_wrong_with_hooks_is_told_without_starting() {
         assert!(told.contains(message), "{to}: {told}");
         assert!(!told.contains("MfKQ9r8G"), "a secret is told: {told}");
     }
-    let (code, told) = check(&format!(
-        "[[hooks.gates]]\nname = \"g\"\nurl = \"https://g.example\"\n"
-    ));
+    let (code, told) = check("[[hooks.gates]]\nname = \"g\"\nurl = \"https://g.example\"\n");
     assert_ne!(code, 0);
     assert!(told.contains("needs a secret"), "{told}");
 }

@@ -45,8 +45,8 @@ async fn say(client: &Client, data: Value, tags: Value) {
 
 /// What a filter means, said once more in the plainest way.
 fn fits(filter: &Value, tags: &Value) -> bool {
-    let all = filter.as_object().expect("a filter").iter();
-    all.map(|(name, wanted)| {
+    let mut all = filter.as_object().expect("a filter").iter();
+    all.all(|(name, wanted)| {
         let tag = &tags[name];
         let list = || wanted.as_array().expect("a list").iter();
         match name.as_str() {
@@ -70,7 +70,6 @@ fn fits(filter: &Value, tags: &Value) -> bool {
             },
         }
     })
-    .all(|part| part)
 }
 
 fn some_value(dice: &mut Dice) -> Value {

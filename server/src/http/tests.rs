@@ -104,7 +104,7 @@ impl Host for Nobody {
     }
 
     fn report(&self) -> Later<'_, NodeReport> {
-        unimplemented!("no test asks")
+        Box::pin(std::future::pending())
     }
 
     fn known_names(&self) -> Later<'_, Vec<String>> {

@@ -344,7 +344,7 @@ mod tests {
         };
         assert_eq!(good.problems(), []);
         assert_eq!(good.in_the_clear().collect::<Vec<_>>(), ["a"]);
-        let mut bad = good.clone();
+        let mut bad = good;
         bad.gates[0].name = "a".into();
         bad.gates[0].timeout = Duration::ZERO;
         bad.endpoints[0].url = "ftp://a.example".into();

@@ -23,8 +23,8 @@ impl Shard {
         state.each_target(namespace.id, targets, |slot, entry| {
             let id = entry.socket.id();
             let full = first.len() >= limit;
-            let behind = |(last, _): (&Box<str>, &_)| id >= &**last;
-            if id <= after || full && first.last_key_value().is_none_or(behind) {
+            let last = first.keys().next_back();
+            if id <= after || full && last.is_none_or(|last| id >= &**last) {
                 return;
             }
             let generation = entry.generation;

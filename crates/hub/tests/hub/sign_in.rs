@@ -30,7 +30,7 @@ fn signed_in(world: &World) -> (Namespace, Log) {
             name => Ok(Principal::person(name, name)),
         }
     });
-    let checked = log.clone();
+    let checked = log;
     ns.use_connect(async move |socket: Socket| {
         checked.add(format!("checked {}", who(&socket)));
         Ok(())
@@ -174,7 +174,7 @@ fn an_alarm_goes_off_once_at_its_time_and_not_for_who_is_gone() {
         world.pass(1);
         assert_eq!(take(), [(id.clone(), 8)]);
         world.pass(10);
-        assert_eq!(take(), [(id.clone(), 9)]);
+        assert_eq!(take(), [(id, 9)]);
         let other = world.client();
         other.connect("/");
         other.cut();
