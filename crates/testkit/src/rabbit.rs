@@ -34,14 +34,7 @@ impl Rabbit {
     /// What the system says.
     pub fn start() -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let mut ports = [0; 3];
-        let mut taken = Vec::new();
-        for port in &mut ports {
-            let listener = TcpListener::bind("127.0.0.1:0")?;
-            *port = listener.local_addr()?.port();
-            taken.push(listener);
-        }
-        drop(taken);
+        let ports = free_ports()?;
         let path = folder.path();
         fs::create_dir(path.join("generated"))?;
         fs::write(path.join("plugins"), "[].")?;
@@ -51,8 +44,11 @@ impl Rabbit {
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
         let mut mapper = Command::new("epmd");
         mapper.args(["-port", &ports[2].to_string(), "-address", "127.0.0.1"]);
-        let mapper = mapper.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let script = spawn(path, ports)?;
+        let mut mapper = mapper.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let script = spawn(path, ports).inspect_err(|_| {
+            let _ = mapper.kill();
+            let _ = mapper.wait();
+        })?;
         Ok(Self {
             script,
             mapper,
@@ -110,6 +106,25 @@ impl Drop for Rabbit {
         let _ = self.mapper.kill();
         let _ = self.mapper.wait();
     }
+}
+
+/// Ports below those that the system gives to outgoing connections: it takes seconds until the node binds its own, and
+/// other tests make connections by the thousand meanwhile.
+fn free_ports() -> Result<[u16; 3], Failed> {
+    const FROM: u16 = 20_000;
+    const TO: u16 = 32_000;
+    let mut at = FROM + u16::try_from(std::process::id() % u32::from(TO - FROM))?;
+    let (mut ports, mut taken) = ([0; 3], Vec::new());
+    for port in &mut ports {
+        *port = loop {
+            at = if at >= TO { FROM } else { at + 1 };
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", at)) {
+                taken.push(listener);
+                break at;
+            }
+        };
+    }
+    Ok(ports)
 }
 
 fn spawn(folder: &Path, [port, distribution, mapper]: [u16; 3]) -> Result<Child, Failed> {

@@ -197,7 +197,7 @@ async fn relay(rooms: &Inner, socket: &Socket, mut event: Relayed) -> Result<Sen
             "join the room before you emit in it",
         ));
     }
-    enter::may(rooms, socket, &event.name, &event.room, "emit")?;
+    enter::may(&rooms.kinds, socket, &event.name, &event.room, "emit")?;
     check_size(rooms, &event)?;
     let passed = socket
         .pass(Wish::Publish {

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use crate::options::Kinds;
 use crate::{Inner, MODULE, Rooms, names};
 
 /// What a token lets a socket do in a room.
@@ -65,14 +66,25 @@ fn pass_of(socket: &Socket, room: &Room) -> Option<Pass> {
 
 /// Whether a member may do something in a room.
 pub(crate) fn may(
-    rooms: &Inner,
+    kinds: &Kinds,
     socket: &Socket,
     name: &str,
     room: &Room,
     act: &'static str,
 ) -> Result<(), Failure> {
-    let Some(pass) = pass_of(socket, room) else {
-        if rooms.kinds.of(name).private {
+    may_with(pass_of(socket, room).as_ref(), kinds, socket, name, act)
+}
+
+/// The same for somebody who shows this pass, and is perhaps not in yet.
+pub(crate) fn may_with(
+    pass: Option<&Pass>,
+    kinds: &Kinds,
+    socket: &Socket,
+    name: &str,
+    act: &'static str,
+) -> Result<(), Failure> {
+    let Some(pass) = pass else {
+        if kinds.of(name).private {
             return Err(forbidden("this room is private: join it with a token"));
         }
         return socket.allow(MODULE, act, name);

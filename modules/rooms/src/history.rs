@@ -25,6 +25,9 @@ use crate::{Inner, Rooms, enter, names, stored};
 const EVENTS: usize = 100;
 /// Events in an answer at most.
 pub(crate) const MAX_EVENTS: usize = 1_000;
+/// Binary values of one page. Stock JavaScript clients break the connection over a packet with more
+/// (`maxAttachments` of socket.io-parser).
+const MAX_ATTACHMENTS: usize = 10;
 /// Bytes of an answer, past which it ends.
 const MAX_BYTES: usize = 1 << 20;
 /// Events looked at for one answer, where most don't fit.
@@ -102,6 +105,7 @@ struct Gather<'a> {
     want: &'a Want,
     found: Found,
     bytes: usize,
+    attachments: usize,
     looked_at: usize,
     /// The number looked at last.
     at: Option<u64>,
@@ -116,6 +120,7 @@ impl<'a> Gather<'a> {
             want,
             found: Found::default(),
             bytes: 0,
+            attachments: 0,
             looked_at: 0,
             at: None,
             done: false,
@@ -138,7 +143,9 @@ impl<'a> Gather<'a> {
             return;
         }
         let full = self.found.events.len() >= want.limit || self.looked_at >= MAX_LOOKED_AT;
-        let heavy = self.bytes > 0 && self.bytes + kept.bytes() > MAX_BYTES;
+        let heavy = self.bytes > 0
+            && (self.bytes + kept.bytes() > MAX_BYTES
+                || self.attachments + kept.attachments.len() > MAX_ATTACHMENTS);
         if full || heavy {
             self.found.next = self.at;
             self.done = true;
@@ -152,6 +159,7 @@ impl<'a> Gather<'a> {
             return;
         }
         self.bytes += kept.bytes();
+        self.attachments += kept.attachments.len();
         match want.oldest_first {
             true => self.found.events.push_back(Arc::clone(kept)),
             false => self.found.events.push_front(Arc::clone(kept)),

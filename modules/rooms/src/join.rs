@@ -178,9 +178,7 @@ async fn enter_one(
     };
     let room = Room::clone(&entering.room);
     // Before it's in: once a rewind's answer is sent there is no way to refuse.
-    if let Some(how) = wanted.state
-        && let Err(failure) = rooms.0.states.follow(socket, name, how).await
-    {
+    if let Err(failure) = follow(&rooms.0, socket, name, &entering, wanted.state).await {
         return Err((failure, ack));
     }
     let outcome = match &wanted.rewind {
@@ -200,6 +198,23 @@ async fn enter_one(
         rooms.0.states.leave(socket, name);
     }
     outcome
+}
+
+/// Has a socket that is about to join follow the room's state, if it wants to.
+async fn follow(
+    rooms: &Inner,
+    socket: &Socket,
+    name: &str,
+    entering: &Entering,
+    how: Option<How>,
+) -> Result<(), Failure> {
+    let Some(how) = how else {
+        return Ok(());
+    };
+    let pass = entering.pass.as_ref();
+    enter::may_with(pass, &rooms.kinds, socket, name, "state.read")?;
+    let followed = rooms.states.follow_unchecked(socket, name, how).await;
+    followed.map(drop)
 }
 
 /// Whether the socket may, and whoever is asked first lets it.

@@ -256,6 +256,14 @@ async fn start(
         Console::new(plan, backing.store().clone(), now_ms).on_end(Box::new(ended))
     });
     let console = console.map(Arc::new);
+    node::guard(
+        &hub,
+        &sign_in,
+        &revocations,
+        console.as_ref(),
+        settings,
+        now_ms,
+    );
     tokio::spawn({
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }

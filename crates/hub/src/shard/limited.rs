@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::namespace::ConnectError;
 use crate::occurrence::{Occurrence, What};
 use crate::request::{Failure, answer};
+use crate::sieve::FILTER_MARK;
 use crate::socket::Socket;
 
 /// What the sessions of a shard are charged with, by their slots. Empty without limits.
@@ -337,9 +338,9 @@ impl Shard {
 }
 
 impl State {
-    /// A socket joined a room, or left one.
-    pub(super) fn meter_room(&mut self, socket: u32, joined: bool) {
-        if self.meters.0.is_empty() {
+    /// A socket joined a room of this name, or left it.
+    pub(super) fn meter_room(&mut self, socket: u32, name: &str, joined: bool) {
+        if self.meters.0.is_empty() || is_of_server(name) {
             return;
         }
         let session = self.sockets.get(socket as usize).map(|entry| entry.session);
@@ -347,4 +348,11 @@ impl State {
             metered.meter.room(socket, joined);
         }
     }
+}
+
+/// Whether a room is one that the server puts sockets into by itself, such as a person's: no client can name one with a
+/// control character. What stands behind the mark is a member's filter.
+fn is_of_server(name: &str) -> bool {
+    let name = name.split(FILTER_MARK).next().unwrap_or_default();
+    name.bytes().any(|byte| byte < 0x20)
 }

@@ -370,7 +370,7 @@ impl State {
             slot,
             u32::try_from(entry.rooms.len() - 1).unwrap_or(u32::MAX),
         ));
-        self.meter_room(slot, true);
+        self.meter_room(slot, name, true);
         Some(created)
     }
 
@@ -395,11 +395,11 @@ impl State {
         let entry = &mut self.sockets[slot as usize];
         let (room, place) = entry.rooms.swap_remove(at);
         let moved_room = entry.rooms.get(at).copied();
-        self.meter_room(slot, false);
         let id = space;
         let Some(space) = self.spaces.get_mut(&id) else {
             return false;
         };
+        let name = Room::clone(&space.rooms[room as usize].name);
         if let Some((moved, its_place)) = moved_room {
             space.rooms[moved as usize].members[its_place as usize].1 =
                 u32::try_from(at).unwrap_or(u32::MAX);
@@ -413,6 +413,7 @@ impl State {
         if emptied {
             self.forget_space(id);
         }
+        self.meter_room(slot, &name, false);
         emptied
     }
 

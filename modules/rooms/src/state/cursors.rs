@@ -17,7 +17,6 @@ use serde_json::value::RawValue;
 
 use super::requests::{InRoom, on, pace};
 use super::{Follow, Refusal, States, deliver};
-use crate::MODULE;
 
 /// When a cursor that rests is told again.
 const SETTLED_MS: u64 = 500;
@@ -169,7 +168,7 @@ pub(super) fn install(namespace: &Namespace, states: &States) {
 impl States {
     async fn watch_cursors(&self, socket: &Socket, room: &str) -> Result<Joined, Refusal> {
         crate::names::room(room)?;
-        socket.allow(MODULE, "cursor", room)?;
+        self.may(socket, room, "cursor")?;
         if !socket.join(Follow::Cursors.hub_room(room)) {
             let message = "this socket is in as many rooms as it may; leave one first";
             return Err(Failure::new("too_large", message).into());
@@ -196,7 +195,7 @@ impl States {
                 "send cursor:join before you move a cursor",
             ));
         }
-        socket.allow(MODULE, "cursor", &room)?;
+        self.may(socket, &room, "cursor")?;
         pace::<Moves>(socket, options.cursor_moves_per_second)?;
         let bytes = data.as_ref().map_or(0, |data| data.get().len());
         if bytes > options.max_cursor_bytes {

@@ -33,6 +33,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Config;
+use crate::enter;
 use crate::options::Kinds;
 use cursors::Cursors;
 use due::Due;
@@ -116,7 +117,7 @@ impl Refusal {
 pub(crate) struct States(Arc<Inner>);
 
 struct Inner {
-    kinds: Kinds,
+    kinds: Arc<Kinds>,
     setup: StateSetup,
     store: Store,
     /// This life of this node.
@@ -143,7 +144,12 @@ impl Drop for Expected {
 }
 
 /// Puts it on the namespace.
-pub(crate) fn install(namespace: &Namespace, store: Store, config: &Config) -> States {
+pub(crate) fn install(
+    namespace: &Namespace,
+    store: Store,
+    kinds: Arc<Kinds>,
+    config: &Config,
+) -> States {
     let hub = namespace.hub();
     let node = format!(
         "{}-{:08x}{:08x}",
@@ -152,7 +158,7 @@ pub(crate) fn install(namespace: &Namespace, store: Store, config: &Config) -> S
         hub.random()
     );
     let states = States(Arc::new(Inner {
-        kinds: Kinds::new(config.options.clone()),
+        kinds,
         setup: config.state.clone(),
         store,
         node: node.into(),
@@ -214,6 +220,12 @@ fn expire(draft: &mut Draft<'_>) {
 impl States {
     fn options(&self, room: &str) -> &StateOptions {
         &self.0.kinds.of(room).state
+    }
+
+    /// Whether a socket may do this in a room, by its rights or by the token that let it in.
+    fn may(&self, socket: &Socket, room: &str, act: &'static str) -> Result<(), Failure> {
+        let hub_room = crate::names::room(room)?;
+        enter::may(&self.0.kinds, socket, room, &hub_room, act)
     }
 
     fn setup(&self) -> &StateSetup {

@@ -1,7 +1,7 @@
 //! What the hub calls the rooms of those who follow a room's state, locks and cursors, and names that clients choose.
 //!
-//! The hub's names of clients' own rooms that begin with `room:` go on with `room:` or end with a socket's id
-//! (`crate::names`). These do neither: they end with `/`. So no client gets into them by a name.
+//! The hub's names of these rooms have a control character in them, as all rooms that are the server's own: no client gets
+//! into them by a name (`crate::names`).
 
 use lakh_hub::{Failure, Room};
 
@@ -41,12 +41,12 @@ impl Follow {
 
     fn word(self) -> &'static str {
         match self {
-            Self::Changes => "room:state:",
-            Self::Patches => "room:state-patches:",
-            Self::Newest => "room:state-newest:",
-            Self::Locks => "room:locks:",
-            Self::Cursors => "room:cursors:",
-            Self::Bound => "room:bound:",
+            Self::Changes => "room:\u{1e}state:",
+            Self::Patches => "room:\u{1e}state-patches:",
+            Self::Newest => "room:\u{1e}state-newest:",
+            Self::Locks => "room:\u{1e}locks:",
+            Self::Cursors => "room:\u{1e}cursors:",
+            Self::Bound => "room:\u{1e}bound:",
         }
     }
 

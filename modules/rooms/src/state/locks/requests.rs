@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::oneshot;
 
 use super::{Asked, Granted, Holder, Lock, LockView, Waiter, find, next, put, read, remove_all};
-use crate::MODULE;
 use crate::state::entry::{By, Entry};
 use crate::state::replica::{Draft, Replica};
 use crate::state::requests::{InRoom, on, pace};
@@ -137,7 +136,7 @@ impl States {
     ) -> Result<(), Failure> {
         let options = self.options(room);
         self.check_member(socket, room)?;
-        socket.allow(MODULE, "lock", room)?;
+        self.may(socket, room, "lock")?;
         names::check("a lock's name", name)?;
         if ttl_ms == 0 || ttl_ms > options.max_lock_ms {
             let most = options.max_lock_ms;

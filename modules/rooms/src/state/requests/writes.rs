@@ -9,7 +9,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{on, pace};
-use crate::MODULE;
 use crate::state::entry::{Bind, By, Entry, EntryView, Owner};
 use crate::state::replica::{Bounds, Draft, Put};
 use crate::state::{Refusal, SpaceKey, States, merge};
@@ -234,7 +233,7 @@ impl States {
     ) -> Result<Updated, Refusal> {
         let options = self.options(room);
         self.check_member(socket, room)?;
-        socket.allow(MODULE, "state.write", room)?;
+        self.may(socket, room, "state.write")?;
         pace::<Writes>(socket, options.writes_per_second)?;
         let person = socket.get::<Person>();
         for edit in &edits {
