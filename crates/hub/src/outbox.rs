@@ -148,6 +148,8 @@ impl Outbox {
     }
 
     /// The same for what has a key, by which newer news of the same takes its place while it waits.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn push_keyed(&mut self, item: Item, key: NonZeroU64, pool: &mut Vec<Spare>) {
         if self.first.is_none() {
             // It may be half written before the next one comes, so it is never replaced.
@@ -160,6 +162,8 @@ impl Outbox {
     }
 
     /// Takes out what waits under a key, unless it's the first. `false`: nothing does.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn supersede(&mut self, key: NonZeroU64) -> bool {
         let old = self.rest.as_mut().and_then(|rest| rest.take(key));
         self.bytes = self.bytes.saturating_sub(old.as_ref().map_or(0, weight));

@@ -10,7 +10,9 @@ use lakh_wire::{CloseReason, Encoded, Millis};
 use slab::Slab;
 use smallvec::SmallVec;
 
-use super::{SessionEntry, SessionKey, Shard, SocketEntry, SocketKey, Space, State, Timer, touch};
+use super::{
+    RoomEntry, SessionEntry, SessionKey, Shard, SocketEntry, SocketKey, Space, State, Timer, touch,
+};
 use crate::ack::Collector;
 use crate::caught::caught;
 use crate::outbox::{Item, Spare};
@@ -46,8 +48,8 @@ impl Push<'_> {
         }
         let item = Item::Packet(packet.clone());
         match key {
-            Some(key) => session.outbox.push_keyed(item, key, pool),
             None => session.outbox.push(item, pool),
+            Some(key) => session.outbox.push_keyed(item, key, pool),
         }
         self.stats.packets_out.add(1);
         if session.outbox.bytes() > self.bound / 4 && is_writable(session) {
@@ -369,6 +371,23 @@ struct Reach {
     own: SmallVec<[u32; 1]>,
 }
 
+/// Members with filters. Out of line: one more place that calls what is done for each member, and it would be inlined
+/// nowhere (measured: 37 instructions more a receiver).
+#[cold]
+#[inline(never)]
+fn each_filtered(
+    space: &Space,
+    room: &RoomEntry,
+    passes: &dyn Fn(&str) -> bool,
+    one: &mut dyn FnMut(u32),
+) {
+    for (filter, members) in space.filtered(room) {
+        if passes(filter) {
+            members.iter().for_each(|(slot, _)| one(*slot));
+        }
+    }
+}
+
 impl Reach {
     fn walk(
         self,
@@ -393,10 +412,8 @@ impl Reach {
         for room in rooms.iter().filter_map(|room| space.find(room)) {
             let room = &space.rooms[room as usize];
             room.members.iter().for_each(|(slot, _)| one(*slot));
-            for (filter, members) in space.filtered(room) {
-                if passes(filter) {
-                    members.iter().for_each(|(slot, _)| one(*slot));
-                }
+            if !room.parts().is_empty() {
+                each_filtered(space, room, &passes, &mut one);
             }
         }
         self.own.into_iter().for_each(one);
