@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::caught::caught;
 use crate::cluster::ServerHook;
 use crate::event::Event;
 use crate::handler::{Handler, IntoHandler, LocalFuture};
@@ -102,6 +103,22 @@ impl Handlers {
     /// Whether nothing is asked of a newcomer.
     pub(crate) fn asks_nothing(&self) -> bool {
         self.sign_in.is_none() && self.connect_checks.is_empty()
+    }
+
+    pub(crate) fn room_event(&self, event: impl FnOnce() -> RoomEvent) {
+        if self.rooms.is_empty() {
+            return;
+        }
+        let event = event();
+        for hook in &self.rooms {
+            caught("a hook of rooms", || hook(&event));
+        }
+    }
+
+    pub(crate) fn member_event(&self, socket: &Socket, room: &Room, joined: bool) {
+        for hook in &self.members {
+            caught("a hook of members", || hook(socket, room, joined));
+        }
     }
 }
 

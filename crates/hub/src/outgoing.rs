@@ -143,7 +143,7 @@ impl Outgoing {
     /// Whether a socket in these rooms is left out.
     pub(crate) fn excludes(&self, own: &Id, rooms: &[Room]) -> bool {
         self.targets.except.iter().any(|out| {
-            let is_in = |room| *self.namespace.base_of(room) == **out;
+            let is_in = |room: &Room| *self.namespace.base_of(room) == **out;
             **out == *own.as_str() || rooms.iter().any(is_in)
         })
     }

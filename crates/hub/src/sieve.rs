@@ -8,8 +8,6 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use lakh_broker::Room;
-
 use crate::namespace::{Namespace, NamespaceInner};
 use crate::payload::Payload;
 
@@ -47,10 +45,7 @@ impl NamespaceInner {
     }
 
     /// The room that a name stands for, without the filter.
-    pub(crate) fn base_of(&self, room: &Room) -> Room {
-        match self.filtered(room) {
-            Some((base, _)) => base.into(),
-            None => Room::clone(room),
-        }
+    pub(crate) fn base_of<'a>(&self, room: &'a str) -> &'a str {
+        self.filtered(room).map_or(room, |(base, _)| base)
     }
 }

@@ -46,6 +46,11 @@ impl Meters {
         std::mem::replace(&mut self.0[slot], metered)
     }
 
+    /// Whether nobody is charged with anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn leave(&mut self, session: u32, socket: u32) {
         if let Some(metered) = self.of(session) {
             metered.meter.leave(socket);
@@ -340,7 +345,7 @@ impl Shard {
 impl State {
     /// A socket joined a room of this name, or left it.
     pub(super) fn meter_room(&mut self, socket: u32, name: &str, joined: bool) {
-        if self.meters.0.is_empty() || is_of_server(name) {
+        if self.meters.is_empty() || is_of_server(name) {
             return;
         }
         let session = self.sockets.get(socket as usize).map(|entry| entry.session);

@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use lakh_broker::Room;
 
 use super::{RoomEntry, Shard, SocketKey, Space, State, hash};
-use crate::caught::caught;
 use crate::ids::Id;
 use crate::namespace::{Namespace, NamespaceInner, RoomEvent};
 use crate::operator::RemoteSocket;
@@ -55,25 +54,17 @@ impl Shard {
             return true;
         };
         drop(state);
-        let room = &namespace.base_of(room);
+        let base = part.map(|(base, _)| Room::from(base));
+        let room = base.as_ref().unwrap_or(room);
         self.rooms_changed(key, true);
+        let handlers = namespace.handlers.load();
         if created {
-            self.room_came(&socket.0.namespace, room);
-            self.room_event(&socket.0.namespace, || {
-                RoomEvent::Created(Room::clone(room))
-            });
+            self.room_came(namespace, room);
+            handlers.room_event(|| RoomEvent::Created(Room::clone(room)));
         }
-        self.room_event(&socket.0.namespace, || {
-            RoomEvent::Joined(Room::clone(room), socket.id().to_owned())
-        });
-        self.member_event(&socket, room, true);
+        handlers.room_event(|| RoomEvent::Joined(Room::clone(room), socket.id().to_owned()));
+        handlers.member_event(&socket, room, true);
         true
-    }
-
-    fn member_event(&self, socket: &Socket, room: &Room, joined: bool) {
-        for hook in &socket.0.namespace.handlers.load().members {
-            caught("a hook of members", || hook(socket, room, joined));
-        }
     }
 
     pub(crate) fn leave(&self, key: SocketKey, room: &Room) {
@@ -117,19 +108,18 @@ impl Shard {
     }
 
     fn told_left(&self, socket: &Socket, room: &Room, emptied: bool) {
-        let room = &socket.0.namespace.base_of(room);
+        let namespace = &socket.0.namespace;
+        let base = namespace.filtered(room).map(|(base, _)| Room::from(base));
+        let room = base.as_ref().unwrap_or(room);
         if emptied {
             // Before the hooks: one of them may fill the room again.
-            self.room_went(&socket.0.namespace, room);
+            self.room_went(namespace, room);
         }
-        self.room_event(&socket.0.namespace, || {
-            RoomEvent::Left(Room::clone(room), socket.id().to_owned())
-        });
-        self.member_event(socket, room, false);
+        let handlers = namespace.handlers.load();
+        handlers.room_event(|| RoomEvent::Left(Room::clone(room), socket.id().to_owned()));
+        handlers.member_event(socket, room, false);
         if emptied {
-            self.room_event(&socket.0.namespace, || {
-                RoomEvent::Deleted(Room::clone(room))
-            });
+            handlers.room_event(|| RoomEvent::Deleted(Room::clone(room)));
         }
     }
 
@@ -173,17 +163,6 @@ impl Shard {
         }
     }
 
-    fn room_event(&self, namespace: &NamespaceInner, event: impl FnOnce() -> RoomEvent) {
-        let handlers = namespace.handlers.load();
-        if handlers.rooms.is_empty() {
-            return;
-        }
-        let event = event();
-        for hook in &handlers.rooms {
-            caught("a hook of rooms", || hook(&event));
-        }
-    }
-
     pub(super) fn own_room_event(&self, socket: &Socket, joined: bool) {
         let namespace = &socket.0.namespace;
         match self.hub.cluster() {
@@ -195,16 +174,17 @@ impl Shard {
             // It came from another loop, whose tag its id still has.
             self.route(namespace, &Room::from(socket.id()));
         }
-        if namespace.handlers.load().rooms.is_empty() {
+        let handlers = namespace.handlers.load();
+        if handlers.rooms.is_empty() {
             return;
         }
         let (room, id) = (Room::from(socket.id()), socket.id().to_owned());
         if joined {
-            self.room_event(namespace, || RoomEvent::Created(Room::clone(&room)));
-            self.room_event(namespace, || RoomEvent::Joined(room, id));
+            handlers.room_event(|| RoomEvent::Created(Room::clone(&room)));
+            handlers.room_event(|| RoomEvent::Joined(room, id));
         } else {
-            self.room_event(namespace, || RoomEvent::Left(Room::clone(&room), id));
-            self.room_event(namespace, || RoomEvent::Deleted(room));
+            handlers.room_event(|| RoomEvent::Left(Room::clone(&room), id));
+            handlers.room_event(|| RoomEvent::Deleted(room));
         }
     }
 
@@ -399,7 +379,8 @@ impl State {
         let Some(space) = self.spaces.get_mut(&id) else {
             return false;
         };
-        let name = Room::clone(&space.rooms[room as usize].name);
+        // Only meters want it.
+        let name = (!self.meters.is_empty()).then(|| Room::clone(&space.rooms[room as usize].name));
         if let Some((moved, its_place)) = moved_room {
             space.rooms[moved as usize].members[its_place as usize].1 =
                 u32::try_from(at).unwrap_or(u32::MAX);
@@ -413,7 +394,9 @@ impl State {
         if emptied {
             self.forget_space(id);
         }
-        self.meter_room(slot, &name, false);
+        if let Some(name) = name {
+            self.meter_room(slot, &name, false);
+        }
         emptied
     }
 
