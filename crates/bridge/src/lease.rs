@@ -54,7 +54,7 @@ pub struct Leases {
     run: Arc<str>,
     taken: Arc<AtomicU64>,
     shared: bool,
-    now_ms: fn() -> u64,
+    now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl std::fmt::Debug for Leases {
@@ -67,13 +67,18 @@ impl Leases {
     /// Leases in a store. `run` tells this process from all others that ever had this store. A store that isn't `shared`
     /// belongs to this process alone: there a lease is had at once, and costs no beats.
     #[must_use]
-    pub fn new(store: Store, run: &str, shared: bool, now_ms: fn() -> u64) -> Self {
+    pub fn new(
+        store: Store,
+        run: &str,
+        shared: bool,
+        now_ms: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
         Self {
             store,
             run: run.into(),
             taken: Arc::default(),
             shared,
-            now_ms,
+            now_ms: Arc::new(now_ms),
         }
     }
 

@@ -19,6 +19,7 @@ use super::post::{Post, Trouble};
 use super::queue::{Attempt, Now, Outcome, Queue};
 use super::sign::batch_id;
 use super::write::Line;
+use crate::lease::Leases;
 
 /// Entries read at once.
 const PAGE: usize = 500;
@@ -35,8 +36,7 @@ pub(crate) struct Leader {
     pub store: Store,
     pub line: Arc<Line>,
     pub post: Arc<Post>,
-    /// Whether other nodes have the same store.
-    pub shared: bool,
+    pub leases: Leases,
     /// How long requests under way may take once the end was asked for; `None` until then.
     pub stop: watch::Receiver<Option<Duration>>,
 }
@@ -72,7 +72,7 @@ impl Leader {
         let name = &self.line.endpoint.name;
         while stop.borrow().is_none() {
             let lease = tokio::select! {
-                lease = Lease::take(&self.hub, &self.store, name, self.shared) => lease,
+                lease = Lease::take(&self.leases, name) => lease,
                 _ = stop.changed() => continue,
             };
             let counts = &self.line.counts;
@@ -110,7 +110,9 @@ impl Term<'_> {
     async fn run(mut self) -> Result<Lease, Lost> {
         self.find_held().await?;
         let mut stop = self.leader.stop.clone();
-        let look = match self.leader.shared {
+        let lost = self.lease.lost();
+        tokio::pin!(lost);
+        let look = match self.leader.leases.is_shared() {
             true => LOOK_SHARED,
             false => LOOK_ALONE,
         };
@@ -137,6 +139,7 @@ impl Term<'_> {
                 }
                 () = line.arrived.notified() => self.has_more = true,
                 () = sleep(pause) => self.has_more = true,
+                () = &mut lost => return Err(Lost),
                 _ = stop.changed() => {}
             }
         }
@@ -311,10 +314,10 @@ impl Term<'_> {
             .store(self.queue.is_down(), Ordering::Relaxed);
     }
 
-    /// Writes what has changed, and puts the lease anew when it's time.
+    /// Writes what has changed.
     async fn save(&mut self) -> Result<(), Lost> {
         let done = self.queue.done_before() > self.trimmed_before;
-        if self.queue.changes.is_empty() && !done && !self.lease.is_old() {
+        if self.queue.changes.is_empty() && !done {
             return Ok(());
         }
         loop {

@@ -60,6 +60,7 @@ pub use post::ClientError;
 pub use retry::Retry;
 pub use sign::{Secret, SecretError};
 
+use crate::lease::Leases;
 use counts::Counts;
 use gate::Gates;
 use intake::{Intake, Notes};
@@ -163,6 +164,14 @@ impl Hooks {
             .iter()
             .map(|line| (line.endpoint.clone(), Arc::clone(&line.counts)));
         let intake = Arc::new(Intake::new(noted.collect()));
+        let run = format!(
+            "{}-{:08x}{:08x}",
+            hub.settings().node,
+            hub.random(),
+            hub.random()
+        );
+        let clock = hub.clone();
+        let leases = Leases::new(store.clone(), &run, shared, move || clock.wall_ms());
         let (stop, stopping) = watch::channel(None);
         let (mut writers, mut leaders) = (JoinSet::new(), JoinSet::new());
         for line in &lines {
@@ -178,7 +187,7 @@ impl Hooks {
                 store: store.clone(),
                 line: Arc::clone(line),
                 post: Arc::new(post),
-                shared,
+                leases: leases.clone(),
                 stop: stopping.clone(),
             };
             leaders.spawn(leader.run());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lakh_auth::Pattern;
 use lakh_bridge::flows::{
     Filter, Format, From, HAS_KAFKA, Mapping, Overflow, SinkSettings, SourceSettings, Start, To,
     Url,
@@ -189,6 +190,11 @@ impl Keys {
         self.lists.get(key).cloned().unwrap_or_default()
     }
 
+    fn patterns(&self, key: &str) -> Vec<Pattern> {
+        let texts = self.lists.get(key).into_iter().flatten();
+        texts.map(|text| Pattern::new(text)).collect()
+    }
+
     /// Puts the content of `url_file` in its place.
     fn read_file(&mut self, read: ReadFile<'_>) -> Result<(), String> {
         let Some(path) = self.text("url_file").map(PathBuf::from) else {
@@ -361,9 +367,9 @@ impl BridgeSink {
             to,
             filter: Filter {
                 kinds,
-                namespaces: keys.list("namespaces"),
-                rooms: keys.list("rooms"),
-                events: keys.list("events"),
+                namespaces: keys.patterns("namespaces"),
+                rooms: keys.patterns("rooms"),
+                events: keys.patterns("events"),
             },
             queue_bytes: keys.count("queue_bytes", 256 << 20)? as u64,
             overflow: keys.one_of("overflow", &overflows)?,
