@@ -9,32 +9,48 @@
 //!
 //! The rooms of this module are joined and left through its requests; `sockets_join` from outside is not noticed.
 
+mod asker;
+mod changes;
 mod messages;
 mod names;
+mod ordered;
 mod pacing;
 mod people;
+mod permissions;
 mod presence;
+mod records;
+mod requests;
 mod rooms;
 mod sequencer;
 mod shapes;
+mod standing;
 mod stored;
+mod sweep;
 mod table;
 mod told;
+mod typing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use lakh_hub::auth::Pattern;
 use lakh_hub::store::Store;
-use lakh_hub::{Failure, Hub, LogLimits, Person, Socket};
+use lakh_hub::{Hub, LogLimits, Namespace};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use crate::asker::Asker;
+pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
+pub use crate::requests::REQUESTS;
 use crate::table::Table;
 
 /// What rights call this module.
 pub const MODULE: &str = "chat";
 /// What rights may speak of in it.
-pub const ACTS: &[&str] = &["join", "list", "send", "history", "typing", "presence"];
+pub const ACTS: &[&str] = &[
+    "join", "list", "create", "send", "history", "typing", "presence", "profile", "search",
+    "upload", "receipts", "report", "data", "moderate", "admin",
+];
 
 /// How the module is set up.
 #[derive(Clone, Debug)]
@@ -55,6 +71,10 @@ pub struct Config {
     pub presence_grace_ms: u64,
     /// How much is kept for clients that come back; `None` keeps nothing.
     pub recovery: Option<LogLimits>,
+    /// Which roles may do what.
+    pub permissions: Permissions,
+    /// Rooms with such names belong to things outside, such as posts.
+    pub things: Vec<Pattern>,
 }
 
 impl Default for Config {
@@ -68,6 +88,8 @@ impl Default for Config {
             new_rooms_at_once: 200,
             presence_grace_ms: 5_000,
             recovery: Some(LogLimits::default()),
+            permissions: Permissions::default(),
+            things: vec!["post:*".into(), "thing:*".into()],
         }
     }
 }
@@ -78,6 +100,7 @@ pub struct Chat(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    namespace: Namespace,
     store: Store,
     /// Short steps only; never held while waiting, and never while the hub delivers.
     table: Mutex<Table>,
@@ -90,6 +113,10 @@ impl Chat {
     #[must_use]
     pub fn live_rooms(&self) -> usize {
         self.0.table.lock().rooms()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.0.namespace.hub().wall_ms()
     }
 
     fn typing_lasts(&self) -> Duration {
@@ -119,22 +146,13 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
     }
     let chat = Chat(Arc::new(Inner {
         config,
+        namespace,
         store,
         table: Mutex::default(),
         earlier: Notify::new(),
     }));
-    rooms::install(&namespace, &chat);
-    messages::install(&namespace, &chat);
-    presence::install(&namespace, &chat);
+    standing::install(&chat);
+    presence::install(&chat);
+    requests::install(&chat);
     chat
-}
-
-fn person(socket: &Socket) -> Result<Arc<Person>, Failure> {
-    socket
-        .get::<Person>()
-        .ok_or_else(|| Failure::new("forbidden", "chat needs a sign-in"))
-}
-
-fn not_member() -> Failure {
-    Failure::new("not_member", "join the room first")
 }

@@ -9,6 +9,12 @@ const MAX_BYTES: usize = 400;
 /// Longest key of a message, in characters.
 const MAX_KEY_CHARS: usize = 64;
 
+/// Longest id of a person, in bytes.
+const MAX_PERSON_BYTES: usize = 400;
+
+/// The collection of rooms.
+pub(crate) const ROOMS: &str = "chat_rooms";
+
 /// Stands before a chat room's name in the hub: no room is the own room of a socket.
 const HUB_PREFIX: &str = "room:";
 /// Stands before a chat room's name in the store's logs.
@@ -23,6 +29,24 @@ pub(crate) fn check_room(name: &str) -> Result<(), Failure> {
     Err(Failure::bad_request(format!(
         "a room's name is 1 to {MAX_CHARS} characters ({MAX_BYTES} bytes) without control characters"
     )))
+}
+
+/// Stands before the name of a room between a few people, which only the server makes.
+const DIRECT_PREFIX: &str = "direct:";
+
+/// Whether a name is one of rooms between a few people.
+pub(crate) fn is_direct(room: &str) -> bool {
+    room.starts_with(DIRECT_PREFIX)
+}
+
+/// Checks a person's id.
+pub(crate) fn check_person(id: &str) -> Result<(), Failure> {
+    if id.is_empty() || id.len() > MAX_PERSON_BYTES || id.chars().any(char::is_control) {
+        return Err(Failure::bad_request(format!(
+            "a person's id is 1 to {MAX_PERSON_BYTES} bytes without control characters"
+        )));
+    }
+    Ok(())
 }
 
 /// Checks a message's key.
@@ -51,6 +75,56 @@ pub(crate) fn chat_room(hub_room: &str) -> Option<&str> {
 /// The log that keeps a room's messages.
 pub(crate) fn log(room: &str) -> String {
     format!("{LOG_PREFIX}{room}")
+}
+
+/// The log that keeps the messages of a room or, under one of its messages, of a thread.
+pub(crate) fn log_of(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        // No name of a room has a control character.
+        Some(root) => format!("{LOG_PREFIX}{room}\n{root}"),
+        None => log(room),
+    }
+}
+
+/// The log of a room's changes.
+pub(crate) fn changes(room: &str) -> String {
+    format!("chat_changes:{room}")
+}
+
+/// The collection of what came to the messages of a room or a thread.
+pub(crate) fn overlay(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        Some(root) => format!("chat_overlay:{room}\n{root}"),
+        None => format!("chat_overlay:{room}"),
+    }
+}
+
+/// The collection of what edited messages said before.
+pub(crate) fn edits(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        Some(root) => format!("chat_edits:{room}\n{root}"),
+        None => format!("chat_edits:{room}"),
+    }
+}
+
+/// The key of a message in collections: in the order of the messages.
+pub(crate) fn seq_key(seq: u64) -> String {
+    format!("{seq:016}")
+}
+
+/// The collection of a room's members, and the ranking of them.
+pub(crate) fn members(room: &str) -> String {
+    format!("chat_members:{room}")
+}
+
+/// The collection of a person's rooms.
+pub(crate) fn memberships(person: &str) -> String {
+    format!("chat_memberships:{person}")
+}
+
+/// The collection of who may not come into a room.
+pub(crate) fn bans(room: &str) -> String {
+    format!("chat_bans:{room}")
 }
 
 /// Names a message in its room's log. No id and no key has a control character, so two pairs never meet in one name.

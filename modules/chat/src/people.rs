@@ -139,6 +139,11 @@ impl People {
         }
     }
 
+    /// Whether they are here.
+    pub(crate) fn is_here(&self, id: &str) -> bool {
+        self.here.contains_key(id)
+    }
+
     /// How many people are here.
     pub(crate) fn count(&self) -> usize {
         self.here.len()

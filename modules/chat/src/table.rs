@@ -9,10 +9,12 @@ use std::sync::Arc;
 use lakh_hub::Person;
 use tokio::time::Instant;
 
+use crate::ordered::Told;
 use crate::pacing::Pacing;
 use crate::people::People;
-use crate::sequencer::{Sequencer, Told};
+use crate::sequencer::Sequencer;
 use crate::shapes::{Member, Members};
+use crate::standing::Known;
 
 /// People told at once at most.
 const MAX_MEMBERS: usize = 1_000;
@@ -30,6 +32,7 @@ pub(crate) struct Table {
 struct Live {
     people: People,
     sending: Sequencer,
+    known: Known,
 }
 
 /// What is to be looked after, and when.
@@ -65,6 +68,9 @@ impl Table {
     ) -> Option<R> {
         let live = self.rooms.get_mut(room)?;
         let result = change(&mut live.people);
+        if !live.people.is_here(id) {
+            live.known.forget(id);
+        }
         if let Some(at) = live.people.plan(id) {
             self.later(at, room, Some(id));
         }
@@ -96,19 +102,31 @@ impl Table {
         self.rooms.get(room).map_or(0, |live| live.people.count())
     }
 
+    /// What is known of a room that is watched here.
+    pub(crate) fn known(&mut self, room: &str) -> Option<&mut Known> {
+        let live = self.rooms.get_mut(room)?;
+        Some(&mut live.known)
+    }
+
+    /// Whether a person watches a room here.
+    pub(crate) fn is_here(&self, room: &str, person: &str) -> bool {
+        let live = self.rooms.get(room);
+        live.is_some_and(|live| live.people.is_here(person))
+    }
+
     /// Takes a ticket for a message.
     pub(crate) fn ticket(&mut self, room: &str) -> Option<u64> {
         self.live(room).sending.take()
     }
 
-    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Option<Told>) {
+    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Vec<Told>) {
         if let Some(live) = self.rooms.get_mut(room) {
             live.sending.settle(ticket, told);
         }
     }
 
-    /// The room's next message to tell.
-    pub(crate) fn next_message(&mut self, room: &str) -> Option<Told> {
+    /// What the room is told next.
+    pub(crate) fn next_told(&mut self, room: &str) -> Option<Told> {
         let next = self.rooms.get_mut(room)?.sending.next();
         if next.is_none() {
             self.tidy(room);
@@ -199,8 +217,8 @@ mod tests {
             Some(Some(ada()))
         );
         assert_eq!(table.rooms(), 1, "a message is on its way");
-        table.settle("r", 0, None);
-        assert!(table.next_message("r").is_none());
+        table.settle("r", 0, Vec::new());
+        assert!(table.next_told("r").is_none());
         assert_eq!(table.rooms(), 0);
     }
 

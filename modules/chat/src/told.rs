@@ -6,8 +6,9 @@ use lakh_hub::{Namespace, Occurrence, Person, Socket, What};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::MODULE;
+use crate::asker::Asker;
 use crate::shapes::Message;
+use crate::{Chat, MODULE};
 
 fn tell(socket: &Socket, what: What, make: impl FnOnce(Occurrence) -> Occurrence) {
     let namespace = socket.namespace();
@@ -26,21 +27,38 @@ pub(crate) fn left(socket: &Socket, room: &str) {
     tell(socket, What::Leave, |occurrence| occurrence.in_room(room));
 }
 
-/// Somebody was stopped by a limit.
-pub(crate) fn limited(socket: &Socket, room: &str, limit: &'static str) {
-    tell(socket, What::RateLimit, |occurrence| {
-        occurrence
-            .in_room(room)
-            .with_data(&json!({ "limit": limit }))
-    });
+/// Somebody was stopped by a limit. Backends that speak for a person are told so in the answer.
+pub(crate) fn limited(asker: &Asker, room: &str, limit: &'static str) {
+    if let Some(socket) = asker.socket() {
+        tell(socket, What::RateLimit, |occurrence| {
+            occurrence
+                .in_room(room)
+                .with_data(&json!({ "limit": limit }))
+        });
+    }
 }
 
 /// Somebody has made a room.
-pub(crate) fn made(socket: &Socket, room: &str, data: &impl Serialize) {
-    tell(socket, What::Module, |mut occurrence| {
+pub(crate) fn made(chat: &Chat, asker: &Asker, room: &str, data: &impl Serialize) {
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let mut occurrence = by(chat, asker, What::Module).in_room(room).with_data(data);
         occurrence.event = Some("room:new".into());
-        occurrence.in_room(room).with_data(data)
+        occurrence
     });
+}
+
+/// Something that whoever asks has done.
+fn by(chat: &Chat, asker: &Asker, what: What) -> Occurrence {
+    match asker.socket() {
+        Some(socket) => Occurrence::by(what, socket, MODULE),
+        None => {
+            let name = chat.0.namespace.name();
+            let mut occurrence = Occurrence::new(what, name, MODULE, chat.now_ms());
+            occurrence.user = Some(Person::clone(asker.who()));
+            occurrence
+        }
+    }
 }
 
 /// A person has come into a room with their first socket, or gone from it with their last.
@@ -58,16 +76,16 @@ pub(crate) fn presence(namespace: &Namespace, room: &str, person: &Person, onlin
 }
 
 /// A message that is to be told when it's its turn.
-pub(crate) fn message(socket: &Socket, message: &Message) -> Option<Box<Occurrence>> {
-    let namespace = socket.namespace();
+pub(crate) fn message(chat: &Chat, asker: &Asker, message: &Message) -> Option<Box<Occurrence>> {
+    let namespace = &chat.0.namespace;
     if !namespace.hub().is_watched(What::Message, namespace.name()) {
         return None;
     }
-    let mut occurrence = Occurrence::by(What::Message, socket, MODULE)
+    let mut occurrence = by(chat, asker, What::Message)
         .in_room(&message.room)
         .with_data(message);
     occurrence.event = Some("message:new".into());
-    occurrence.user = Some(message.from.clone());
+    occurrence.user = Some(message.said.from.clone());
     occurrence.seq = Some(message.seq);
     occurrence.time_ms = message.time;
     Some(Box::new(occurrence))

@@ -1,0 +1,146 @@
+//! What is changed in a room, beside new messages: each change has a number of its own in the room (`rev`), and is kept
+//! for those who were away.
+
+use lakh_hub::store::{Applied, Batch, Entry, Placed};
+use lakh_hub::{Failure, Payload, Person};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ordered::{self, Told};
+use crate::{Chat, names, stored};
+
+/// Changes kept of a room at least; who was away for more starts anew.
+pub(crate) const KEPT: u64 = 5_000;
+
+/// One change: what the event says, but for room and number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// The event by which it is told: `message:changed`, `room:changed` or `member:changed`.
+    pub event: String,
+    /// The message that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The root of the thread in which that message stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u64>,
+    /// What was done to a message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+    /// The member that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Person>,
+    /// Fields that replace those of the message, room or member; null removes one.
+    pub set: Map<String, Value>,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Person>,
+}
+
+impl Change {
+    /// Of a message.
+    pub(crate) fn of_message(
+        what: &str,
+        at: (Option<u64>, u64),
+        set: Map<String, Value>,
+        by: Option<&Person>,
+    ) -> Self {
+        Self {
+            seq: Some(at.1),
+            thread: at.0,
+            what: Some(what.to_owned()),
+            ..Self::new("message:changed", set, by)
+        }
+    }
+
+    /// Of a member.
+    pub(crate) fn of_member(user: &Person, set: Map<String, Value>, by: Option<&Person>) -> Self {
+        Self {
+            user: Some(user.clone()),
+            ..Self::new("member:changed", set, by)
+        }
+    }
+
+    /// Of the room itself.
+    pub(crate) fn of_room(set: Map<String, Value>, by: Option<&Person>) -> Self {
+        Self::new("room:changed", set, by)
+    }
+
+    fn new(event: &str, set: Map<String, Value>, by: Option<&Person>) -> Self {
+        Self {
+            event: event.to_owned(),
+            seq: None,
+            thread: None,
+            what: None,
+            user: None,
+            set,
+            by: by.cloned(),
+        }
+    }
+
+    /// The entry of the room's log of changes.
+    pub(crate) fn entry(&self, now_ms: u64) -> Result<Entry, Failure> {
+        let value = serde_json::to_vec(self).map_err(|error| stored::unreadable(&error))?;
+        Ok(Entry::new(now_ms, value))
+    }
+
+    /// The event by which the room hears of it.
+    pub(crate) fn told(&self, room: &str, rev: u64) -> Option<Told> {
+        let mut argument = match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            _ => return None,
+        };
+        argument.remove("event");
+        argument.insert("room".to_owned(), room.into());
+        argument.insert("rev".to_owned(), rev.into());
+        let argument = Value::Object(argument);
+        Some(Told {
+            payload: Payload::from_raw(format!(r#"["{}",{argument}]"#, self.event), Vec::new()),
+            occurrence: None,
+        })
+    }
+}
+
+/// Writes a batch together with a change that it makes, and tells the room. Gives what the batch's own operations did.
+///
+/// `Ok(None)`: a condition of the batch did not hold, and nothing was changed.
+pub(crate) async fn write(
+    chat: &Chat,
+    room: &str,
+    batch: Batch,
+    change: &Change,
+) -> Result<Option<Vec<Applied>>, Failure> {
+    let now_ms = batch.now_ms();
+    let batch = batch.append(&names::changes(room), vec![change.entry(now_ms)?]);
+    let (turn, writing) = ordered::submit(chat, room, batch)?;
+    let mut applied = match writing.await {
+        Ok(applied) => applied,
+        Err(lakh_hub::store::WriteError::Conflict { .. }) => return Ok(None),
+        Err(error) => return Err(stored::not_written(&error)),
+    };
+    let Some(Placed { seq: rev, .. }) = placed(applied.pop().as_ref()) else {
+        return Err(stored::unexpected(None));
+    };
+    turn.tell(change.told(room, rev).into_iter().collect());
+    ordered::heard(chat).await?;
+    if rev % KEPT == 0 {
+        trim(chat, room, rev);
+    }
+    Ok(Some(applied))
+}
+
+/// Where the one entry of an append is.
+pub(crate) fn placed(applied: Option<&Applied>) -> Option<Placed> {
+    match applied {
+        Some(Applied::Appended(appended)) => appended.entries.first().copied(),
+        _ => None,
+    }
+}
+
+/// Lets go of changes that nobody asks for any more. Nobody waits for it: what is left is trimmed the next time.
+fn trim(chat: &Chat, room: &str, rev: u64) {
+    let trim = lakh_hub::store::Trim {
+        before_seq: Some(rev.saturating_sub(KEPT)),
+        ..Default::default()
+    };
+    drop(chat.0.store.trim(&names::changes(room), trim));
+}

@@ -1,0 +1,80 @@
+//! All requests, by name: on the namespace for sockets, and for backends through [`Chat::call`].
+
+use lakh_hub::{Failure, Socket};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::asker::Asker;
+use crate::{Chat, messages, presence, rooms, typing};
+
+macro_rules! requests {
+    ($($name:literal => $handler:path),+ $(,)?) => {
+        /// The names of all requests.
+        pub const REQUESTS: &[&str] = &[$($name),+];
+
+        pub(crate) fn install(chat: &Chat) {
+            $({
+                let module = chat.clone();
+                chat.0.namespace.on_request($name, async move |socket: Socket, request| {
+                    $handler(&module, &Asker::of(&socket)?, request).await
+                });
+            })+
+        }
+
+        impl Chat {
+            /// Answers a request as if whoever asks had sent it over a socket: `request` is its object as JSON, and what comes
+            /// back is the answer's object, without `ok`.
+            ///
+            /// # Errors
+            /// What a socket would be answered; `not_found` for a name that no request has.
+            pub async fn call(
+                &self,
+                asker: &Asker,
+                name: &str,
+                request: &str,
+            ) -> Result<Box<RawValue>, Failure> {
+                match name {
+                    $($name => write(&$handler(self, asker, read(request)?).await?),)+
+                    _ => Err(Failure::new(
+                        "not_found",
+                        format!("chat has no request `{name}`"),
+                    )),
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    "room:join" => rooms::join,
+    "room:leave" => rooms::leave,
+    "room:watch" => rooms::watch,
+    "room:unwatch" => rooms::unwatch,
+    "room:list" => rooms::list,
+    "message:send" => messages::send,
+    "message:history" => messages::history,
+    "typing:set" => typing::set,
+    "presence:list" => presence::list,
+}
+
+fn read<T: DeserializeOwned>(request: &str) -> Result<T, Failure> {
+    serde_json::from_str(request).map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+fn write(answer: &impl Serialize) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(answer).map_err(|error| crate::stored::unreadable(&error))
+}
+
+/// Backends wait for answers on any thread.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[expect(dead_code, reason = "it's enough that it compiles")]
+    fn calls_may_be_awaited_anywhere(chat: &Chat, asker: &Asker) {
+        is_send(&chat.call(asker, "room:list", "{}"));
+    }
+}

@@ -1,0 +1,309 @@
+//! What somebody is in a room, and so what they may do there.
+//!
+//! Of rooms that are watched on this node, the room's record and those of its watchers stand in memory: a message costs
+//! no read. Whoever changes one of them tells all nodes that what they have is stale ([`changed`]), and they read it anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lakh_hub::store::{Answer, Document, Query};
+use lakh_hub::{Failure, ServerEvent};
+
+use crate::asker::Asker;
+use crate::permissions::{Right, Role};
+use crate::records::{self, BanRecord, MemberRecord, RoomRecord};
+use crate::{Chat, names, stored};
+
+/// How long what was read is kept: a word of another node may be lost.
+const KEEP_MS: u64 = 10_000;
+/// The event between servers by which they learn that something is stale.
+const STALE: &str = "chat:stale";
+
+/// What somebody is in a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub room: Arc<RoomRecord>,
+    /// The version of the room's document.
+    pub version: u64,
+    /// What the room keeps of them, and the version of that document. They may be no member: see its role.
+    pub kept: Option<(Arc<MemberRecord>, u64)>,
+    pub ban: Option<Arc<BanRecord>>,
+    /// Their role: what the room gives them, or their token if that is more.
+    pub role: Role,
+}
+
+impl Standing {
+    /// Whether they are a member.
+    pub(crate) fn is_member(&self) -> bool {
+        self.kept
+            .as_ref()
+            .is_some_and(|(kept, _)| kept.role > Role::Guest)
+    }
+
+    /// Who has invited them.
+    pub(crate) fn is_invited(&self) -> bool {
+        self.kept
+            .as_ref()
+            .is_some_and(|(kept, _)| kept.invited_by.is_some())
+    }
+
+    /// Whether they may.
+    pub(crate) fn may(&self, chat: &Chat, right: Right) -> bool {
+        let permissions = &chat.0.config.permissions;
+        (self.ban.is_none() || self.role == Role::Owner)
+            && permissions.allow(self.room.kind, self.role, right)
+    }
+
+    /// Refuses what they may not.
+    ///
+    /// # Errors
+    /// `banned`; `not_member` if a member might; `forbidden` otherwise.
+    pub(crate) fn need(&self, chat: &Chat, right: Right) -> Result<(), Failure> {
+        if self.may(chat, right) {
+            return Ok(());
+        }
+        if let Some(ban) = &self.ban {
+            return Err(banned(ban));
+        }
+        let permissions = &chat.0.config.permissions;
+        let kind = self.room.kind;
+        if self.role == Role::Guest && permissions.allow(kind, Role::Member, right) {
+            return Err(Failure::new("not_member", "join the room first"));
+        }
+        let roles = permissions.of(kind, right);
+        let who: Vec<_> = Role::ALL
+            .iter()
+            .filter(|role| roles.has(**role))
+            .map(|role| role.name())
+            .collect();
+        let who = match who.as_slice() {
+            [] => "nobody".to_owned(),
+            who => who.join(", "),
+        };
+        Err(Failure::new(
+            "forbidden",
+            format!(
+                "`{}` in {} rooms is for: {who}; you are: {}",
+                right.name(),
+                kind.name(),
+                self.role.name()
+            ),
+        ))
+    }
+
+    /// Refuses to write where nobody writes any more.
+    pub(crate) fn need_open(&self) -> Result<(), Failure> {
+        match self.room.archived {
+            true => Err(Failure::new(
+                "archived",
+                "the room is archived: it can be read, but not written to",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The refusal of somebody who is banned.
+pub(crate) fn banned(ban: &BanRecord) -> Failure {
+    let until = match ban.until {
+        Some(until) => format!(" until {until} (milliseconds since 1970)"),
+        None => String::new(),
+    };
+    let reason = match &ban.reason {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    };
+    Failure::new("banned", format!("you are banned here{until}{reason}"))
+}
+
+/// There is no such room, or none for whoever asks: which of the two is nobody's business.
+pub(crate) fn no_room() -> Failure {
+    Failure::new(
+        "not_found",
+        "there is no such room, or it isn't open to you",
+    )
+}
+
+/// What is known of a room that is watched here.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Counts what was called stale: what was read before that isn't kept.
+    generation: u64,
+    room: Option<(Arc<RoomRecord>, u64)>,
+    people: HashMap<Box<str>, Of>,
+}
+
+/// What a room keeps of somebody.
+#[derive(Clone, Debug, Default)]
+struct Of {
+    /// When it was read.
+    at_ms: u64,
+    kept: Option<(Arc<MemberRecord>, u64)>,
+    ban: Option<Arc<BanRecord>>,
+}
+
+impl Of {
+    fn standing(
+        &self,
+        room: &(Arc<RoomRecord>, u64),
+        asker: &Asker,
+        name: &str,
+        now_ms: u64,
+    ) -> Standing {
+        let own = self
+            .kept
+            .as_ref()
+            .map_or(Role::Guest, |(kept, _)| kept.role);
+        let ban = self.ban.clone();
+        Standing {
+            room: Arc::clone(&room.0),
+            version: room.1,
+            kept: self.kept.clone(),
+            ban: ban.filter(|ban| ban.until.is_none_or(|until| until > now_ms)),
+            role: own.max(asker.least_role(name)),
+        }
+    }
+}
+
+impl Known {
+    /// Somebody watches no more.
+    pub(crate) fn forget(&mut self, person: &str) {
+        self.people.remove(person);
+    }
+
+    fn stale(&mut self, person: Option<&str>) {
+        self.generation += 1;
+        match person {
+            Some(person) => drop(self.people.remove(person)),
+            None => self.room = None,
+        }
+    }
+}
+
+/// What whoever asks is in a room.
+///
+/// # Errors
+/// `not_found` if there is no such room; `unavailable`.
+pub(crate) async fn of(chat: &Chat, asker: &Asker, room: &str) -> Result<Standing, Failure> {
+    find(chat, asker, room).await?.ok_or_else(no_room)
+}
+
+/// The same; `None` if there is no such room.
+pub(crate) async fn find(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+) -> Result<Option<Standing>, Failure> {
+    names::check_room(room)?;
+    let now_ms = chat.now_ms();
+    let generation = {
+        let mut table = chat.0.table.lock();
+        match table.known(room) {
+            Some(known) => {
+                let of = known.people.get(asker.id());
+                if let (Some(found), Some(of)) = (&known.room, of)
+                    && now_ms < of.at_ms.saturating_add(KEEP_MS)
+                {
+                    return Ok(Some(of.standing(found, asker, room, now_ms)));
+                }
+                Some(known.generation)
+            }
+            None => None,
+        }
+    };
+    let Some((found, of)) = read(chat, room, asker.id()).await? else {
+        return Ok(None);
+    };
+    let standing = of.standing(&found, asker, room, now_ms);
+    let mut table = chat.0.table.lock();
+    if table.is_here(room, asker.id())
+        && let Some(known) = table.known(room)
+        && Some(known.generation) == generation
+    {
+        known.room = Some(found);
+        known.people.insert(asker.id().into(), of);
+    }
+    Ok(Some(standing))
+}
+
+/// What a person is in a room, whoever asks.
+pub(crate) async fn of_person(chat: &Chat, room: &str, person: &str) -> Result<Standing, Failure> {
+    names::check_person(person)?;
+    let (found, of) = read(chat, room, person).await?.ok_or_else(no_room)?;
+    let nobody = Asker::person(lakh_hub::Person {
+        id: person.to_owned(),
+        name: String::new(),
+    });
+    Ok(of.standing(&found, &nobody, room, chat.now_ms()))
+}
+
+async fn read(
+    chat: &Chat,
+    room: &str,
+    person: &str,
+) -> Result<Option<((Arc<RoomRecord>, u64), Of)>, Failure> {
+    let get = |collection: String, key: &str| Query::Get {
+        collection,
+        key: key.to_owned(),
+    };
+    let queries = vec![
+        get(names::ROOMS.to_owned(), room),
+        get(names::members(room), person),
+        get(names::bans(room), person),
+    ];
+    let reading = chat.0.store.read(chat.now_ms(), queries);
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut documents = answers.into_iter().map(document);
+    let mut next = || documents.next().transpose().map(Option::flatten);
+    let (found, member, ban) = (next()?, next()?, next()?);
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let room = (Arc::new(records::read(&found)?), found.version);
+    let kept = match member {
+        Some(member) => Some((Arc::new(records::read(&member)?), member.version)),
+        None => None,
+    };
+    let ban = match ban {
+        Some(ban) => Some(Arc::new(records::read(&ban)?)),
+        None => None,
+    };
+    let at_ms = chat.now_ms();
+    Ok(Some((room, Of { at_ms, kept, ban })))
+}
+
+fn document(answer: Answer) -> Result<Option<Document>, Failure> {
+    match answer {
+        Answer::Document(document) => Ok(document),
+        other => Err(stored::unexpected(Some(&other))),
+    }
+}
+
+/// Something of a room was changed, or of somebody in it: what nodes have of it is stale.
+pub(crate) fn changed(chat: &Chat, room: &str, person: Option<&str>) {
+    forget(chat, room, person);
+    let word = (room, person);
+    if let Err(error) = chat.0.namespace.server_side_emit(STALE, &word) {
+        tracing::warn!(room, %error, "other nodes were not told that a room has changed");
+    }
+}
+
+fn forget(chat: &Chat, room: &str, person: Option<&str>) {
+    if let Some(known) = chat.0.table.lock().known(room) {
+        known.stale(person);
+    }
+}
+
+pub(crate) fn install(chat: &Chat) {
+    let module = chat.clone();
+    chat.0
+        .namespace
+        .on_server_event(STALE, async move |event: ServerEvent| {
+            match event.args::<(String, Option<String>)>() {
+                Ok((room, person)) => forget(&module, &room, person.as_deref()),
+                Err(error) => {
+                    tracing::warn!(%error, "what another node calls stale was not understood")
+                }
+            }
+        });
+}

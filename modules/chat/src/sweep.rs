@@ -1,0 +1,105 @@
+//! What ends by itself: typing, the grace of a broken connection. It stands in one queue, and one task of the node sleeps
+//! until the first of it is due. The task ends when nothing is due.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::people::People;
+use crate::presence::presence_update;
+use crate::typing::typing_update;
+use crate::{Chat, names, ordered, told};
+
+/// How long to wait before something is told again that the server was too busy to take.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Sees to it that what is due later is looked after.
+pub(crate) fn watch(chat: &Chat) {
+    if chat.0.table.lock().start_sweeping() {
+        let sweeping = Sweeping {
+            chat: chat.clone(),
+            is_over: false,
+        };
+        tokio::task::spawn_local(keep_sweeping(sweeping));
+    } else {
+        chat.0.earlier.notify_one();
+    }
+}
+
+/// Lets another sweeper be started when this one is cut off: its loop has ended.
+struct Sweeping {
+    chat: Chat,
+    /// It has ended by itself, and the table knows.
+    is_over: bool,
+}
+
+impl Drop for Sweeping {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.chat.0.table.lock().stop_sweeping();
+        }
+    }
+}
+
+async fn keep_sweeping(mut sweeping: Sweeping) {
+    loop {
+        let next = sweeping.chat.0.table.lock().next_due();
+        let Some(next) = next else {
+            sweeping.is_over = true;
+            return;
+        };
+        tokio::select! {
+            () = sleep_until(next) => sweep(&sweeping.chat),
+            () = sweeping.chat.0.earlier.notified() => {}
+        }
+    }
+}
+
+/// Tells what is due by now.
+pub(crate) fn sweep(chat: &Chat) {
+    let now = Instant::now();
+    loop {
+        // Not in the head of the loop: the lock would be held through its body.
+        let due = chat.0.table.lock().pop_due(now);
+        let Some(due) = due else { return };
+        match &due.person {
+            None => ordered::tell(chat, &due.room),
+            Some(id) => look_after(chat, &due.room, id, now),
+        }
+    }
+}
+
+fn look_after(chat: &Chat, room: &str, id: &str, now: Instant) {
+    let namespace = &chat.0.namespace;
+    let gone = |people: &mut People| people.take_gone(id, now);
+    let typed = |people: &mut People| people.take_typed(id, now);
+    let told = namespace.to(names::hub_room(room)).emit_ordered(|| {
+        let mut table = chat.0.table.lock();
+        let person = table.with_people(room, id, gone)??;
+        told::presence(namespace, room, &person, false);
+        Some((presence_update(room, &person, false)?, table))
+    });
+    let told = told.and_then(|_| {
+        namespace
+            .to(names::hub_room(room))
+            .volatile()
+            .emit_ordered(|| {
+                let mut table = chat.0.table.lock();
+                let person = table.with_people(room, id, typed)??;
+                Some((typing_update(room, &person, false)?, table))
+            })
+    });
+    if told.is_err() {
+        chat.0.table.lock().later(now + AGAIN, room, Some(id));
+        watch(chat);
+    }
+}
+
+/// Tells the room's messages a little later: the server is too busy now.
+pub(crate) fn tell_later(chat: &Chat, room: &str) {
+    chat.0
+        .table
+        .lock()
+        .later(Instant::now() + AGAIN, room, None);
+    chat.0.earlier.notify_one();
+}
