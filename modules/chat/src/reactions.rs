@@ -9,7 +9,7 @@ use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
-use crate::messages::{At, Plan, Present, change, fill_mine, pace};
+use crate::messages::{At, Plan, Present, change, fill_mine, order, pace};
 use crate::permissions::Right;
 use crate::records::{self, Given, GivenRecord, ReactorRecord};
 use crate::shapes::{OfMessage, Reaction, Reactions};
@@ -65,6 +65,8 @@ pub(crate) async fn add(
     request: AddReaction,
 ) -> Result<Reacted, Failure> {
     check_emoji(&request.emoji)?;
+    let order = order(asker, &request.of.room);
+    let _order = chat.0.sending.take(&order).await?;
     let standing = check(chat, asker, &request.of.room).await?;
     let kind = standing.room.settings.reactions;
     let count = request.count.unwrap_or(1);
@@ -97,6 +99,8 @@ pub(crate) async fn remove(
     request: RemoveReaction,
 ) -> Result<Reacted, Failure> {
     check_emoji(&request.emoji)?;
+    let order = order(asker, &request.of.room);
+    let _order = chat.0.sending.take(&order).await?;
     check(chat, asker, &request.of.room).await?;
     react(chat, asker, &request.of, |mine| mine.take(&request.emoji)).await
 }

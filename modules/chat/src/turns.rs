@@ -1,6 +1,6 @@
 //! Turns: what is done to one message is done one after another on this node, so that it seldom has to be tried again.
-//! Other nodes are met by the conditions of each write, whatever happens here. And what one person says in one room takes
-//! turns where something has to be read before it can be said.
+//! Other nodes are met by the conditions of each write, whatever happens here. And what one person does in one room takes
+//! turns where something has to be read for it: they asked in some order, and mean that.
 
 use std::collections::HashMap;
 use std::sync::Arc;

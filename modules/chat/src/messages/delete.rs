@@ -7,7 +7,7 @@ use lakh_hub::store::{Applied, Batch, Condition, DeleteRange, DeletedRange, Docu
 use lakh_hub::{Failure, Person};
 
 use super::change::{At, Plan, Present, change};
-use super::{Answer, mention};
+use super::{Answer, mention, order};
 use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::records::{self, PinsRecord};
@@ -45,6 +45,8 @@ async fn remove(
         thread: request.thread,
         seq: request.seq,
     };
+    let order = order(asker, room);
+    let _order = chat.0.sending.take(&order).await?;
     let standing = standing::of(chat, asker, room).await?;
     standing.need(chat, Right::Read)?;
     let deleted = Deleted {

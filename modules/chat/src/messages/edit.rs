@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::change::{self, At, Plan, Present, change};
-use super::{Answer, check_data, check_text, gate, gone, mention, nullable, pace, view};
+use super::{Answer, check_data, check_text, gate, gone, mention, nullable, order, pace, view};
 use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::records::{self, Edit, EditsRecord};
@@ -41,6 +41,8 @@ pub(crate) async fn edit(chat: &Chat, asker: &Asker, request: AskEdit) -> Result
     if request.text.is_none() && request.data.is_none() && request.mentions.is_none() {
         return Err(Failure::bad_request("give text, data or mentions"));
     }
+    let order = order(asker, &room);
+    let _order = chat.0.sending.take(&order).await?;
     let standing = standing::of(chat, asker, &room).await?;
     standing.need(chat, Right::Read)?;
     let present = change::read(chat, at, &[]).await?;

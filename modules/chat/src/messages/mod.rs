@@ -35,6 +35,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Chat;
+use crate::asker::Asker;
 use crate::shapes::Message;
 
 /// Longest custom data of a message, in bytes of JSON.
@@ -46,6 +47,11 @@ const EXCERPT_CHARS: usize = 200;
 #[derive(Serialize)]
 pub(crate) struct Answer {
     pub message: Message,
+}
+
+/// Names what one person does in one room, which happens in the order in which they ask for it.
+pub(crate) fn order(asker: &Asker, room: &str) -> String {
+    format!("{room}\n{}", asker.id())
 }
 
 /// Tells a field that is null, which removes something, from one that isn't there.

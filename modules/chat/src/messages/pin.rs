@@ -6,7 +6,7 @@ use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use super::change::{At, Plan, Present, change};
-use super::{Answer, gone, pace, view};
+use super::{Answer, gone, order, pace, view};
 use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::records::{self, PinRecord, PinsRecord};
@@ -33,6 +33,8 @@ pub(crate) async fn pin(chat: &Chat, asker: &Asker, request: AskPin) -> Result<A
         thread: request.thread,
         seq: request.seq,
     };
+    let order = order(asker, room);
+    let _order = chat.0.sending.take(&order).await?;
     let standing = standing::of(chat, asker, room).await?;
     standing.need_to_write(chat, Right::Pin)?;
     pace(chat, asker, room)?;
@@ -42,6 +44,9 @@ pub(crate) async fn pin(chat: &Chat, asker: &Asker, request: AskPin) -> Result<A
     };
     let pins = [pins_of(room)];
     let pinned = request.pinned.then_some(done);
+    // Pins of different messages meet in that one document.
+    let list = format!("{room}\npins");
+    let _turn = chat.0.turns.take(&list).await?;
     let changed = change(chat, at, "pin", Some(asker.who()), &pins, |present| {
         plan(at, present, pinned.clone())
     })

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::post::{self, Ahead, Post, Posted};
-use super::{At, change, check_data, check_text, excerpt, gate, gone, mention};
+use super::{At, change, check_data, check_text, excerpt, gate, gone, mention, order};
 use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::shapes::{Message, Quote, Said};
@@ -70,7 +70,7 @@ impl Send {
 
 pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Sent, Failure> {
     names::check_room(&request.room)?;
-    let order = || format!("{}\n{}", request.room, asker.id());
+    let order = || order(asker, &request.room);
     let known = standing::known(chat, asker, &request.room);
     let (standing, key);
     let mut ahead = Ahead::default();
