@@ -166,8 +166,9 @@ impl Who {
 type Seen = Vec<(String, Vec<view::Messages>)>;
 
 /// What a node needs of the fleet.
+#[derive(Clone)]
 struct Fleet {
-    redis: Redis,
+    url: String,
     backend: Backend,
 }
 
@@ -175,7 +176,7 @@ async fn node(
     index: usize,
     nodes: usize,
     seed: u64,
-    fleet: Option<Arc<Fleet>>,
+    fleet: Option<Fleet>,
     store: Store,
     clock: TestClock,
     model: Arc<Mutex<Model>>,
@@ -192,7 +193,7 @@ async fn node(
             echo: true,
             backoff: (Duration::from_millis(5), Duration::from_millis(50)),
             ..LinkConfig::new(
-                &fleet.redis.url(),
+                &fleet.url,
                 fleet.backend.clone(),
                 Arc::new(move || clock.now().0),
             )
@@ -290,7 +291,6 @@ async fn prepare(store: &Store) {
 
 fn play(nodes: usize, fleet: Option<Fleet>, open: impl Fn() -> Store) {
     let seed = seed();
-    let fleet = fleet.map(Arc::new);
     let (clock, model) = (TestClock::default(), Arc::new(Mutex::new(Model::default())));
     let barrier = Arc::new(Barrier::new(nodes));
     driver::run(async {
@@ -340,7 +340,10 @@ fn on_three_nodes_over_redis() {
     for backend in [Backend::Classic, Backend::streams()] {
         let redis = Redis::start(&[]).expect("a redis-server");
         let url = redis.url();
-        let fleet = Fleet { redis, backend };
+        let fleet = Fleet {
+            url: url.clone(),
+            backend,
+        };
         play(3, Some(fleet), || {
             Store::redis(&url, &RedisOptions::default()).expect("a store")
         });

@@ -25,6 +25,8 @@ impl Random {
 
 #[derive(Default)]
 struct Message {
+    /// Its sender was answered. Others may have seen it before that, and done something to it.
+    sent: bool,
     key: String,
     from: String,
     text: String,
@@ -60,9 +62,9 @@ impl Model {
         let log = request["thread"].as_u64().unwrap_or(0);
         if act == "message:send" {
             let key = (log, number(&answer["message"]["seq"]));
-            let is_there = messages.contains_key(&key);
-            assert_eq!(answer["duplicate"], is_there, "{who}: {request} {answer}");
             let message = messages.entry(key).or_default();
+            let is_there = std::mem::replace(&mut message.sent, true);
+            assert_eq!(answer["duplicate"], is_there, "{who}: {request} {answer}");
             if !is_there {
                 who.clone_into(&mut message.from);
                 message.key = text(&request["key"]);
