@@ -230,3 +230,75 @@ async fn clear(chat: &Chat, at: At<'_>, applied: &[Applied]) -> Result<(), Failu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use lakh_hub::store::{Scan, Store};
+    use lakh_hub::{Clock, Hub, Millis, Settings, Shard};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::Config;
+    use crate::records::DueRecord;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Millis {
+            Millis(0)
+        }
+
+        fn wall_ms(&self) -> u64 {
+            1_000
+        }
+    }
+
+    async fn call(chat: &Chat, name: &str, request: Value) -> Value {
+        let (system, request) = (Asker::system(), request.to_string());
+        let answer = chat.call(&system, name, &request).await.expect("granted");
+        serde_json::from_str(answer.get()).expect("JSON")
+    }
+
+    async fn play() {
+        let store = Store::memory();
+        let hub = Hub::new(Settings::default(), Still);
+        let _shard = Shard::enter(&hub, 0);
+        let chat = crate::install(&hub, store.clone(), Config::default());
+        call(&chat, "room:join", json!({"room": "r"})).await;
+        for key in ["expires", "expires and is deleted"] {
+            let request = json!({"room": "r", "key": key, "text": "secret", "expires_in_s": 5});
+            call(&chat, "message:send", request).await;
+        }
+        call(&chat, "message:delete", json!({"room": "r", "seq": 2})).await;
+        let due = || async {
+            let scanning = store.scan(1_000, names::DUE, Scan::default());
+            scanning.await.expect("read").items
+        };
+        for (key, document) in due().await {
+            let DueRecord::Expire { room, thread, seq } = records::read(&document).expect("fits");
+            assert_eq!(seq, None, "it was written with the message");
+            let seq = DueRecord::seq_of(&key).expect("a number");
+            let room = room.as_str();
+            let at = At { room, thread, seq };
+            expire(&chat, at, &key).await.expect("done");
+        }
+        assert!(due().await.is_empty());
+        let history = call(&chat, "message:history", json!({"room": "r"})).await;
+        assert_eq!(
+            history["messages"][0]["deleted"],
+            json!({"at": 1_000, "purged": true})
+        );
+        assert_eq!(history["messages"][0]["text"], "");
+        assert_eq!(history["messages"][1]["deleted"]["by"]["id"], "system");
+    }
+
+    #[test]
+    fn what_is_due_expires_and_is_due_no_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, play());
+        Shard::exit();
+    }
+}

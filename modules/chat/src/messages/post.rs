@@ -13,8 +13,9 @@ use crate::shapes::{Message, Overlay, Said, event};
 use crate::turns::Turn;
 use crate::{Chat, names, stored, told};
 
-/// A message that is sent again is told again while it's younger than this: the node that stored it may have died before it
-/// could tell. Who has it passes over it, by its number.
+/// A message that is sent again is told again while it's younger than this, where there are other nodes: the one that stored
+/// it may have died before it could tell. Who has it passes over it, by its number. A node that is alone has told it, or lost
+/// all who listened.
 const TELL_AGAIN_MS: u64 = 60_000;
 
 /// A message to be written.
@@ -148,7 +149,8 @@ pub(super) async fn again(
     seq: u64,
 ) -> Result<Posted, Failure> {
     let mut message = view::read_one(chat, room, thread, seq).await?;
-    if chat.now_ms().saturating_sub(message.time) < TELL_AGAIN_MS {
+    let is_young = chat.now_ms().saturating_sub(message.time) < TELL_AGAIN_MS;
+    if is_young && chat.0.namespace.hub().cluster_state().is_some() {
         // Backends have heard of it, or will by what the hub keeps for them.
         let payload = event("message:new", &message);
         let to = chat.0.namespace.to(names::hub_room(room));

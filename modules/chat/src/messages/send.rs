@@ -53,8 +53,13 @@ pub(crate) struct Send {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Sent {
-    Now { message: Message, duplicate: bool },
-    Later { scheduled: Value },
+    Now {
+        message: Box<Message>,
+        duplicate: bool,
+    },
+    Later {
+        scheduled: Value,
+    },
 }
 
 impl Send {
@@ -95,7 +100,7 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
     typing::end(chat, asker, &posted.message.room);
     sweep::watch(chat);
     Ok(Sent::Now {
-        message: posted.message,
+        message: Box::new(posted.message),
         duplicate: posted.duplicate,
     })
 }

@@ -172,7 +172,8 @@ struct Fleet {
     backend: Backend,
 }
 
-async fn node(
+/// What a node is given.
+struct Setup {
     index: usize,
     nodes: usize,
     seed: u64,
@@ -181,14 +182,17 @@ async fn node(
     clock: TestClock,
     model: Arc<Mutex<Model>>,
     barrier: Arc<Barrier>,
-) -> Seen {
+}
+
+/// A node of the fleet, as `lakh serve` sets it up, but for sockets.
+async fn set_up(setup: &Setup) -> Rc<Loop> {
     let settings = Settings {
-        node: format!("n{index}"),
+        node: format!("n{}", setup.index),
         ..Settings::default()
     };
-    let hub = hub_with(settings, &clock, &["/chat"]);
-    if let Some(fleet) = &fleet {
-        let clock = clock.clone();
+    let hub = hub_with(settings, &setup.clock, &["/chat"]);
+    if let Some(fleet) = &setup.fleet {
+        let clock = setup.clock.clone();
         let config = LinkConfig {
             echo: true,
             backoff: (Duration::from_millis(5), Duration::from_millis(50)),
@@ -201,11 +205,22 @@ async fn node(
         let (link, inbound) = Link::open(config).expect("a link");
         tokio::spawn(hub.join_cluster(link, inbound).expect("in the fleet"));
     }
-    lakh_chat::install(&hub, store, unhurried());
+    lakh_chat::install(&hub, setup.store.clone(), unhurried());
     let on = Loop::start(&hub, 0);
-    if fleet.is_some() {
-        hub.cluster_ready().await;
-    }
+    hub.cluster_ready().await;
+    on
+}
+
+async fn node(setup: Setup) -> Seen {
+    let on = set_up(&setup).await;
+    let Setup {
+        index,
+        nodes,
+        seed,
+        model,
+        barrier,
+        ..
+    } = setup;
     let mut people = Vec::new();
     for number in (0..PEOPLE).filter(|number| number % nodes == index) {
         let mut who = Who {
@@ -259,7 +274,26 @@ async fn node(
         seen.push((who.name.clone(), messages.collect()));
     }
     barrier.wait().await;
+    if nodes > 1 && index == 0 {
+        told_again(people[0].client.as_ref().expect("here")).await;
+    }
+    barrier.wait().await;
     seen
+}
+
+/// Whoever sends a young message again has it told again: the node that stored it might have died.
+async fn told_again(client: &Client) {
+    client.received();
+    let request = json!({"room": ROOMS[0], "key": "again", "text": "once"});
+    let first = client.ok("message:send", request.clone()).await;
+    let again = client.ok("message:send", request).await;
+    assert_eq!(
+        (&again["duplicate"], &again["message"]),
+        (&json!(true), &first["message"])
+    );
+    for _ in 0..2 {
+        assert_eq!(client.heard("message:new").await, first["message"]);
+    }
 }
 
 /// Waits for what is still to be told of one room. Events of the others are taken in as they come.
@@ -299,12 +333,20 @@ fn play(nodes: usize, fleet: Option<Fleet>, open: impl Fn() -> Store) {
     });
     let threads: Vec<_> = (0..nodes)
         .map(|index| {
-            let (fleet, store, clock) = (fleet.clone(), open(), clock.clone());
-            let (model, barrier) = (Arc::clone(&model), Arc::clone(&barrier));
+            let setup = Setup {
+                index,
+                nodes,
+                seed,
+                fleet: fleet.clone(),
+                store: open(),
+                clock: clock.clone(),
+                model: Arc::clone(&model),
+                barrier: Arc::clone(&barrier),
+            };
             std::thread::spawn(move || {
                 let mut runtime = tokio::runtime::Builder::new_current_thread();
                 let runtime = runtime.enable_all().build().expect("a runtime");
-                let playing = node(index, nodes, seed, fleet, store, clock, model, barrier);
+                let playing = node(setup);
                 let seen = tokio::task::LocalSet::new().block_on(&runtime, playing);
                 Shard::exit();
                 seen
