@@ -49,7 +49,7 @@ pub(crate) async fn edit(chat: &Chat, asker: &Asker, request: AskEdit) -> Result
     check(chat, asker, &standing, at, &present)?;
     pace(chat, asker, &room)?;
     let mut said = wanted(chat, &standing, request, &present.said)?;
-    moderation::check(chat, asker, &standing, &mut said).await?;
+    moderation::check_edit(chat, asker, &standing, &mut said).await?;
     let passed = gate::pass(chat, asker, &room, "message:edit", &mut said).await?;
     let reached = match said.mentions == present.said.mentions {
         true => Vec::new(),

@@ -2,4 +2,4 @@
 
 mod check;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, check_edit};

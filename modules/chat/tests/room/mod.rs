@@ -81,3 +81,18 @@ pub(crate) fn message(key: &str, text: &str) -> Value {
 pub(crate) fn user(name: &str) -> Value {
     json!({"id": format!("dev:{}", name.to_lowercase()), "name": name})
 }
+
+/// Sends, and gives the message.
+pub(crate) async fn say(client: &Client, request: Value) -> Value {
+    client.ok("message:send", request).await["message"].take()
+}
+
+pub(crate) fn at(seq: u64) -> Value {
+    json!({"room": "r", "seq": seq})
+}
+
+pub(crate) fn with(mut request: Value, more: Value) -> Value {
+    let fields = more.as_object().expect("fields").clone();
+    request.as_object_mut().expect("fields").extend(fields);
+    request
+}
