@@ -30,6 +30,7 @@ pub(crate) struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Person>,
     /// Fields that replace those of the message, room or member; null removes one.
+    #[serde(default)]
     pub set: Map<String, Value>,
     /// Who did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +80,16 @@ impl Change {
 
     /// The entry of the room's log of changes.
     pub(crate) fn entry(&self, now_ms: u64) -> Result<Entry, Failure> {
-        let value = serde_json::to_vec(self).map_err(|error| stored::unreadable(&error))?;
+        // What a message says stands in its log and nowhere else: there it can be taken back. Who was away is given whole
+        // messages, and needs to know only which.
+        let bare = self.seq.is_some().then(|| Self {
+            seq: self.seq,
+            thread: self.thread,
+            what: self.what.clone(),
+            ..Self::new(&self.event, Map::new(), None)
+        });
+        let value = serde_json::to_vec(bare.as_ref().unwrap_or(self))
+            .map_err(|error| stored::unreadable(&error))?;
         Ok(Entry::new(now_ms, value))
     }
 
@@ -109,6 +119,18 @@ pub(crate) async fn write(
     batch: Batch,
     change: &Change,
 ) -> Result<Option<Vec<Applied>>, Failure> {
+    write_with(chat, room, batch, change, |_| Vec::new()).await
+}
+
+/// The same, with news of the batch's own that are told before the change. A batch that gave way to a duplicate has changed
+/// nothing, and nothing is told of it.
+pub(crate) async fn write_with(
+    chat: &Chat,
+    room: &str,
+    batch: Batch,
+    change: &Change,
+    news: impl FnOnce(&[Applied]) -> Vec<Told>,
+) -> Result<Option<Vec<Applied>>, Failure> {
     let now_ms = batch.now_ms();
     let batch = batch.append(&names::changes(room), vec![change.entry(now_ms)?]);
     let (turn, writing) = ordered::submit(chat, room, batch)?;
@@ -117,13 +139,22 @@ pub(crate) async fn write(
         Err(lakh_hub::store::WriteError::Conflict { .. }) => return Ok(None),
         Err(error) => return Err(stored::not_written(&error)),
     };
-    let Some(Placed { seq: rev, .. }) = placed(applied.pop().as_ref()) else {
-        return Err(stored::unexpected(None));
+    let rev = match applied.pop() {
+        Some(Applied::Skipped) => None,
+        last => Some(
+            placed(last.as_ref())
+                .ok_or_else(|| stored::unexpected(None))?
+                .seq,
+        ),
     };
-    turn.tell(change.told(room, rev).into_iter().collect());
-    ordered::heard(chat).await?;
-    if rev % KEPT == 0 {
-        trim(chat, room, rev);
+    if let Some(rev) = rev {
+        let mut told = news(&applied);
+        told.extend(change.told(room, rev));
+        turn.tell(told);
+        ordered::heard(chat).await?;
+        if rev % KEPT == 0 {
+            trim(chat, room, rev);
+        }
     }
     Ok(Some(applied))
 }

@@ -10,17 +10,22 @@
 //! The rooms of this module are joined and left through its requests; `sockets_join` from outside is not noticed.
 
 mod asker;
+mod attachments;
 mod changes;
+mod live;
 mod messages;
+mod moderation;
 mod names;
 mod ordered;
 mod pacing;
 mod people;
 mod permissions;
 mod presence;
+mod reactions;
 mod records;
 mod requests;
 mod rooms;
+mod schedule;
 mod sequencer;
 mod shapes;
 mod standing;
@@ -28,6 +33,7 @@ mod stored;
 mod sweep;
 mod table;
 mod told;
+mod turns;
 mod typing;
 
 use std::sync::Arc;
@@ -106,6 +112,10 @@ struct Inner {
     table: Mutex<Table>,
     /// Something is due earlier than the sweeper thinks.
     earlier: Notify,
+    /// Changes to one message, one after another.
+    turns: turns::Turns,
+    /// What one person says in one room, in the order of their saying.
+    sending: turns::Turns,
 }
 
 impl Chat {
@@ -150,6 +160,8 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         store,
         table: Mutex::default(),
         earlier: Notify::new(),
+        turns: turns::Turns::default(),
+        sending: turns::Turns::default(),
     }));
     standing::install(&chat);
     presence::install(&chat);

@@ -127,6 +127,45 @@ pub(crate) fn bans(room: &str) -> String {
     format!("chat_bans:{room}")
 }
 
+/// The collection of what each person gave to messages of a room or a thread.
+pub(crate) fn reactions(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        Some(root) => format!("chat_reactions:{room}\n{root}"),
+        None => format!("chat_reactions:{room}"),
+    }
+}
+
+/// The collection of who gave which reaction, in the order in which they came.
+pub(crate) fn reactors(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        Some(root) => format!("chat_reactors:{room}\n{root}"),
+        None => format!("chat_reactors:{room}"),
+    }
+}
+
+/// The collection of what is pinned, by room.
+pub(crate) const PINS: &str = "chat_pins";
+
+/// The collection of what is to be done at a time.
+pub(crate) const DUE: &str = "chat_due";
+
+/// The collection of messages that mention all.
+pub(crate) const MENTIONS_OF_ALL: &str = "chat_mentions_of_all";
+
+/// The collection of messages that mention a person.
+pub(crate) fn mentions(person: &str) -> String {
+    format!("chat_mentions:{person}")
+}
+
+/// What the key of a message begins with where messages of all rooms and threads stand together; its number in 16 digits
+/// comes behind it. Those of threads stand behind all others of their room.
+pub(crate) fn in_room(room: &str, thread: Option<u64>) -> String {
+    match thread {
+        Some(root) => format!("{room}\nt{root:016}\n"),
+        None => format!("{room}\n"),
+    }
+}
+
 /// Names a message in its room's log. No id and no key has a control character, so two pairs never meet in one name.
 pub(crate) fn dedupe(person: &str, key: &str) -> String {
     format!("{person}\n{key}")

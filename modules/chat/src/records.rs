@@ -7,12 +7,19 @@
 //! | collection `chat_memberships:<person>`, key: the room | [`MembershipRecord`] |
 //! | collection `chat_bans:<room>`, key: the person | [`BanRecord`] |
 //! | log `chat:<room>`; of a thread `chat:<room>\n<root>` | [`Said`](crate::shapes::Said), one entry a message, its number the message's; dedupe key `<person's id>\n<key>` |
-//! | collection `chat_overlay:<room>`, of a thread `chat_overlay:<room>\n<root>`, key: the message's number in 16 digits | [`Overlay`](crate::shapes::Overlay); every change is made on condition of the version that it was read at |
+//! | collection `chat_overlay:<room>`, of a thread `chat_overlay:<room>\n<root>`, key: the message's number in 16 digits | [`OverlayRecord`]; every change is made on condition of the version that it was read at |
 //! | collection `chat_edits:…`, likewise | [`EditsRecord`] |
+//! | collection `chat_reactions:…`, likewise, key: the message's number`\n<person>` | [`GivenRecord`] |
+//! | collection `chat_reactors:…`, likewise, key: the message's number`\n<emoji>\n<place in 16 digits>` | [`ReactorRecord`] |
+//! | collection `chat_pins`, key: the room | [`PinsRecord`] |
+//! | collection `chat_mentions:<person>`; `chat_mentions_of_all` for `*`; key: `<room>\n<number>`, in a thread `<room>\nt<root>\n<number>`, numbers in 16 digits | [`MentionRecord`] |
+//! | collection `chat_due`, key: milliseconds since 1970 in 16 digits`\n<id>` | [`DueRecord`] |
 //! | log `chat_changes:<room>` | [`Change`](crate::changes::Change), its number the room's `rev` |
 //!
 //! Readers pass over fields that they don't know, so that later versions can add some; fields that are missing are as if
 //! they had never been set.
+
+use std::collections::BTreeMap;
 
 use lakh_hub::store::Document;
 use lakh_hub::{Failure, Person};
@@ -21,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::permissions::{Kind, Role};
-use crate::shapes::Reactions;
+use crate::shapes::{Overlay, Reactions};
 use crate::stored::unreadable;
 
 /// A record as bytes.
@@ -129,6 +136,86 @@ pub(crate) struct BanRecord {
     pub until: Option<u64>,
 }
 
+/// What has come to a message, with what clients aren't told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct OverlayRecord {
+    #[serde(flatten)]
+    pub overlay: Overlay,
+    /// How many reactions of people were ever taken in: it gives them their order.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given: u64,
+}
+
+/// What a person gave to a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct GivenRecord(pub BTreeMap<String, Given>);
+
+/// One reaction of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Given {
+    pub count: u64,
+    /// Its place among those of all people.
+    pub place: u64,
+}
+
+/// Who gave a reaction, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReactorRecord {
+    pub user: Person,
+    pub count: u64,
+}
+
+/// What is pinned in a room, the oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PinsRecord {
+    pub pins: Vec<PinRecord>,
+}
+
+/// A pinned message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PinRecord {
+    pub seq: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u64>,
+}
+
+/// That a message mentions somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MentionRecord {
+    /// When it was sent.
+    pub time: u64,
+}
+
+/// What is to be done at the time that its key begins with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum DueRecord {
+    /// A message is gone from then on.
+    Expire {
+        room: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thread: Option<u64>,
+        /// Its number. It isn't known when the document is written together with the message: then it's what the document's
+        /// key ends in ([`DueRecord::seq_of`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
+    },
+}
+
+impl DueRecord {
+    /// What the key of something that is due begins with.
+    pub(crate) fn prefix(at_ms: u64, id: &str) -> String {
+        format!("{at_ms:016}\n{id}")
+    }
+
+    /// The number that a key ends in.
+    #[allow(dead_code, reason = "for whoever does what is due")]
+    pub(crate) fn seq_of(key: &str) -> Option<u64> {
+        key.get(key.len().checked_sub(16)?..)?.parse().ok()
+    }
+}
+
 /// What a message said before it was edited, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EditsRecord {
@@ -150,4 +237,9 @@ fn public() -> Kind {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 pub(crate) fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

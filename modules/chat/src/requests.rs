@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::asker::Asker;
-use crate::{Chat, messages, presence, rooms, typing};
+use crate::{Chat, live, messages, presence, reactions, rooms, typing};
 
 macro_rules! requests {
     ($($name:literal => $handler:path),+ $(,)?) => {
@@ -54,6 +54,19 @@ requests! {
     "room:list" => rooms::list,
     "message:send" => messages::send,
     "message:history" => messages::history,
+    "message:get" => messages::get,
+    "message:sync" => messages::sync,
+    "message:edit" => messages::edit,
+    "message:edits" => messages::edits,
+    "message:delete" => messages::delete,
+    "message:purge" => messages::purge,
+    "message:pin" => messages::pin,
+    "message:forward" => messages::forward,
+    "pin:list" => messages::pins,
+    "reaction:add" => reactions::add,
+    "reaction:remove" => reactions::remove,
+    "reaction:list" => reactions::list,
+    "live:react" => live::react,
     "typing:set" => typing::set,
     "presence:list" => presence::list,
 }

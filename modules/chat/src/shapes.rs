@@ -64,6 +64,24 @@ pub(crate) struct Said {
     pub expires_at: Option<u64>,
 }
 
+impl Said {
+    /// Nothing, by somebody.
+    pub(crate) fn nothing(key: String, from: Person) -> Self {
+        Self {
+            key,
+            from,
+            text: String::new(),
+            data: None,
+            mentions: Vec::new(),
+            attachments: Vec::new(),
+            reply_to: None,
+            forwarded: None,
+            silent: false,
+            expires_at: None,
+        }
+    }
+}
+
 /// What has come to a message since it was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Overlay {

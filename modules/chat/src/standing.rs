@@ -103,6 +103,27 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// Refuses those who are muted.
+    pub(crate) fn need_voice(&self, now_ms: u64) -> Result<(), Failure> {
+        let until = self.kept.as_ref().and_then(|(kept, _)| kept.muted_until);
+        match until.filter(|until| *until > now_ms) {
+            Some(until) => Err(Failure::new(
+                "muted",
+                format!("you are muted here until {until} (milliseconds since 1970)"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What everybody needs who writes something: the right to, in a room that isn't archived, and a voice.
+    pub(crate) fn need_to_write(&self, chat: &Chat, right: Right) -> Result<(), Failure> {
+        self.need(chat, right)?;
+        self.need_open()?;
+        self.need_voice(chat.now_ms())
+    }
+}
+
 /// The refusal of somebody who is banned.
 pub(crate) fn banned(ban: &BanRecord) -> Failure {
     let until = match ban.until {
@@ -188,6 +209,17 @@ pub(crate) async fn of(chat: &Chat, asker: &Asker, room: &str) -> Result<Standin
     find(chat, asker, room).await?.ok_or_else(no_room)
 }
 
+/// The same, if it stands in memory.
+pub(crate) fn known(chat: &Chat, asker: &Asker, room: &str) -> Option<Standing> {
+    let now_ms = chat.now_ms();
+    let mut table = chat.0.table.lock();
+    let known = table.known(room)?;
+    let of = known.people.get(asker.id())?;
+    let is_fresh = now_ms < of.at_ms.saturating_add(KEEP_MS);
+    let found = known.room.as_ref().filter(|_| is_fresh)?;
+    Some(of.standing(found, asker, room, now_ms))
+}
+
 /// The same; `None` if there is no such room.
 pub(crate) async fn find(
     chat: &Chat,
@@ -196,20 +228,12 @@ pub(crate) async fn find(
 ) -> Result<Option<Standing>, Failure> {
     names::check_room(room)?;
     let now_ms = chat.now_ms();
+    if let Some(standing) = known(chat, asker, room) {
+        return Ok(Some(standing));
+    }
     let generation = {
         let mut table = chat.0.table.lock();
-        match table.known(room) {
-            Some(known) => {
-                let of = known.people.get(asker.id());
-                if let (Some(found), Some(of)) = (&known.room, of)
-                    && now_ms < of.at_ms.saturating_add(KEEP_MS)
-                {
-                    return Ok(Some(of.standing(found, asker, room, now_ms)));
-                }
-                Some(known.generation)
-            }
-            None => None,
-        }
+        table.known(room).map(|known| known.generation)
     };
     let Some((found, of)) = read(chat, room, asker.id()).await? else {
         return Ok(None);

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::people::People;
 use crate::presence::presence_update;
 use crate::typing::typing_update;
-use crate::{Chat, names, ordered, told};
+use crate::{Chat, live, names, ordered, told};
 
 /// How long to wait before something is told again that the server was too busy to take.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -63,7 +63,10 @@ pub(crate) fn sweep(chat: &Chat) {
         let due = chat.0.table.lock().pop_due(now);
         let Some(due) = due else { return };
         match &due.person {
-            None => ordered::tell(chat, &due.room),
+            None => {
+                ordered::tell(chat, &due.room);
+                live::tell(chat, &due.room);
+            }
             Some(id) => look_after(chat, &due.room, id, now),
         }
     }

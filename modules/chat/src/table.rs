@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lakh_hub::Person;
 use tokio::time::Instant;
 
+use crate::live::Floating;
 use crate::ordered::Told;
 use crate::pacing::Pacing;
 use crate::people::People;
@@ -24,6 +25,7 @@ pub(crate) struct Table {
     // Names come from clients: the map's hash is keyed, so that they can't be chosen to collide.
     rooms: HashMap<Box<str>, Live>,
     pub(crate) pacing: Pacing,
+    pub(crate) floating: Floating,
     due: BinaryHeap<Reverse<Due>>,
     sweeping: bool,
 }

@@ -1,112 +1,220 @@
 //! `message:send`.
+//!
+//! A plain message costs one append and no read: what the sender is in the room stands in memory. A quote, mentions, a
+//! thread each cost the read that they need.
+//!
+//! What one person says in one room is numbered in the order of their saying, from each of their connections: a message for
+//! which something is read first keeps those behind it waiting until it has its place. A plain one goes through to the
+//! store without waiting for anything, unless such a one is before it.
 
-use std::borrow::Cow;
-
-use lakh_hub::store::{Batch, Entry};
-use lakh_hub::{Failure, Passed, What, Wish};
+use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::post::{self, Ahead, Post, Posted};
+use super::{At, change, check_data, check_text, excerpt, gate, gone, mention, order};
 use crate::asker::Asker;
-use crate::changes::placed;
-use crate::ordered::{self, Told};
 use crate::permissions::Right;
-use crate::shapes::{Message, Overlay, Said, event};
+use crate::shapes::{Message, Quote, Said};
 use crate::standing::{self, Standing};
-use crate::{Chat, messages, names, records, stored, sweep, told, typing};
+use crate::{Chat, attachments, moderation, names, records, schedule, sweep, told, typing};
 
-#[derive(Deserialize)]
+/// Files in one message at most.
+const MAX_ATTACHMENTS: usize = 10;
+/// Longest life of a message that expires: a year of 366 days.
+const MAX_EXPIRES_IN_S: u64 = 366 * 24 * 3_600;
+
+/// What somebody asks to be sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Send {
-    room: String,
-    key: String,
+    pub room: String,
+    pub key: String,
     #[serde(default)]
-    text: String,
-    data: Option<Map<String, Value>>,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u64>,
+    /// Milliseconds since 1970 at which it's to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
+    #[serde(default, skip_serializing_if = "records::is_false")]
+    pub silent: bool,
 }
 
 #[derive(Serialize)]
-pub(crate) struct Sent {
-    message: Message,
-    duplicate: bool,
+#[serde(untagged)]
+pub(crate) enum Sent {
+    Now {
+        message: Box<Message>,
+        duplicate: bool,
+    },
+    Later {
+        scheduled: Value,
+    },
 }
 
-pub(crate) async fn send(chat: &Chat, asker: &Asker, mut request: Send) -> Result<Sent, Failure> {
-    check(chat, asker, &request).await?;
-    pace(chat, asker, &request.room)?;
-    let passed = pass(chat, asker, &mut request).await?;
-    let Send {
-        room,
-        key,
-        text,
-        data,
-    } = request;
-    let said = Said {
-        key,
-        from: lakh_hub::Person::clone(asker.who()),
-        text,
-        data,
-        mentions: Vec::new(),
-        attachments: Vec::new(),
-        reply_to: None,
-        forwarded: None,
-        silent: false,
-        expires_at: None,
-    };
-    let time = chat.now_ms();
-    let entry =
-        Entry::new(time, records::to_bytes(&said)?).dedupe(&names::dedupe(asker.id(), &said.key));
-    let batch = Batch::new(time).append(&names::log(&room), vec![entry]);
-    let (turn, writing) = ordered::submit(chat, &room, batch)?;
-    // It has its place, and those behind it may go on.
-    drop(passed);
-    let applied = writing.await.map_err(|error| stored::not_written(&error))?;
-    let Some(placed) = placed(applied.first()) else {
-        return Err(stored::unexpected(None));
-    };
-    let seq = placed.seq;
-    if placed.duplicate {
-        drop(turn);
-        return Ok(Sent {
-            message: messages::read_one(chat, &room, None, seq).await?,
-            duplicate: true,
-        });
+impl Send {
+    /// Whether nothing has to be read before it can be sent.
+    fn is_plain(&self) -> bool {
+        self.mentions.is_empty()
+            && self.attachments.is_empty()
+            && self.reply_to.is_none()
+            && self.thread.is_none()
+            && self.at.is_none()
     }
-    let message = Message {
-        room,
-        thread: None,
-        seq,
-        said,
-        time,
-        overlay: Overlay::default(),
-    };
-    let occurrence = told::message(chat, asker, &message);
-    let told = event("message:new", &message).map(|payload| Told {
-        payload,
-        occurrence: occurrence.map(|occurrence| (What::Message, occurrence)),
-    });
-    turn.tell(told.into_iter().collect());
-    // Whoever's turn it was has told it. The answer says that it can't be lost any more.
-    ordered::heard(chat).await?;
-    typing::end(chat, asker, &message.room);
+}
+
+pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Sent, Failure> {
+    names::check_room(&request.room)?;
+    let order = || order(asker, &request.room);
+    let known = standing::known(chat, asker, &request.room);
+    let (standing, key);
+    let mut ahead = Ahead::default();
+    if let Some(known) = known
+        && request.is_plain()
+        && chat.0.sending.is_free(order)
+    {
+        standing = known;
+    } else {
+        key = order();
+        ahead.turn = Some(chat.0.sending.take(&key).await?);
+        standing = standing::of(chat, asker, &request.room).await?;
+    }
+    check(chat, asker, &standing, &request)?;
+    pace(chat, asker, &request.room)?;
+    if let Some(at_ms) = request.at {
+        standing.need(chat, Right::Schedule)?;
+        let scheduled = schedule::put(chat, asker, &standing, &request, at_ms).await?;
+        return Ok(Sent::Later { scheduled });
+    }
+    let posted = prepare_and_post(chat, asker, &standing, request, ahead).await?;
+    typing::end(chat, asker, &posted.message.room);
     sweep::watch(chat);
-    Ok(Sent {
-        message,
-        duplicate: false,
+    Ok(Sent::Now {
+        message: Box::new(posted.message),
+        duplicate: posted.duplicate,
     })
 }
 
-async fn check(chat: &Chat, asker: &Asker, request: &Send) -> Result<Standing, Failure> {
-    names::check_room(&request.room)?;
-    names::check_key(&request.key)?;
-    check_text(chat, &request.text)?;
-    asker.allow("send", &request.room)?;
-    let standing = standing::of(chat, asker, &request.room).await?;
-    standing.need(chat, Right::Send)?;
-    standing.need_open()?;
-    Ok(standing)
+async fn prepare_and_post(
+    chat: &Chat,
+    asker: &Asker,
+    standing: &Standing,
+    request: Send,
+    mut ahead: Ahead<'_>,
+) -> Result<Posted, Failure> {
+    let (room, thread, key) = (request.room.clone(), request.thread, request.key.clone());
+    let ready = async {
+        let mut said = prepare(chat, asker, standing, request).await?;
+        moderation::check(chat, asker, standing, &mut said).await?;
+        ahead.passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
+        let post = Post {
+            room: room.clone(),
+            thread,
+            kind: standing.room.kind,
+            said,
+        };
+        post::post(chat, asker, post, ahead).await
+    };
+    match ready.await {
+        Ok(posted) => Ok(posted),
+        // What it quotes may be gone since it was sent, or the room be slower. It's the same message all the same.
+        Err(failure) => match post::find(chat, asker, &room, thread, &key).await? {
+            Some(message) => Ok(Posted {
+                message,
+                duplicate: true,
+            }),
+            None => Err(failure),
+        },
+    }
 }
 
-fn pace(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Failure> {
+/// Whether it may be sent, as far as that is known without a read.
+fn check(chat: &Chat, asker: &Asker, standing: &Standing, request: &Send) -> Result<(), Failure> {
+    names::check_key(&request.key)?;
+    check_text(chat, &request.text, !request.attachments.is_empty())?;
+    check_data(request.data.as_ref())?;
+    asker.allow("send", &request.room)?;
+    let right = match request.thread {
+        Some(_) => Right::Reply,
+        None => Right::Send,
+    };
+    standing.need_to_write(chat, right)?;
+    if request.attachments.len() > MAX_ATTACHMENTS {
+        return Err(Failure::new(
+            "too_large",
+            format!("a message has at most {MAX_ATTACHMENTS} files"),
+        ));
+    }
+    if !request.attachments.is_empty() {
+        standing.need(chat, Right::Attach)?;
+    }
+    if let Some(seconds) = request.expires_in_s
+        && !(1..=MAX_EXPIRES_IN_S).contains(&seconds)
+    {
+        return Err(Failure::bad_request(format!(
+            "expires_in_s is 1 to {MAX_EXPIRES_IN_S}"
+        )));
+    }
+    Ok(())
+}
+
+/// What the log is to keep of it.
+async fn prepare(
+    chat: &Chat,
+    asker: &Asker,
+    standing: &Standing,
+    request: Send,
+) -> Result<Said, Failure> {
+    let room = request.room.as_str();
+    let reply_to = match request.reply_to {
+        Some(seq) => Some(quote(chat, room, request.thread, seq).await?),
+        None => None,
+    };
+    let attachments = match request.attachments.is_empty() {
+        true => Vec::new(),
+        false => attachments::take(chat, asker, room, &request.attachments).await?,
+    };
+    Ok(Said {
+        mentions: mention::check(chat, standing, request.mentions)?,
+        key: request.key,
+        from: Person::clone(asker.who()),
+        text: request.text,
+        data: request.data,
+        attachments,
+        reply_to,
+        forwarded: None,
+        silent: request.silent,
+        expires_at: request
+            .expires_in_s
+            .map(|seconds| chat.now_ms() + seconds * 1_000),
+    })
+}
+
+/// What a message says that another answers, in the same room or thread.
+async fn quote(chat: &Chat, room: &str, thread: Option<u64>, seq: u64) -> Result<Quote, Failure> {
+    let quoted = change::read(chat, At { room, thread, seq }, &[]).await?;
+    if quoted.is_deleted() {
+        return Err(gone(seq));
+    }
+    Ok(Quote {
+        seq,
+        from: quoted.said.from,
+        text: excerpt(&quoted.said.text),
+    })
+}
+
+/// Holds people to their pace.
+pub(crate) fn pace(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Failure> {
     if asker.is_system() {
         return Ok(());
     }
@@ -116,50 +224,4 @@ fn pace(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Failure> {
         table.pacing.message(&chat.0.config, asker.id(), now_ms)
     };
     paced.inspect_err(|_| told::limited(asker, room, "messages_per_second"))
-}
-
-fn check_text(chat: &Chat, text: &str) -> Result<(), Failure> {
-    let most = chat.0.config.max_text_chars;
-    if text.is_empty() {
-        return Err(Failure::bad_request("a message needs a text"));
-    }
-    if text.chars().nth(most).is_some() {
-        return Err(Failure::new(
-            "too_large",
-            format!("a message's text is at most {most} characters"),
-        ));
-    }
-    Ok(())
-}
-
-/// What somebody outside may change about a message.
-#[derive(Serialize, Deserialize)]
-struct Content<'a> {
-    text: Cow<'a, str>,
-}
-
-/// Lets a message through the gate, if there is one. The text may be another one then.
-async fn pass(chat: &Chat, asker: &Asker, request: &mut Send) -> Result<Passed, Failure> {
-    let Some(socket) = asker.socket().filter(|socket| socket.is_gated()) else {
-        return Ok(Passed::default());
-    };
-    let content = Content {
-        text: request.text.as_str().into(),
-    };
-    let data = serde_json::to_string(&content).map_err(|error| stored::unreadable(&error))?;
-    let wish = Wish::Publish {
-        room: &request.room,
-        event: "message:send",
-        data: &data,
-    };
-    let passed = socket.pass(wish).await?;
-    if let Some(changed) = &passed.changed {
-        let changed: Content<'_> = serde_json::from_str(changed.get()).map_err(|error| {
-            tracing::warn!(%error, "a hook has changed a message into something without a text");
-            Failure::new("unavailable", "the server's backend has spoilt the message")
-        })?;
-        check_text(chat, &changed.text)?;
-        request.text = changed.text.into_owned();
-    }
-    Ok(passed)
 }

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use crate::driver::{Client, Loop, TestClock, hub, run};
 use lakh_chat::{Chat, Config};
-use lakh_hub::store::{SqliteOptions, Store};
+use lakh_hub::store::{Batch, Condition, RedisOptions, SqliteOptions, Store};
+use lakh_testkit::redis::Redis;
 use serde_json::{Value, json};
 
 /// Everything at once, as tests do.
@@ -33,17 +34,34 @@ pub(crate) fn sqlite(folder: &tempfile::TempDir) -> Store {
 
 /// Runs a test on each backend.
 pub(crate) fn on_each_store(test: impl AsyncFn(Rc<Loop>, TestClock)) {
-    run(async {
-        let (on, clock, _) = start(unhurried());
-        test(on, clock).await;
-    });
+    with_each_store(async |on, clock, _| test(on, clock).await);
+}
+
+/// The same with the store beneath.
+pub(crate) fn with_each_store(test: impl AsyncFn(Rc<Loop>, TestClock, Store)) {
+    let run_on = |store: Store| {
+        run(async {
+            let (on, clock, _) = start_on(store.clone(), unhurried());
+            test(on, clock, store.clone()).await;
+            store.close().await.expect("closes");
+        });
+    };
+    run_on(Store::memory());
     let folder = tempfile::tempdir().expect("a folder");
-    run(async {
-        let store = sqlite(&folder);
-        let (on, clock, _) = start_on(store.clone(), unhurried());
-        test(on, clock).await;
-        store.close().await.expect("closes");
-    });
+    run_on(sqlite(&folder));
+    let redis = Redis::start(&[]).expect("a redis-server");
+    run_on(Store::redis(&redis.url(), &RedisOptions::default()).expect("a store"));
+}
+
+/// Puts a room there before anybody comes.
+pub(crate) async fn make_room(store: &Store, room: &str, settings: Value) {
+    let record = json!({"kind": "public", "name": room, "created_at": 1, "settings": settings});
+    put(store, "chat_rooms", room, &record).await;
+}
+
+pub(crate) async fn put(store: &Store, collection: &str, key: &str, record: &Value) {
+    let batch = Batch::new(1).put(collection, key, record.to_string(), Condition::Any, None);
+    store.write(batch).await.expect("written");
 }
 
 pub(crate) async fn here(on: &Rc<Loop>, name: &str) -> Client {
@@ -62,4 +80,19 @@ pub(crate) fn message(key: &str, text: &str) -> Value {
 
 pub(crate) fn user(name: &str) -> Value {
     json!({"id": format!("dev:{}", name.to_lowercase()), "name": name})
+}
+
+/// Sends, and gives the message.
+pub(crate) async fn say(client: &Client, request: Value) -> Value {
+    client.ok("message:send", request).await["message"].take()
+}
+
+pub(crate) fn at(seq: u64) -> Value {
+    json!({"room": "r", "seq": seq})
+}
+
+pub(crate) fn with(mut request: Value, more: Value) -> Value {
+    let fields = more.as_object().expect("fields").clone();
+    request.as_object_mut().expect("fields").extend(fields);
+    request
 }

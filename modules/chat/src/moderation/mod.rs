@@ -1,0 +1,5 @@
+//! Keeping order.
+
+mod check;
+
+pub(crate) use check::{check, check_edit};
