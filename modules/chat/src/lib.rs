@@ -12,7 +12,9 @@
 mod asker;
 mod attachments;
 mod changes;
+mod here;
 mod live;
+mod members;
 mod messages;
 mod moderation;
 mod names;
@@ -164,7 +166,9 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         sending: turns::Turns::default(),
     }));
     standing::install(&chat);
+    people::install(&chat);
     presence::install(&chat);
+    rooms::install(&chat);
     requests::install(&chat);
     chat
 }
