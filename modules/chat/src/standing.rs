@@ -289,6 +289,26 @@ pub(crate) async fn find(
     Ok(Some(standing))
 }
 
+/// The same of those who may; who may not by what is known here is looked up anew: another node may have said so just now.
+///
+/// # Errors
+/// Those of [`of`], and of `check`.
+pub(crate) async fn checked(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    check: impl Fn(&Standing) -> Result<(), Failure>,
+) -> Result<Standing, Failure> {
+    let standing = of(chat, asker, room).await?;
+    if check(&standing).is_ok() {
+        return Ok(standing);
+    }
+    forget(chat, room, None);
+    forget(chat, room, Some(asker.id()));
+    let standing = of(chat, asker, room).await?;
+    check(&standing).map(|()| standing)
+}
+
 /// What a person is in a room, whoever asks.
 pub(crate) async fn of_person(chat: &Chat, room: &str, person: &str) -> Result<Standing, Failure> {
     names::check_person(person)?;

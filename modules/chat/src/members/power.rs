@@ -34,10 +34,11 @@ pub(super) async fn need(
 ) -> Result<Standing, Failure> {
     names::check_room(room)?;
     asker.allow("join", room)?;
-    let standing = standing::of(chat, asker, room).await?;
-    standing.need_sight(chat)?;
-    standing.need(chat, right)?;
-    Ok(standing)
+    standing::checked(chat, asker, room, |standing| {
+        standing.need_sight(chat)?;
+        standing.need(chat, right)
+    })
+    .await
 }
 
 /// Refuses a time that is none, or too long.

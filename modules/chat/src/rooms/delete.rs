@@ -7,7 +7,7 @@
 use lakh_hub::store::{
     Answer, Applied, Batch, Condition, DeleteRange, Op, Query, REMOVE_AT_ONCE, Scan, WriteError,
 };
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Failure, Person, ServerEvent};
 use serde_json::json;
 
 use crate::asker::Asker;
@@ -26,6 +26,9 @@ const THREADS: usize = 200;
 const LOST_MS: u64 = 30_000;
 /// Deletions that are gone on with at a time.
 const AT_ONCE: usize = 20;
+
+/// The event between servers by which they learn that a room is gone.
+const GONE: &str = "chat:gone";
 
 /// What a room has under its name, beside its log: every collection `<prefix><room>` stands here.
 const COLLECTIONS: [&str; 7] = [
@@ -72,9 +75,11 @@ pub(crate) async fn delete(
 /// Marks the room; gives the version of the deletion's document.
 async fn mark(chat: &Chat, asker: &Asker, room: &str) -> Result<u64, Failure> {
     for _ in 0..TRIES {
-        let standing = standing::of(chat, asker, room).await?;
-        standing.need_sight(chat)?;
-        standing.need(chat, Right::DeleteRoom)?;
+        let standing = standing::checked(chat, asker, room, |standing| {
+            standing.need_sight(chat)?;
+            standing.need(chat, Right::DeleteRoom)
+        })
+        .await?;
         let record = RoomRecord {
             deleted: true,
             ..RoomRecord::clone(&standing.room)
@@ -106,17 +111,39 @@ fn version(applied: Option<&Applied>) -> Result<u64, Failure> {
     }
 }
 
-/// Tells those who watch, who do so no longer.
+/// Tells those who watch, on all nodes, who do so no longer.
 fn tell(chat: &Chat, room: &str) {
+    if let Err(error) = chat.0.namespace.server_side_emit(GONE, &(room,)) {
+        tracing::warn!(room, %error, "other nodes were not told that a room is gone");
+    }
+    tell_here(chat, room);
+}
+
+/// The same on this node. Past the log, and so in the order of the call behind it, by which they hear the room no more:
+/// members who are away find it in theirs as `room:removed`.
+fn tell_here(chat: &Chat, room: &str) {
     let hub_room = names::hub_room(room);
     let namespace = &chat.0.namespace;
     let told = namespace
         .to(hub_room.clone())
+        .unlogged()
         .emit("room:deleted", &json!({ "room": room }));
     if let Err(error) = told {
         tracing::warn!(room, %error, "the server was too busy to tell that a room is gone");
     }
-    namespace.in_(hub_room.clone()).sockets_leave([hub_room]);
+    let here = namespace.in_(hub_room.clone()).local();
+    here.sockets_leave([hub_room]);
+}
+
+pub(super) fn install(chat: &Chat) {
+    let module = chat.clone();
+    let namespace = &chat.0.namespace;
+    namespace.on_server_event(GONE, async move |event: ServerEvent| {
+        match event.args::<(String,)>() {
+            Ok((room,)) => tell_here(&module, &room),
+            Err(error) => tracing::warn!(%error, "which room is gone was not understood"),
+        }
+    });
 }
 
 /// A deletion that is this node's for as long as its steps meet no other's.

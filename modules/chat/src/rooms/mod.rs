@@ -38,6 +38,7 @@ pub(crate) fn busy() -> Failure {
 }
 
 pub(crate) fn install(chat: &Chat) {
+    delete::install(chat);
     let (module, looked_at) = (chat.clone(), AtomicU64::new(0));
     chat.0.namespace.on_connect(async move |_: Socket| {
         let (now_ms, before) = (module.now_ms(), looked_at.load(Ordering::Relaxed));

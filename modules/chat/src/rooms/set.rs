@@ -115,9 +115,11 @@ async fn change(
     let key = format!("room\n{room}");
     let _turn = chat.0.turns.take(&key).await?;
     for _ in 0..TRIES {
-        let standing = standing::of(chat, asker, room).await?;
-        standing.need_sight(chat)?;
-        standing.need(chat, right)?;
+        let check = |standing: &Standing| {
+            standing.need_sight(chat)?;
+            standing.need(chat, right)
+        };
+        let standing = standing::checked(chat, asker, room, check).await?;
         if let Some(wanted) = wanted.filter(|wanted| *wanted != standing.version) {
             if is_fresh(chat, room, &standing).await? {
                 return Err(Failure::new(
