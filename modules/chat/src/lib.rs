@@ -150,7 +150,7 @@ impl std::fmt::Debug for Chat {
 
 /// Puts the module on namespace `/chat`. To be called before the loops start.
 ///
-/// Whoever checks sign-ins puts a [`Person`] on each socket at CONNECT; a socket without one is answered `forbidden`.
+/// Whoever checks sign-ins puts a [`lakh_hub::Person`] on each socket at CONNECT; a socket without one is answered `forbidden`.
 pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
     let namespace = hub.of("/chat");
     if let Some(limits) = config.recovery {

@@ -26,7 +26,11 @@ fn a_chosen_name_is_what_others_see_from_then_on() {
         let told =
             json!({"id": "dev:ada", "name": "Countess", "picture": "https://a.example/a.png"});
         for client in [&ben, &phone] {
-            assert_eq!(client.received_of("person:changed"), [told.clone()], "once");
+            assert_eq!(
+                client.received_of("person:changed"),
+                std::slice::from_ref(&told),
+                "once"
+            );
         }
         let countess = json!({"id": "dev:ada", "name": "Countess"});
         phone

@@ -55,8 +55,10 @@ impl Joining {
     /// Somebody who is put in.
     pub(crate) fn by(person: Person, role: Role, by: &Asker) -> Self {
         Self {
+            person,
+            role,
             by: Some(Person::clone(by.who())),
-            ..Self::new(&person, role)
+            muted_until: None,
         }
     }
 }

@@ -28,7 +28,7 @@ async fn become_guest(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Fail
             person: asker.who(),
             by: None,
         };
-        if members::take_out(chat, room, &standing, leaving, |batch| Ok(batch)).await? {
+        if members::take_out(chat, room, &standing, leaving, Ok).await? {
             put_out(chat, asker.id(), room);
             return Ok(());
         }

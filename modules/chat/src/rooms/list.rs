@@ -180,7 +180,7 @@ pub(super) async fn summaries(
     let mut rooms = Vec::with_capacity(found.len());
     for (id, version, record) in found {
         let newest = answers.next();
-        let counts: Counts = counts(answers.by_ref().take(3).collect())?;
+        let counts: Counts = counts(&answers.by_ref().take(3).collect::<Vec<_>>())?;
         let Some(Answer::Entries(entries)) = newest else {
             return Err(stored::unexpected(newest.as_ref()));
         };

@@ -99,7 +99,7 @@ pub(crate) async fn with_mine(
     queries.extend(count_queries(id));
     let reading = chat.0.store.read(chat.now_ms(), queries);
     let mut answers = reading.await.map_err(|error| stored::not_read(&error))?;
-    let counts = counts(answers.split_off(1))?;
+    let counts = counts(&answers.split_off(1))?;
     let membership = match answers.pop() {
         Some(Answer::Document(document)) => document,
         other => return Err(stored::unexpected(other.as_ref())),
@@ -135,7 +135,6 @@ pub(crate) struct Marks {
 
 /// How far whoever asks has read rooms, each given with the number of its last message. Receipts fill it; without them
 /// nothing is marked and nothing counted.
-#[expect(clippy::unused_async, reason = "receipts are read from the store")]
 pub(crate) async fn marks(
     _chat: &Chat,
     _asker: &Asker,
@@ -182,8 +181,8 @@ pub(crate) fn count_queries(id: &str) -> [Query; 3] {
 }
 
 /// The answers to [`count_queries`].
-pub(crate) fn counts(answers: Vec<Answer>) -> Result<Counts, Failure> {
-    match answers.as_slice() {
+pub(crate) fn counts(answers: &[Answer]) -> Result<Counts, Failure> {
+    match answers {
         [
             Answer::Log(log),
             Answer::Log(changes),
