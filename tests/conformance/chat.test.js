@@ -89,7 +89,8 @@ describe("messages", { concurrency: true }, () => {
       messages.map((m) => m.text),
       ["once", "mine"],
     );
-    assert.deepEqual(seen, ["once", "mine"]);
+    // It may be told again, as what it is: its first teller may have died.
+    assert.deepEqual([...new Set(seen)], ["once", "mine"]);
   });
 
   test("twenty retries at once make one message", async (t) => {
@@ -194,7 +195,7 @@ describe("people", { concurrency: true }, () => {
     await ok(laptop, "room:join", { room });
     const { members } = await ok(ada, "presence:list", { room });
     assert.deepEqual(members.map((m) => m.name).sort(), ["Ada", "Grace"]);
-    await ok(phone, "room:leave", { room });
+    await ok(phone, "room:unwatch", { room });
     const out = nextWhere(ada, "presence:update", (u) => u.room === room && !u.online);
     laptop.disconnect();
     await out;

@@ -131,30 +131,43 @@ pub(crate) async fn write_with(
     change: &Change,
     news: impl FnOnce(&[Applied]) -> Vec<Told>,
 ) -> Result<Option<Vec<Applied>>, Failure> {
+    write_all(chat, room, batch, std::slice::from_ref(change), news).await
+}
+
+/// The same with several changes, at least one.
+pub(crate) async fn write_all(
+    chat: &Chat,
+    room: &str,
+    batch: Batch,
+    changes: &[Change],
+    news: impl FnOnce(&[Applied]) -> Vec<Told>,
+) -> Result<Option<Vec<Applied>>, Failure> {
     let now_ms = batch.now_ms();
-    let batch = batch.append(&names::changes(room), vec![change.entry(now_ms)?]);
+    let entries = changes.iter().map(|change| change.entry(now_ms));
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    let batch = batch.append(&names::changes(room), entries);
     let (turn, writing) = ordered::submit(chat, room, batch)?;
     let mut applied = match writing.await {
         Ok(applied) => applied,
         Err(lakh_hub::store::WriteError::Conflict { .. }) => return Ok(None),
         Err(error) => return Err(stored::not_written(&error)),
     };
-    let rev = match applied.pop() {
-        Some(Applied::Skipped) => None,
-        last => Some(
-            placed(last.as_ref())
-                .ok_or_else(|| stored::unexpected(None))?
-                .seq,
-        ),
+    let revs = match applied.pop() {
+        Some(Applied::Appended(appended)) => appended.entries,
+        Some(Applied::Skipped) => return Ok(Some(applied)),
+        _ => return Err(stored::unexpected(None)),
     };
-    if let Some(rev) = rev {
-        let mut told = news(&applied);
-        told.extend(change.told(room, rev));
-        turn.tell(told);
-        ordered::heard(chat).await?;
-        if rev % KEPT == 0 {
-            trim(chat, room, rev);
-        }
+    let mut told = news(&applied);
+    let changes = changes.iter().zip(&revs);
+    told.extend(changes.filter_map(|(change, placed)| change.told(room, placed.seq)));
+    turn.tell(told);
+    ordered::heard(chat).await?;
+    let whole = revs
+        .iter()
+        .map(|placed| placed.seq)
+        .find(|rev| rev % KEPT == 0);
+    if let Some(rev) = whole {
+        trim(chat, room, rev);
     }
     Ok(Some(applied))
 }

@@ -12,7 +12,9 @@
 mod asker;
 mod attachments;
 mod changes;
+mod here;
 mod live;
+mod members;
 mod messages;
 mod moderation;
 mod names;
@@ -148,7 +150,7 @@ impl std::fmt::Debug for Chat {
 
 /// Puts the module on namespace `/chat`. To be called before the loops start.
 ///
-/// Whoever checks sign-ins puts a [`Person`] on each socket at CONNECT; a socket without one is answered `forbidden`.
+/// Whoever checks sign-ins puts a [`lakh_hub::Person`] on each socket at CONNECT; a socket without one is answered `forbidden`.
 pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
     let namespace = hub.of("/chat");
     if let Some(limits) = config.recovery {
@@ -164,7 +166,9 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         sending: turns::Turns::default(),
     }));
     standing::install(&chat);
+    people::install(&chat);
     presence::install(&chat);
+    rooms::install(&chat);
     requests::install(&chat);
     chat
 }

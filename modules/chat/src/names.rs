@@ -32,11 +32,16 @@ pub(crate) fn check_room(name: &str) -> Result<(), Failure> {
 }
 
 /// Stands before the name of a room between a few people, which only the server makes.
-const DIRECT_PREFIX: &str = "direct:";
+pub(crate) const DIRECT_PREFIX: &str = "direct:";
 
 /// Whether a name is one of rooms between a few people.
 pub(crate) fn is_direct(room: &str) -> bool {
     room.starts_with(DIRECT_PREFIX)
+}
+
+/// Stands behind all of them in the order of names, and before all others that come later.
+pub(crate) fn after_direct() -> String {
+    format!("{DIRECT_PREFIX}\u{10FFFF}")
 }
 
 /// Checks a person's id.
@@ -165,6 +170,27 @@ pub(crate) fn in_room(room: &str, thread: Option<u64>) -> String {
         None => format!("{room}\n"),
     }
 }
+/// The ranking of those of a room's members who are more than that, by their roles.
+pub(crate) fn roles(room: &str) -> String {
+    format!("chat_roles:{room}")
+}
+
+/// The collection of whom a person doesn't want to hear of.
+pub(crate) fn blocks(person: &str) -> String {
+    format!("chat_blocks:{person}")
+}
+
+/// The log of what moderators did in a room.
+pub(crate) fn moderation(room: &str) -> String {
+    format!("chat_moderation:{room}")
+}
+
+/// The collection of profiles.
+pub(crate) const PEOPLE: &str = "chat_people";
+/// The collection by which people are found: folded names and ids.
+pub(crate) const FOUND_BY: &str = "chat_names";
+/// The collection of rooms that are being deleted.
+pub(crate) const DELETIONS: &str = "chat_deletions";
 
 /// Names a message in its room's log. No id and no key has a control character, so two pairs never meet in one name.
 pub(crate) fn dedupe(person: &str, key: &str) -> String {

@@ -14,6 +14,12 @@
 //! | collection `chat_pins`, key: the room | [`PinsRecord`] |
 //! | collection `chat_mentions:<person>`; `chat_mentions_of_all` for `*`; key: `<room>\n<number>`, in a thread `<room>\nt<root>\n<number>`, numbers in 16 digits | [`MentionRecord`] |
 //! | collection `chat_due`, key: milliseconds since 1970 in 16 digits`\n<id>` | [`DueRecord`] |
+//! | ranking `chat_roles:<room>` | moderators and owners by their role |
+//! | collection `chat_deletions`, key: the room | [`DeletionRecord`]: a room that is being deleted, for whoever goes on with it |
+//! | collection `chat_people`, key: the person | [`PersonRecord`] |
+//! | collection `chat_names`, key: a folded name or id, a line feed, the person | [`FoundRecord`] |
+//! | collection `chat_blocks:<person>`, key: whom they have blocked | [`BlockRecord`] |
+//! | log `chat_moderation:<room>` | [`Deed`](crate::moderation::Deed) |
 //! | log `chat_changes:<room>` | [`Change`](crate::changes::Change), its number the room's `rev` |
 //!
 //! Readers pass over fields that they don't know, so that later versions can add some; fields that are missing are as if
@@ -60,6 +66,12 @@ pub(crate) struct RoomRecord {
     pub created_by: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub archived: bool,
+    /// It's being deleted: to everybody it's gone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deleted: bool,
+    /// Between whom it is, by id, if it is between a few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
 }
@@ -79,7 +91,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -214,6 +226,41 @@ impl DueRecord {
     pub(crate) fn seq_of(key: &str) -> Option<u64> {
         key.get(key.len().checked_sub(16)?..)?.parse().ok()
     }
+}
+
+/// A room that is being deleted. Each step puts it anew, on condition that nobody else has: so one node is at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeletionRecord {
+    /// When the last step was made.
+    pub at: u64,
+}
+
+/// What is known of a person.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PersonRecord {
+    pub name: String,
+    /// They have chosen the name; otherwise it's what their sign-in says.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub chosen: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Map<String, Value>>,
+    pub updated_at: u64,
+}
+
+/// By what a person is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FoundRecord {
+    Name,
+    Id,
+}
+
+/// Somebody who is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockRecord {
+    pub at: u64,
 }
 
 /// What a message said before it was edited, the oldest first.

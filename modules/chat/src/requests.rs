@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::asker::Asker;
-use crate::{Chat, live, messages, presence, reactions, rooms, typing};
+use crate::{Chat, live, members, messages, people, presence, reactions, rooms, typing};
 
 macro_rules! requests {
     ($($name:literal => $handler:path),+ $(,)?) => {
@@ -52,6 +52,30 @@ requests! {
     "room:watch" => rooms::watch,
     "room:unwatch" => rooms::unwatch,
     "room:list" => rooms::list,
+    "room:create" => rooms::create,
+    "room:direct" => rooms::direct,
+    "room:get" => rooms::get,
+    "room:set" => rooms::set,
+    "room:archive" => rooms::archive,
+    "room:delete" => rooms::delete,
+    "room:notify" => rooms::notify,
+    "member:list" => members::list,
+    "member:invite" => members::invite,
+    "member:decline" => members::decline,
+    "member:add" => members::add,
+    "member:role" => members::role,
+    "member:kick" => members::kick,
+    "member:mute" => members::mute,
+    "member:ban" => members::ban,
+    "member:unban" => members::unban,
+    "ban:list" => members::bans,
+    "me:get" => people::me,
+    "me:set" => people::set_me,
+    "person:get" => people::get,
+    "person:find" => people::find,
+    "block:add" => people::block,
+    "block:remove" => people::unblock,
+    "block:list" => people::blocks,
     "message:send" => messages::send,
     "message:history" => messages::history,
     "message:get" => messages::get,

@@ -180,6 +180,9 @@ pub(crate) struct Room {
     pub created_by: Option<String>,
     pub archived: bool,
     pub settings: Settings,
+    /// Between whom it is, if it is between a few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Person>,
     /// Of its record; a change may be made conditional on it.
     pub version: u64,
     /// Number of its last message; 0 if there is none.

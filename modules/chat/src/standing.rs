@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     pub ban: Option<Arc<BanRecord>>,
     /// Their role: what the room gives them, or their token if that is more.
     pub role: Role,
+    /// A backend that speaks for itself: the table of permissions is not for it.
+    pub is_system: bool,
 }
 
 impl Standing {
@@ -49,6 +51,9 @@ impl Standing {
 
     /// Whether they may.
     pub(crate) fn may(&self, chat: &Chat, right: Right) -> bool {
+        if self.is_system {
+            return true;
+        }
         let permissions = &chat.0.config.permissions;
         (self.ban.is_none() || self.role == Role::Owner)
             && permissions.allow(self.room.kind, self.role, right)
@@ -89,6 +94,39 @@ impl Standing {
                 self.role.name()
             ),
         ))
+    }
+
+    /// Refuses those for whom the room isn't there: who may not read it and isn't invited.
+    ///
+    /// # Errors
+    /// `banned`; `not_found`.
+    pub(crate) fn need_sight(&self, chat: &Chat) -> Result<(), Failure> {
+        if self.may(chat, Right::Read) {
+            return Ok(());
+        }
+        match &self.ban {
+            Some(ban) => Err(banned(ban)),
+            None if self.is_invited() => Ok(()),
+            None => Err(no_room()),
+        }
+    }
+
+    /// Refuses to act on somebody who has more power, or as much.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn need_power_over(&self, other: Role) -> Result<(), Failure> {
+        match self.is_system || self.role == Role::Owner || self.role > other {
+            true => Ok(()),
+            false => Err(Failure::new(
+                "forbidden",
+                format!(
+                    "they are: {}, you are: {}; ask somebody with more power",
+                    other.name(),
+                    self.role.name()
+                ),
+            )),
+        }
     }
 
     /// Refuses to write where nobody writes any more.
@@ -182,6 +220,7 @@ impl Of {
             kept: self.kept.clone(),
             ban: ban.filter(|ban| ban.until.is_none_or(|until| until > now_ms)),
             role: own.max(asker.least_role(name)),
+            is_system: asker.is_system(),
         }
     }
 }
@@ -250,6 +289,26 @@ pub(crate) async fn find(
     Ok(Some(standing))
 }
 
+/// The same of those who may; who may not by what is known here is looked up anew: another node may have said so just now.
+///
+/// # Errors
+/// Those of [`of`], and of `check`.
+pub(crate) async fn checked(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    check: impl Fn(&Standing) -> Result<(), Failure>,
+) -> Result<Standing, Failure> {
+    let standing = of(chat, asker, room).await?;
+    if check(&standing).is_ok() {
+        return Ok(standing);
+    }
+    forget(chat, room, None);
+    forget(chat, room, Some(asker.id()));
+    let standing = of(chat, asker, room).await?;
+    check(&standing).map(|()| standing)
+}
+
 /// What a person is in a room, whoever asks.
 pub(crate) async fn of_person(chat: &Chat, room: &str, person: &str) -> Result<Standing, Failure> {
     names::check_person(person)?;
@@ -283,7 +342,11 @@ async fn read(
     let Some(found) = found else {
         return Ok(None);
     };
-    let room = (Arc::new(records::read(&found)?), found.version);
+    let record: RoomRecord = records::read(&found)?;
+    if record.deleted {
+        return Ok(None);
+    }
+    let room = (Arc::new(record), found.version);
     let kept = match member {
         Some(member) => Some((Arc::new(records::read(&member)?), member.version)),
         None => None,

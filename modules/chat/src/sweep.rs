@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::people::People;
+use crate::here::People;
 use crate::presence::presence_update;
 use crate::typing::typing_update;
 use crate::{Chat, live, names, ordered, told};

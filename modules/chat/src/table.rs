@@ -9,10 +9,10 @@ use std::sync::Arc;
 use lakh_hub::Person;
 use tokio::time::Instant;
 
+use crate::here::People;
 use crate::live::Floating;
 use crate::ordered::Told;
 use crate::pacing::Pacing;
-use crate::people::People;
 use crate::sequencer::Sequencer;
 use crate::shapes::{Member, Members};
 use crate::standing::Known;

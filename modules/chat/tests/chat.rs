@@ -192,19 +192,43 @@ fn joining_tells_the_room_who_is_there_and_the_last_number() {
         let watcher = on.connect("/chat", "Watcher").await;
         clock.advance(3);
         let joined = ada.ok("room:join", in_room()).await;
-        let room =
-            |seq: u64| json!({"id": "r", "name": "r", "created_at": START_MS + 3, "seq": seq});
+        let room = json!({
+            "id": "r", "kind": "public", "name": "r", "created_at": START_MS + 3, "created_by": "dev:ada",
+            "archived": false, "settings": {"slow_mode_s": 0, "retention_days": 0, "reactions": "each"},
+            "version": joined["room"]["version"], "seq": 0, "rev": 0, "members": 1
+        });
+        let mine = |role: &str, at: u64| {
+            json!({
+                "role": role, "joined_at": at, "notify": "all", "read": 0, "delivered": 0, "unread": 0, "mentions": 0
+            })
+        };
+        let with = |mine: Value| {
+            let mut room = room.clone();
+            room["mine"] = mine;
+            room
+        };
         let online = |name: &str| json!({"id": user(name)["id"], "name": name, "online": true});
         assert_eq!(
             joined,
-            json!({"ok": true, "room": room(0), "members": [online("Ada")], "count": 1, "seq": 0})
+            json!({
+                "ok": true, "room": with(mine("owner", START_MS + 3)), "members": [online("Ada")], "count": 1,
+                "seq": 0, "rev": 0
+            })
         );
-        assert_eq!(watcher.heard("room:new").await, room(0));
+        assert_eq!(watcher.heard("room:new").await, room);
         ada.ok("message:send", message("k", "x")).await;
         clock.advance(3);
         let ben = on.connect("/chat", "Ben").await;
         let joined = ben.ok("room:join", in_room()).await;
-        assert_eq!((&joined["room"], &joined["seq"]), (&room(1), &json!(1)));
+        assert_eq!(joined["room"]["mine"], mine("member", START_MS + 6));
+        assert_eq!(
+            (
+                &joined["room"]["seq"],
+                &joined["seq"],
+                &joined["room"]["members"]
+            ),
+            (&json!(1), &json!(1), &json!(2))
+        );
         assert_eq!(joined["members"], json!([online("Ada"), online("Ben")]));
         assert_eq!(
             ben.ok("room:join", in_room()).await["count"],
@@ -329,7 +353,8 @@ fn a_store_that_takes_no_more_is_told_and_holds_nobody_up() {
             ada.refused("message:history", in_room()).await,
             "unavailable"
         );
-        ada.ok("room:leave", in_room()).await;
+        // Whether they are a member is stored; that this socket watches is not.
+        assert_eq!(ada.refused("room:leave", in_room()).await, "unavailable");
         assert_eq!(chat.live_rooms(), 0, "nothing waits for what never came");
     });
 }

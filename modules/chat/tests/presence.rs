@@ -22,7 +22,7 @@ fn presence_is_told_once_a_person_first_socket_in_last_socket_out() {
         let listed = ada.ok("presence:list", in_room()).await;
         assert_eq!(listed["members"].as_array().map(Vec::len), Some(2));
         assert_eq!(listed["count"], 2);
-        phone.ok("room:leave", in_room()).await;
+        phone.ok("room:unwatch", in_room()).await;
         assert!(ada.received_of("presence:update").is_empty());
         laptop.disconnect();
         assert_eq!(ada.received_of("presence:update"), [update(false)]);

@@ -77,6 +77,8 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
+        ("chat", "things", _) => "[\"video:*\"]".into(),
+        ("chat", "permissions", _) => "{ pin = [\"member\"] }".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
         (_, "max_age_ms", Some(Value::Integer(number))) => (number + 1_000).to_string(),
         (_, _, Some(Value::Integer(number))) => (number + 1).to_string(),

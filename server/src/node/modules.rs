@@ -196,5 +196,11 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
         new_rooms_at_once: chat.new_rooms_at_once,
         presence_grace_ms: chat.presence_grace_ms,
         recovery,
+        permissions: chat.permissions.table(),
+        things: chat
+            .things
+            .iter()
+            .map(|thing| thing.as_str().into())
+            .collect(),
     }
 }

@@ -1,24 +1,19 @@
-//! `room:join`, `room:leave`, `room:watch`, `room:unwatch`.
+//! `room:join`, `room:watch`, `room:unwatch`: coming in, and looking on.
 //!
 //! A member is one until they leave, whatever becomes of their sockets. Watching is a socket's affair: it gets what the
 //! room is told.
 
-use lakh_hub::store::{Batch, Condition};
+use lakh_hub::store::ScoreRange;
 use lakh_hub::{Failure, Passed, Person, Room as HubRoom, Socket, Wish};
 use serde::Serialize;
-use serde_json::{Map, json};
 
-use super::make;
+use super::make::{self, find_or_make};
 use crate::asker::Asker;
-use crate::changes::{self, Change};
-use crate::permissions::{Right, Role};
-use crate::rooms::with_mine;
+use crate::permissions::Right;
+use crate::rooms::{TRIES, busy, with_mine};
 use crate::shapes::{InRoom, Member, Nothing, Room};
 use crate::standing::{self, Standing};
-use crate::{Chat, names};
-
-/// How often what meets another's change is tried.
-const TRIES: usize = 20;
+use crate::{Chat, members, names, stored};
 
 #[derive(Serialize)]
 pub(crate) struct Entered {
@@ -34,12 +29,13 @@ pub(crate) async fn join(chat: &Chat, asker: &Asker, request: InRoom) -> Result<
     let room = request.room.as_str();
     names::check_room(room)?;
     asker.allow("join", room)?;
+    // Asked before anything is written: a no leaves no trace.
+    let passed = gate(asker, room).await?;
     let mut standing = find_or_make(chat, asker, room).await?;
     if !standing.is_member() && !asker.is_system() {
-        become_member(chat, asker, room, &standing).await?;
-        standing = standing::of(chat, asker, room).await?;
+        standing = become_member(chat, asker, room, standing).await?;
     }
-    enter(chat, asker, room, &standing).await
+    enter(chat, asker, room, &standing, passed).await
 }
 
 pub(crate) async fn watch(chat: &Chat, asker: &Asker, request: InRoom) -> Result<Entered, Failure> {
@@ -47,6 +43,7 @@ pub(crate) async fn watch(chat: &Chat, asker: &Asker, request: InRoom) -> Result
     names::check_room(room)?;
     asker.need_socket()?;
     asker.allow("history", room)?;
+    let passed = gate(asker, room).await?;
     let standing = match standing::find(chat, asker, room).await? {
         Some(standing) => standing,
         // A thing is there as soon as somebody looks at it; other rooms are made by who joins them.
@@ -59,30 +56,31 @@ pub(crate) async fn watch(chat: &Chat, asker: &Asker, request: InRoom) -> Result
             "banned" => failure,
             _ => standing::no_room(),
         })?;
-    enter(chat, asker, room, &standing).await
+    enter(chat, asker, room, &standing, passed).await
+}
+
+/// Asks whoever checks what people do. What comes back is to be kept until the socket is in.
+pub(super) async fn gate(asker: &Asker, room: &str) -> Result<Passed, Failure> {
+    match asker.socket() {
+        Some(socket) if !socket.is_in(&names::hub_room(room)) => {
+            socket.pass(Wish::Subscribe { room }).await
+        }
+        _ => Ok(Passed::default()),
+    }
 }
 
 /// The socket watches from now on, if a socket asks.
-async fn enter(
+pub(super) async fn enter(
     chat: &Chat,
     asker: &Asker,
     room: &str,
     standing: &Standing,
+    passed: Passed,
 ) -> Result<Entered, Failure> {
     if let Some(socket) = asker.socket() {
-        let hub_room = names::hub_room(room);
-        // Kept until the socket is in.
-        let _passed = match socket.is_in(&hub_room) {
-            true => Passed::default(),
-            false => socket.pass(Wish::Subscribe { room }).await?,
-        };
-        if !socket.is_in(&hub_room) && !socket.join(HubRoom::clone(&hub_room)) {
-            return Err(Failure::new(
-                "too_large",
-                "this socket is in as many rooms as it may; leave one first",
-            ));
-        }
+        start_watching(socket, room)?;
     }
+    drop(passed);
     // Read after joining: a message with a later number is told to this socket.
     let shape = with_mine(chat, asker, room, standing).await?;
     let here = chat.0.table.lock().members(room);
@@ -96,82 +94,33 @@ async fn enter(
     })
 }
 
-async fn find_or_make(chat: &Chat, asker: &Asker, room: &str) -> Result<Standing, Failure> {
-    if let Some(standing) = standing::find(chat, asker, room).await? {
-        return Ok(standing);
+/// The socket gets what the room is told.
+pub(super) fn start_watching(socket: &Socket, room: &str) -> Result<(), Failure> {
+    let hub_room = names::hub_room(room);
+    match socket.is_in(&hub_room) || socket.join(HubRoom::clone(&hub_room)) {
+        true => Ok(()),
+        false => Err(Failure::new(
+            "too_large",
+            "this socket is in as many rooms as it may; leave one first",
+        )),
     }
-    let record = make::on_first_use(chat, asker, room)?;
-    // If somebody else was faster, theirs is as good.
-    make::make(chat, asker, room, &record).await?;
-    standing::of(chat, asker, room).await
 }
 
 async fn become_member(
     chat: &Chat,
     asker: &Asker,
     room: &str,
-    standing: &Standing,
-) -> Result<(), Failure> {
-    let mut standing = standing.clone();
+    mut standing: Standing,
+) -> Result<Standing, Failure> {
+    let members = names::members(room);
+    let counting = chat.0.store.count(&members, ScoreRange::ALL);
+    let count = counting.await.map_err(|error| stored::not_read(&error))?;
     for _ in 0..TRIES {
-        if let (Some(ban), false) = (&standing.ban, standing.role == Role::Owner) {
-            return Err(standing::banned(ban));
-        }
-        if !standing.is_invited() && !standing.may(chat, Right::Join) {
-            return Err(standing::no_room());
-        }
-        let condition = match &standing.kept {
-            Some((_, version)) => Condition::Version(*version),
-            None => Condition::Absent,
-        };
-        let batch = Batch::new(chat.now_ms());
-        let batch = make::put_member(batch, room, asker, Role::Member, condition)?;
-        let mut set = Map::new();
-        set.insert("joined".to_owned(), json!(true));
-        set.insert("role".to_owned(), json!(Role::Member));
-        let change = Change::of_member(asker.who(), set, None);
-        if changes::write(chat, room, batch, &change).await?.is_some() {
-            standing::changed(chat, room, Some(asker.id()));
-            return Ok(());
-        }
-        standing::changed(chat, room, Some(asker.id()));
+        let role = make::role_of_newcomer(chat, asker, &standing, count)?;
+        let joined = members::join(chat, room, asker.who(), role, &standing, None).await?;
         standing = standing::of(chat, asker, room).await?;
-        if standing.is_member() {
-            return Ok(());
-        }
-    }
-    Err(busy())
-}
-
-fn busy() -> Failure {
-    Failure::new("unavailable", "this is being changed; try again")
-}
-
-pub(crate) async fn leave(chat: &Chat, asker: &Asker, request: InRoom) -> Result<Nothing, Failure> {
-    let room = request.room.as_str();
-    names::check_room(room)?;
-    for _ in 0..TRIES {
-        let Some(standing) = standing::find(chat, asker, room).await? else {
-            return Ok(Nothing {});
-        };
-        let Some((_, version)) = standing.kept.as_ref().filter(|_| standing.is_member()) else {
-            stop_watching(asker.socket(), room);
-            return Ok(Nothing {});
-        };
-        let members = names::members(room);
-        let batch = Batch::new(chat.now_ms())
-            .delete(&members, asker.id(), Condition::Version(*version))
-            .delete(&names::memberships(asker.id()), room, Condition::Any)
-            .remove_member(&members, asker.id());
-        let mut set = Map::new();
-        set.insert("left".to_owned(), json!(true));
-        let change = Change::of_member(asker.who(), set, None);
-        let written = changes::write(chat, room, batch, &change).await?;
-        standing::changed(chat, room, Some(asker.id()));
-        if written.is_some() {
-            stop_watching(asker.socket(), room);
-            put_out(chat, asker.id(), room);
-            return Ok(Nothing {});
+        if joined || standing.is_member() {
+            return Ok(standing);
         }
     }
     Err(busy())
@@ -187,7 +136,7 @@ pub(crate) async fn unwatch(
     Ok(Nothing {})
 }
 
-fn stop_watching(socket: Option<&Socket>, room: &str) {
+pub(super) fn stop_watching(socket: Option<&Socket>, room: &str) {
     if let Some(socket) = socket {
         socket.leave(names::hub_room(room));
     }

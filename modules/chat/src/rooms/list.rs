@@ -1,13 +1,15 @@
-//! `room:list`.
+//! `room:list`: public rooms by id, or one's own by their last message.
 
 use lakh_hub::Failure;
-use lakh_hub::store::{Answer, Query, Range, Scan};
+use lakh_hub::store::{Answer, LogEntry, Query, Range, Scan};
 use serde::{Deserialize, Serialize};
 
+use super::mine;
 use crate::asker::Asker;
+use crate::people::fold;
 use crate::permissions::Kind;
 use crate::records::{self, RoomRecord};
-use crate::rooms::{count_queries, counts, shape};
+use crate::rooms::{Counts, count_queries, counts, make, shape};
 use crate::shapes::{Message, Room};
 use crate::{Chat, messages, names, stored};
 
@@ -15,83 +17,204 @@ use crate::{Chat, messages, names, stored};
 const PAGE: usize = 50;
 /// Rooms in a page at most.
 const MAX_PAGE: usize = 100;
+/// Rooms that are looked through for a page; where few fit, it's short and has a cursor.
+const LOOKED_AT: usize = 2_000;
+/// Longest search, in characters.
+const MAX_SEARCH_CHARS: usize = 64;
 
 #[derive(Deserialize)]
 pub(crate) struct List {
+    #[serde(default)]
+    mine: bool,
+    #[serde(default)]
+    watch: bool,
+    kind: Option<Kind>,
+    #[serde(default)]
+    archived: bool,
+    search: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
 
+/// Which rooms are wanted.
+pub(super) struct Filter {
+    kind: Option<Kind>,
+    archived: bool,
+    /// Folded.
+    search: String,
+}
+
+impl Filter {
+    /// Whether a room is wanted; between people who are called so.
+    pub(super) fn takes<'a>(
+        &self,
+        id: &str,
+        room: &RoomRecord,
+        mut people: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let has = |text: &str| fold(text).contains(&self.search);
+        !room.deleted
+            && self.kind.is_none_or(|kind| kind == room.kind)
+            && room.archived == self.archived
+            && (self.search.is_empty()
+                || has(&room.name)
+                || room.topic.as_deref().is_some_and(has)
+                || (room.people.is_empty() && has(id))
+                || people.any(has))
+    }
+
+    pub(super) fn searches(&self) -> bool {
+        !self.search.is_empty()
+    }
+}
+
+/// A room of a list.
 #[derive(Serialize)]
-struct Summary {
+pub(super) struct Summary {
     #[serde(flatten)]
-    room: Room,
-    online: usize,
-    last: Option<Message>,
+    pub room: Room,
+    /// People who watch it now.
+    pub online: usize,
+    pub last: Option<Message>,
 }
 
 #[derive(Serialize)]
 pub(crate) struct Listed {
-    rooms: Vec<Summary>,
-    cursor: Option<String>,
+    pub(super) rooms: Vec<Summary>,
+    pub(super) cursor: Option<String>,
 }
 
 pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Listed, Failure> {
-    if let Some(cursor) = &request.cursor {
-        names::check_room(cursor)
-            .map_err(|_| Failure::bad_request("this is no cursor of room:list"))?;
-    }
-    let limit = request.limit.unwrap_or(PAGE);
+    let limit = request.limit.unwrap_or(PAGE).min(MAX_PAGE);
     if limit == 0 {
         return Err(Failure::bad_request(format!("limit is 1 to {MAX_PAGE}")));
     }
-    let scan = Scan::default()
-        .limit(limit.min(MAX_PAGE))
-        .after(request.cursor);
-    let now_ms = chat.now_ms();
-    let scanning = chat.0.store.scan(now_ms, names::ROOMS, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
-    let mut found = Vec::with_capacity(page.items.len());
-    let mut queries = Vec::with_capacity(page.items.len() * 4);
-    for (id, document) in page.items {
-        let record: RoomRecord = records::read(&document)?;
-        // What somebody may not list isn't there for them; nobody asked for this very room, so it's no refusal.
-        if record.kind != Kind::Public || record.archived || !asker.may("list", &id) {
-            continue;
-        }
-        queries.push(Query::Range {
-            log: names::log(&id),
-            range: Range::before(u64::MAX, 1),
-        });
-        queries.extend(count_queries(&id));
-        found.push((id, document.version, record));
+    let search = request.search.as_deref().unwrap_or_default();
+    if search.chars().nth(MAX_SEARCH_CHARS).is_some() {
+        return Err(Failure::bad_request(format!(
+            "search is at most {MAX_SEARCH_CHARS} characters"
+        )));
     }
-    let reading = chat.0.store.read(now_ms, queries);
-    let mut answers = reading
-        .await
-        .map_err(|error| stored::not_read(&error))?
-        .into_iter();
+    let filter = Filter {
+        kind: request.kind,
+        archived: request.archived,
+        search: fold(search),
+    };
+    match (request.mine, request.watch) {
+        (true, watch) => mine::list(chat, asker, &filter, request.cursor, limit, watch).await,
+        (false, true) => Err(Failure::bad_request(
+            "watch goes with mine: what isn't one's own is watched by room:watch",
+        )),
+        (false, false) => public(chat, asker, &filter, request.cursor, limit).await,
+    }
+}
+
+fn no_cursor() -> Failure {
+    Failure::bad_request("this is no cursor of room:list")
+}
+
+async fn public(
+    chat: &Chat,
+    asker: &Asker,
+    filter: &Filter,
+    mut cursor: Option<String>,
+    limit: usize,
+) -> Result<Listed, Failure> {
+    if let Some(cursor) = &cursor {
+        names::check_room(cursor).map_err(|_| no_cursor())?;
+    }
+    let (mut found, mut looked_at) = (Vec::new(), 0);
+    let next = loop {
+        let scan = Scan::default().limit(MAX_PAGE).after(cursor.take());
+        let scanning = chat.0.store.scan(chat.now_ms(), names::ROOMS, scan);
+        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        looked_at += page.items.len();
+        let mut items = page.items.into_iter().peekable();
+        while let Some((id, document)) = items.next() {
+            let record: RoomRecord = records::read(&document)?;
+            // What somebody may not list isn't there for them; nobody asked for this very room, so it's no refusal.
+            let fits = record.kind == Kind::Public
+                && filter.takes(&id, &record, std::iter::empty())
+                && asker.may("list", &id);
+            if fits {
+                found.push((id.clone(), document.version, record));
+            }
+            if found.len() == limit {
+                let more = items.peek().is_some() || page.next.is_some();
+                let next = more.then_some(id);
+                return Ok(Listed {
+                    rooms: summaries(chat, asker, found).await?,
+                    cursor: next,
+                });
+            }
+        }
+        match page.next {
+            // There may be very many of these in one place, and none is public.
+            Some(next) if names::is_direct(&next) => cursor = Some(names::after_direct()),
+            Some(next) if looked_at < LOOKED_AT => cursor = Some(next),
+            next => break next,
+        }
+    };
+    Ok(Listed {
+        rooms: summaries(chat, asker, found).await?,
+        cursor: next,
+    })
+}
+
+/// Rooms with how far they are, who is there, and their last message.
+pub(super) async fn summaries(
+    chat: &Chat,
+    asker: &Asker,
+    found: Vec<(String, u64, RoomRecord)>,
+) -> Result<Vec<Summary>, Failure> {
+    let queries = found.iter().flat_map(|(id, ..)| {
+        let last = Query::Range {
+            log: names::log(id),
+            range: Range::before(u64::MAX, 1),
+        };
+        std::iter::once(last).chain(count_queries(id))
+    });
+    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut answers = answers.into_iter();
     let mut rooms = Vec::with_capacity(found.len());
     for (id, version, record) in found {
         let newest = answers.next();
-        let counts = counts(answers.by_ref().take(3).collect())?;
+        let counts: Counts = counts(&answers.by_ref().take(3).collect::<Vec<_>>())?;
         let Some(Answer::Entries(entries)) = newest else {
             return Err(stored::unexpected(newest.as_ref()));
         };
         let newest = entries.entries.first();
         let newest = newest.filter(|_| asker.may("history", &id));
-        let last = newest
-            .map(|entry| messages::of_entry(&id, None, entry))
-            .transpose()?;
+        let last = match newest {
+            Some(entry) => Some(last_message(chat, &id, entry).await?),
+            None => None,
+        };
+        let people = match record.people.is_empty() {
+            true => Vec::new(),
+            false => make::between(chat, &record).await?,
+        };
         let online = chat.0.table.lock().online(&id);
-        rooms.push(Summary {
-            room: shape(&id, &record, version, counts),
-            online,
-            last,
-        });
+        let room = Room {
+            people,
+            ..shape(&id, &record, version, counts)
+        };
+        rooms.push(Summary { room, online, last });
     }
-    Ok(Listed {
-        rooms,
-        cursor: page.next,
-    })
+    Ok(rooms)
+}
+
+/// The message of a log's entry, with what has come to it.
+async fn last_message(chat: &Chat, id: &str, entry: &LogEntry) -> Result<Message, Failure> {
+    let mut message = messages::of_entry(id, None, entry)?;
+    let overlay = names::overlay(id, None);
+    let getting = chat
+        .0
+        .store
+        .get(chat.now_ms(), &overlay, &names::seq_key(entry.seq));
+    let overlay = getting.await.map_err(|error| stored::not_read(&error))?;
+    if let Some(overlay) = overlay {
+        message.overlay = records::read(&overlay)?;
+    }
+    Ok(message)
 }

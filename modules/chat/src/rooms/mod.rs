@@ -1,20 +1,58 @@
-//! Rooms: coming in, watching, leaving, making, listing.
+//! Rooms: making, coming in, watching, leaving, changing, deleting, listing.
 
+mod delete;
 mod enter;
+pub(crate) mod fields;
+mod leave;
 mod list;
 mod make;
+mod mine;
+mod set;
 
-pub(crate) use enter::{join, leave, unwatch, watch};
+pub(crate) use delete::delete;
+pub(crate) use enter::{join, put_out, unwatch, watch};
+pub(crate) use leave::leave;
 pub(crate) use list::list;
+pub(crate) use make::{create, direct};
+pub(crate) use set::{archive, get, notify, set};
 
-use lakh_hub::Failure;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use lakh_hub::store::{Answer, Query, ScoreRange};
+use lakh_hub::{Failure, Socket};
 
 use crate::asker::Asker;
-use crate::records::{MembershipRecord, RoomRecord};
+use crate::records::{self, MembershipRecord, RoomRecord};
 use crate::shapes::{Mine, Room};
 use crate::standing::Standing;
-use crate::{Chat, names, records, stored};
+use crate::{Chat, names, stored};
+
+/// How often what meets another's change is tried.
+pub(crate) const TRIES: usize = 20;
+/// How often, at most, somebody who comes makes this node look for deletions whose node is gone.
+const LOOK_EACH_MS: u64 = 60_000;
+
+/// What meets another's change again and again.
+pub(crate) fn busy() -> Failure {
+    Failure::new("unavailable", "this is being changed; try again")
+}
+
+pub(crate) fn install(chat: &Chat) {
+    delete::install(chat);
+    let (module, looked_at) = (chat.clone(), AtomicU64::new(0));
+    chat.0.namespace.on_connect(async move |_: Socket| {
+        let (now_ms, before) = (module.now_ms(), looked_at.load(Ordering::Relaxed));
+        let is_due = now_ms >= before.saturating_add(LOOK_EACH_MS);
+        let swapped =
+            looked_at.compare_exchange(before, now_ms, Ordering::Relaxed, Ordering::Relaxed);
+        if is_due
+            && swapped.is_ok()
+            && let Err(failure) = delete::go_on(&module).await
+        {
+            tracing::warn!(code = failure.code, "deletions of rooms wait");
+        }
+    });
+}
 
 /// A room as clients are told of it, without what somebody is in it.
 pub(crate) fn shape(id: &str, record: &RoomRecord, version: u64, counts: Counts) -> Room {
@@ -30,6 +68,7 @@ pub(crate) fn shape(id: &str, record: &RoomRecord, version: u64, counts: Counts)
         created_by: record.created_by,
         archived: record.archived,
         settings: record.settings,
+        people: Vec::new(),
         version,
         seq: counts.seq,
         rev: counts.rev,
@@ -60,34 +99,68 @@ pub(crate) async fn with_mine(
     queries.extend(count_queries(id));
     let reading = chat.0.store.read(chat.now_ms(), queries);
     let mut answers = reading.await.map_err(|error| stored::not_read(&error))?;
-    let counts = counts(answers.split_off(1))?;
+    let counts = counts(&answers.split_off(1))?;
     let membership = match answers.pop() {
         Some(Answer::Document(document)) => document,
         other => return Err(stored::unexpected(other.as_ref())),
     };
     let membership: Option<MembershipRecord> =
         membership.as_ref().map(records::read).transpose()?;
-    let room = shape(id, &standing.room, standing.version, counts);
+    let people = match standing.room.people.is_empty() {
+        true => Vec::new(),
+        false => make::between(chat, &standing.room).await?,
+    };
+    let mine = match membership {
+        Some(membership) => {
+            let marks = marks(chat, asker, &[(id, counts.seq)]).await?;
+            mine(chat, standing, &membership, marks.first().copied())
+        }
+        None => None,
+    };
     Ok(Room {
-        mine: mine(standing, membership),
-        ..room
+        people,
+        mine,
+        ..shape(id, &standing.room, standing.version, counts)
     })
 }
 
+/// How far somebody has read a room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    pub read: u64,
+    pub delivered: u64,
+    pub unread: u64,
+    pub mentions: u64,
+}
+
+/// How far whoever asks has read rooms, each given with the number of its last message. Receipts fill it; without them
+/// nothing is marked and nothing counted.
+pub(crate) async fn marks(
+    _chat: &Chat,
+    _asker: &Asker,
+    rooms: &[(&str, u64)],
+) -> Result<Vec<Marks>, Failure> {
+    Ok(vec![Marks::default(); rooms.len()])
+}
+
 /// What somebody is in a room.
-fn mine(standing: &Standing, membership: Option<MembershipRecord>) -> Option<Mine> {
-    let (kept, membership) = (standing.kept.as_ref()?, membership?);
-    let kept = &kept.0;
+fn mine(
+    chat: &Chat,
+    standing: &Standing,
+    membership: &MembershipRecord,
+    marks: Option<Marks>,
+) -> Option<Mine> {
+    let (kept, marks) = (&standing.kept.as_ref()?.0, marks.unwrap_or_default());
     Some(Mine {
         role: standing.role,
         joined_at: standing.is_member().then_some(kept.joined_at),
         invited_by: kept.invited_by.clone(),
-        muted_until: kept.muted_until,
+        muted_until: kept.muted_until.filter(|until| *until > chat.now_ms()),
         notify: membership.notify,
-        read: 0,
-        delivered: 0,
-        unread: 0,
-        mentions: 0,
+        read: marks.read,
+        delivered: marks.delivered,
+        unread: marks.unread,
+        mentions: marks.mentions,
     })
 }
 
@@ -108,8 +181,8 @@ pub(crate) fn count_queries(id: &str) -> [Query; 3] {
 }
 
 /// The answers to [`count_queries`].
-pub(crate) fn counts(answers: Vec<Answer>) -> Result<Counts, Failure> {
-    match answers.as_slice() {
+pub(crate) fn counts(answers: &[Answer]) -> Result<Counts, Failure> {
+    match answers {
         [
             Answer::Log(log),
             Answer::Log(changes),

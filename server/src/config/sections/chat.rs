@@ -1,6 +1,7 @@
 //! `[chat]`: the module chat.
 
 use crate::config::section::{above_zero, section};
+use crate::config::sections::ChatPermissions;
 
 section! {
     /// The module chat.
@@ -19,6 +20,13 @@ section! {
         new_rooms_at_once: u32 = 200;
         /// Time for which somebody whose connection broke off is still shown as online.
         presence_grace_ms: u64 = 5_000;
+        /// Rooms with such names belong to things outside, such as posts; `*` stands for any run of characters. They are made by
+        /// whoever comes first, nobody owns them, and who comes may speak without becoming a member.
+        things: Vec<String> = vec!["post:*".into(), "thing:*".into()];
+        /// Which roles may do what, where it is not as docs/chat.md says: a table (here, or of its own as `[chat.permissions]`)
+        /// from acts to lists of `guest`, `member`, `moderator`, `owner`, such as pin = ["member", "moderator", "owner"]. Tables
+        /// `public`, `private`, `direct` and `thing` in it are for rooms of one kind, and go over the rest.
+        permissions: ChatPermissions = ChatPermissions::default();
     }
     check |chat, wrong| {
         above_zero(wrong, &[
@@ -29,6 +37,9 @@ section! {
             ("messages_per_second", chat.messages_per_second.into()),
             ("new_rooms_at_once", chat.new_rooms_at_once.into()),
         ]);
+        if let Some(thing) = chat.things.iter().find(|thing| thing.is_empty() || thing.starts_with("direct:")) {
+            wrong.push(("things", format!("\"{thing}\" can't be the name of a thing: give it a word and a colon, such as \"post:*\"")));
+        }
         if chat.history_limit > chat.history_max_limit {
             wrong.push(("history_limit", "must be at most `chat.history_max_limit`".into()));
         }

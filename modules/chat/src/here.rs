@@ -139,6 +139,13 @@ impl People {
         }
     }
 
+    /// Somebody is called something else now.
+    pub(crate) fn rename(&mut self, person: &Arc<Person>) {
+        if let Some(here) = self.here.get_mut(&*person.id) {
+            here.person = Arc::clone(person);
+        }
+    }
+
     /// Whether they are here.
     pub(crate) fn is_here(&self, id: &str) -> bool {
         self.here.contains_key(id)
