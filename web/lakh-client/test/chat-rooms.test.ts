@@ -22,7 +22,10 @@ function start(name: string, options: Partial<ConstructorParameters<typeof ChatR
   const lakh = new Lakh(server.url, { auth: { name }, manager });
   const me = { id: `dev:${name.toLowerCase()}`, name };
   const learnt = promised<unknown>();
-  const rooms = new ChatRooms(lakh.chat, { me, onFeatures: learnt.resolve, ...options });
+  const onFeatures = (_features: unknown, complete: boolean) => {
+    if (complete) learnt.resolve(null);
+  };
+  const rooms = new ChatRooms(lakh.chat, { me, onFeatures, ...options });
   open.push({ lakh, rooms });
   return { lakh, rooms, learnt: learnt.promise };
 }

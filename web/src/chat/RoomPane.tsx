@@ -98,7 +98,7 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
   const close = () => onPanel(null);
   return (
     <ActsContext value={acts}>
-      <div className={styles.pane} data-beside={panel ? "" : undefined}>
+      <div className={styles.pane} data-beside={panel && panel.kind !== "search" ? "" : undefined}>
         <div className={styles.main}>
           <RoomHeader state={state} panel={panel} onPanel={onPanel} />
           <Messages room={room} state={state} acts={acts} target={jumped} />

@@ -1,5 +1,5 @@
 import type { ChatMessage } from "lakh-client";
-import { useEffect } from "react";
+import { useEffect, useMemo } from "react";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Conversation } from "./Conversation.tsx";
 import { SidePanel } from "./SidePanel.tsx";
@@ -60,8 +60,12 @@ export function ThreadPanel({ root, target, onClose }: ThreadPanelProps) {
 function Root({ message }: { message: ChatMessage }) {
   const acts = useActs();
   const me = useChat((state) => state.me);
-  const rows = toRows([message], [], me);
   const count = message.replies?.count ?? 0;
+  const rows = useMemo(() => {
+    // The way into the thread needs no showing within it.
+    const { replies: _replies, ...alone } = message;
+    return toRows([alone], [], me);
+  }, [message, me]);
   return (
     <ActsContext value={{ ...acts, thread: undefined }}>
       <div className={styles.root}>

@@ -3,7 +3,6 @@ import type { ChatAttachment } from "lakh-client";
 import { ChevronLeft, ChevronRight, Download, X } from "lucide-react";
 import type { KeyboardEvent } from "react";
 import { useStore } from "../app/store.ts";
-import { IconButton } from "../ui/IconButton.tsx";
 import styles from "./Files.module.css";
 import { addressOf, fileAccess } from "./model/files.ts";
 
@@ -13,6 +12,8 @@ interface ViewerProps {
   onMove: (at: number) => void;
   onClose: () => void;
 }
+
+// Buttons without tooltips: one would open with the dialog's focus, and take the first Escape.
 
 /** Pictures as large as the window. Arrow keys go through them, Escape closes. */
 export function Viewer({ files, at, onMove, onClose }: ViewerProps) {
@@ -44,28 +45,35 @@ export function Viewer({ files, at, onMove, onClose }: ViewerProps) {
             >
               <Download size={20} aria-hidden />
             </a>
-            <IconButton label="Close" className={styles.viewerButton} onClick={onClose}>
+            <button
+              type="button"
+              aria-label="Close"
+              className={styles.viewerButton}
+              onClick={onClose}
+            >
               <X size={22} aria-hidden />
-            </IconButton>
+            </button>
           </header>
           <div className={styles.viewerStage}>
             <img className={styles.viewerPicture} src={source} alt={file.name} />
             {files.length > 1 && (
               <>
-                <IconButton
-                  label="Previous picture"
+                <button
+                  type="button"
+                  aria-label="Previous picture"
                   className={styles.viewerPrevious}
                   onClick={() => move(-1)}
                 >
                   <ChevronLeft size={26} aria-hidden />
-                </IconButton>
-                <IconButton
-                  label="Next picture"
+                </button>
+                <button
+                  type="button"
+                  aria-label="Next picture"
                   className={styles.viewerNext}
                   onClick={() => move(1)}
                 >
                   <ChevronRight size={26} aria-hidden />
-                </IconButton>
+                </button>
               </>
             )}
           </div>

@@ -227,8 +227,10 @@ export class ChatSession {
       onListFailed: (error) => this.#failDirectory(error),
       onMe: (known) => this.#update((state) => ({ ...state, me: known })),
       onFeatures: (features) => {
+        const before = this.state.get().features;
         this.#update((state) => ({ ...state, features }));
-        if (features.has("attachment:access")) void fileAccess.start(this.chat);
+        const files = "attachment:access";
+        if (features.has(files) && !before.has(files)) void fileAccess.start(this.chat);
       },
     });
   }

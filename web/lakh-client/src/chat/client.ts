@@ -136,11 +136,15 @@ export class ChatClient extends NamespaceClient<ChatRequests, ChatEvents> {
     names: readonly ChatRequestName[],
     options: RequestOptions = { timeoutMs: PROBE_MS },
   ): Promise<Set<ChatRequestName>> {
-    const known = await Promise.all(names.map((name) => this.#knows(name, options)));
+    const known = await Promise.all(names.map((name) => this.knows(name, options)));
     return new Set(names.filter((_name, index) => known[index]));
   }
 
-  async #knows(name: ChatRequestName, options: RequestOptions): Promise<boolean> {
+  /** Whether the server knows a request that does nothing without fields. */
+  async knows(
+    name: ChatRequestName,
+    options: RequestOptions = { timeoutMs: PROBE_MS },
+  ): Promise<boolean> {
     try {
       await this.request(name, {}, options);
       return true;

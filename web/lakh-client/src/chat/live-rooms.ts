@@ -22,8 +22,11 @@ export interface ChatRoomsOptions {
   onListed?: (rooms: ChatRoomSummary[], isLast: boolean) => void;
   onListFailed?: (error: LakhError) => void;
   onMe?: (me: User) => void;
-  /** Hears which requests the server knows, once it has said so. */
-  onFeatures?: (features: ReadonlySet<ChatRequestName>) => void;
+  /**
+   * Hears which requests the server knows, as it says so: those that it has answer at once, and
+   * only `complete` has waited for those that nobody answers.
+   */
+  onFeatures?: (features: ReadonlySet<ChatRequestName>, complete: boolean) => void;
 }
 
 /** Requests that later servers have. Without fields each is refused, and does nothing. */
@@ -202,12 +205,27 @@ export class ChatRooms implements RoomOwner {
   }
 
   async #learnFeatures(): Promise<void> {
+    const known = new Set<ChatRequestName>();
+    let waiting = false;
+    const tell = (complete: boolean) => {
+      waiting = false;
+      this.#features = new Set(complete ? known : [...this.#features, ...known]);
+      this.#options.onFeatures?.(this.#features, complete);
+    };
+    const ask = async (name: ChatRequestName) => {
+      if (!(await this.chat.knows(name))) return;
+      known.add(name);
+      if (name === "me:get") this.learn((await this.chat.me.get({})).person);
+      if (waiting) return;
+      // Many answers come in one piece: they are told together.
+      waiting = true;
+      setTimeout(() => {
+        if (waiting) tell(false);
+      }, 0);
+    };
     try {
-      this.#features = await this.chat.probe(PROBED);
-      this.#options.onFeatures?.(this.#features);
-      if (!this.knows("me:get")) return;
-      const { person } = await this.chat.me.get({});
-      this.learn(person);
+      await Promise.all(PROBED.map(ask));
+      tell(true);
     } catch (error) {
       // Lost on the way: asked again at the next arrival.
       if (!(error instanceof LakhError)) throw error;
