@@ -1,6 +1,6 @@
 /** One connection to a Lakh server, shared by the namespaces of its modules. */
 import { Manager, type ManagerOptions } from "socket.io-client";
-import { ChatClient } from "./chat.js";
+import { ChatClient } from "./chat/client.js";
 import type { NamespaceClient, NamespaceOptions } from "./namespace.js";
 import { RoomsClient, type RoomEvents } from "./rooms.js";
 import { SignIn, type Auth, type Expiring } from "./signin.js";

@@ -1,52 +1,175 @@
+import type { ChatMessage, ChatRoom, ChatRoomState } from "lakh-client";
 import { CircleAlert, Hash } from "lucide-react";
-import { useEffect } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useLocation } from "wouter";
 import { Banner } from "../ui/Banner.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Announcer } from "./Announcer.tsx";
-import { Composer } from "./Composer.tsx";
-import { MessageList } from "./MessageList.tsx";
-import type { RoomState } from "./model/room.ts";
+import { Conversation } from "./Conversation.tsx";
+import { ForwardDialog } from "./ForwardDialog.tsx";
+import { Invitation } from "./Invitation.tsx";
+import { MembersPanel } from "./MembersPanel.tsx";
+import { mayAct } from "./model/rights.ts";
+import type { Panel } from "./panel.ts";
+import { roomPath, type Target } from "./paths.ts";
+import { PersonDialog } from "./PersonDialog.tsx";
+import { PinsPanel } from "./PinsPanel.tsx";
+import { ReportDialog } from "./ReportDialog.tsx";
+import { ActsContext, type MessageActs } from "./roomContext.ts";
 import { RoomHeader } from "./RoomHeader.tsx";
 import styles from "./RoomPane.module.css";
-import { TypingLine } from "./TypingLine.tsx";
+import { SeenBy } from "./SeenBy.tsx";
+import { ThreadPanel } from "./ThreadPanel.tsx";
 import { useChat, useSession } from "./useChat.ts";
 
-/** One room: its head, its messages, and where one writes. */
-export function RoomPane({ id }: { id: string }) {
+interface RoomPaneProps {
+  id: string;
+  /** The message that the address names. */
+  target: Target | null;
+  panel: Panel | null;
+  onPanel: (panel: Panel | null) => void;
+}
+
+/** One room: its head, its messages, where one writes, and what stands beside. */
+export function RoomPane({ id, target, panel, onPanel }: RoomPaneProps) {
   const session = useSession();
-  const room = useChat((state) => state.rooms.get(id));
+  const state = useChat((now) => now.rooms.get(id));
+  const invitation = useChat(
+    ({ directory }) => directory.rooms.find((one) => one.id === id)?.mine?.invited_by,
+  );
+  const invited = invitation !== undefined && state === undefined;
 
-  useEffect(() => session.open(id), [session, id]);
+  useEffect(() => {
+    if (!invited) session.open(id);
+  }, [session, id, invited]);
 
-  if (!room) return null;
+  if (invited) return <Invitation id={id} by={invitation} />;
+  const room = session.room(id);
+  if (!state || !room) return null;
+  return <OpenRoom room={room} state={state} target={target} panel={panel} onPanel={onPanel} />;
+}
+
+interface OpenRoomProps extends Omit<RoomPaneProps, "id"> {
+  room: ChatRoom;
+  state: ChatRoomState;
+}
+
+type Asked =
+  | { kind: "forward"; message: ChatMessage }
+  | { kind: "report"; message: ChatMessage }
+  | { kind: "person"; id: string };
+
+function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
+  const session = useSession();
+  const [, navigate] = useLocation();
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const { jumped, jump } = useJump(room, state.loaded, target);
+  const { id } = state;
+
+  const toMessage = useCallback(
+    (seq: number) => {
+      // The address is of another message from now on.
+      if (window.location.search !== "") navigate(roomPath(id), { replace: true });
+      jump(seq);
+    },
+    [navigate, id, jump],
+  );
+  const acts = useMemo<MessageActs>(
+    () => ({
+      room,
+      thread: undefined,
+      reply: ignore,
+      edit: ignore,
+      forward: (message) => setAsked({ kind: "forward", message }),
+      report: (message) => setAsked({ kind: "report", message }),
+      showPerson: (person) => setAsked({ kind: "person", id: person }),
+      openThread: (root) => onPanel({ kind: "thread", root }),
+      jump: toMessage,
+    }),
+    [room, onPanel, toMessage],
+  );
+
+  useEffect(() => {
+    if (target?.thread) onPanel({ kind: "thread", root: target.thread });
+  }, [target, onPanel]);
+
+  const close = () => onPanel(null);
   return (
-    <>
-      <RoomHeader room={room} />
-      <Messages room={room} />
-      <TypingLine typing={room.typing} />
-      <Composer roomId={id} roomName={room.info?.name ?? id} />
-      <Announcer timeline={room.timeline} />
-    </>
+    <ActsContext value={acts}>
+      <div className={styles.pane} data-beside={panel && panel.kind !== "search" ? "" : undefined}>
+        <div className={styles.main}>
+          <RoomHeader state={state} panel={panel} onPanel={onPanel} />
+          <Messages room={room} state={state} acts={acts} target={jumped} />
+        </div>
+        {panel?.kind === "thread" && (
+          <ThreadPanel
+            key={panel.root}
+            root={panel.root}
+            target={target?.thread === panel.root ? target : null}
+            onClose={close}
+          />
+        )}
+        {panel?.kind === "members" && <MembersPanel state={state} onClose={close} />}
+        {panel?.kind === "pins" && <PinsPanel state={state} onClose={close} />}
+      </div>
+      <Announcer log={state} />
+      {asked?.kind === "forward" && (
+        <ForwardDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "report" && (
+        <ReportDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "person" && (
+        <PersonDialog id={asked.id} session={session} onClose={() => setAsked(null)} />
+      )}
+    </ActsContext>
   );
 }
 
-function Messages({ room }: { room: RoomState }) {
-  const session = useSession();
-  const { timeline, outbox, phase, error } = room;
-  const retry = <Button onClick={() => session.open(room.id)}>Try again</Button>;
+function ignore(): void {
+  // The conversation puts its own in the place of this one.
+}
 
-  if (!timeline.loaded && outbox.length === 0) {
+/** Loads what is around a message, and says where to scroll then. */
+function useJump(room: ChatRoom, loaded: boolean, target: Target | null) {
+  const session = useSession();
+  const [jumped, setJumped] = useState<{ seq: number } | null>(null);
+  const jump = useCallback(
+    (seq: number) => {
+      void session.attempt(async () => {
+        if (await room.log.jumpTo(seq)) setJumped({ seq });
+        else session.say("This message is not here any more", true);
+      });
+    },
+    [session, room],
+  );
+  const wanted = target?.thread ?? target?.seq;
+  useEffect(() => {
+    if (loaded && wanted !== undefined) jump(wanted);
+    // Once a target, not whenever more is loaded.
+  }, [loaded, wanted, target, jump]);
+  return { jumped, jump };
+}
+
+interface MessagesProps {
+  room: ChatRoom;
+  state: ChatRoomState;
+  acts: MessageActs;
+  target: { seq: number } | null;
+}
+
+function Messages({ room, state, acts, target }: MessagesProps) {
+  const session = useSession();
+  const { id, phase, error, loaded, outbox, info } = state;
+  const name = info?.name ?? id;
+  const retry = <Button onClick={() => session.open(id)}>Try again</Button>;
+
+  if (!loaded && outbox.length === 0) {
     if (phase === "failed" && error) {
       return (
-        <Empty
-          icon={<CircleAlert size={26} aria-hidden />}
-          title={
-            error.code === "forbidden" ? "You may not enter this room" : "This room did not open"
-          }
-          action={retry}
-        >
+        <Empty icon={<CircleAlert size={26} aria-hidden />} title={titleOf(error)} action={retry}>
           {error.message}
         </Empty>
       );
@@ -57,13 +180,6 @@ function Messages({ room }: { room: RoomState }) {
       </div>
     );
   }
-  if (timeline.messages.length === 0 && outbox.length === 0) {
-    return (
-      <Empty icon={<Hash size={26} aria-hidden />} title="Nothing said here yet">
-        Write the first message. Whoever has this page’s address can join in.
-      </Empty>
-    );
-  }
   return (
     <>
       {phase === "failed" && error && (
@@ -71,7 +187,72 @@ function Messages({ room }: { room: RoomState }) {
           {error.message}
         </Banner>
       )}
-      <MessageList room={room} />
+      <LoadedMessages room={room} state={state} acts={acts} target={target} name={name} />
     </>
   );
+}
+
+function LoadedMessages(props: MessagesProps & { name: string }) {
+  const { room, state, acts, target, name } = props;
+  const session = useSession();
+  const newAfter = useNewAfter(state);
+  const onRead = useCallback(() => session.markRead(room.room), [session, room]);
+  useEffect(() => void room.loadReceipts(), [room, state.phase]);
+  const { info } = state;
+  const mayWrite = info?.archived !== true && (!info?.mine || mayAct(info, "send"));
+  return (
+    <Conversation
+      room={room}
+      log={state}
+      typing={state.typing}
+      label={`Message to ${name}`}
+      start={<Start state={state} name={name} />}
+      newAfter={newAfter}
+      target={target}
+      mayWrite={mayWrite}
+      closed={
+        <p className={styles.closed}>
+          {info?.archived ? "This room is archived: it can be read only." : "You can’t write here."}
+        </p>
+      }
+      acts={acts}
+      onRead={onRead}
+      aboveComposer={<SeenBy state={state} />}
+    />
+  );
+}
+
+function Start({ state, name }: { state: ChatRoomState; name: string }) {
+  const { info, messages } = state;
+  const direct = info?.kind === "direct";
+  if (messages.length > 0) {
+    return <p className={styles.start}>This is where “{name}” begins.</p>;
+  }
+  return (
+    <Empty icon={<Hash size={26} aria-hidden />} title="Nothing said here yet">
+      {direct
+        ? `Only you and ${name} can read what is written here.`
+        : info?.kind === "private"
+          ? "Write the first message. Only members can read it."
+          : "Write the first message. Whoever has this page’s address can join in."}
+    </Empty>
+  );
+}
+
+/** Up to where the reader had read when the room was opened; null when there was nothing new. */
+function useNewAfter({ id, info, last }: ChatRoomState): number | null {
+  const { features, read } = useChat((state) => state);
+  const [newAfter] = useState(() => {
+    const byServer = features.has("receipt:read") ? info?.mine?.read : undefined;
+    const seen = byServer ?? read[id] ?? 0;
+    return seen > 0 && seen < last ? seen : null;
+  });
+  return newAfter;
+}
+
+function titleOf({ code }: { code: string }): string {
+  if (code === "forbidden") return "You may not enter this room";
+  if (code === "banned") return "You are banned from this room";
+  if (code === "not_found") return "There is no such room";
+  return "This room did not open";
 }

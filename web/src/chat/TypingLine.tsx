@@ -1,4 +1,5 @@
-import { typingText, type Typing } from "./model/typing.ts";
+import type { Typing } from "lakh-client";
+import { typingText } from "./model/typing.ts";
 import styles from "./TypingLine.module.css";
 
 /** Keeps its place when nobody types, so that nothing moves. Not read out: it comes and goes. */
