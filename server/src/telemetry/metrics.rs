@@ -3,10 +3,9 @@
 //!
 //! What must hold: base units (seconds, bytes), `_total` on counters and on nothing else, and labels from fixed sets.
 
-use std::fmt::Write as _;
-
 use super::process::Process;
-use super::snapshot::{BrokerCount, ByWord, LogCount, Snapshot, StoreCount};
+use super::snapshot::{BrokerCount, LogCount, Snapshot, StoreCount};
+use super::text::{Text, float, seconds};
 use super::{flow_metrics, hook_metrics};
 
 /// The content type of [`exposition`].
@@ -23,7 +22,7 @@ pub struct About {
 
 /// Everything, ready to be sent.
 pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> String {
-    let mut out = Text(String::with_capacity(4_096));
+    let mut out = Text::default();
     out.gauge("lakh_build_info", "What runs, with the value 1.");
     out.value("lakh_build_info", &[("version", about.version)], 1);
     out.gauge("lakh_ready", "1 while the node takes new clients.");
@@ -41,7 +40,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     flow_metrics::sources(&mut out, &snapshot.sources);
     flow_metrics::sinks(&mut out, &snapshot.sinks);
     process_metrics(&mut out, snapshot, process);
-    out.0
+    out.into_string()
 }
 
 fn gauges(out: &mut Text, snapshot: &Snapshot) {
@@ -329,65 +328,6 @@ fn process_metrics(out: &mut Text, snapshot: &Snapshot, process: &Process) {
             out.value(name, &[], value);
         }
     }
-}
-
-pub(super) fn seconds(ms: u64) -> f64 {
-    float(ms) / 1_000.0
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sizes and milliseconds since 1970 fit the 53 bits of an f64"
-)]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
-}
-
-pub(super) struct Text(String);
-
-impl Text {
-    pub(super) fn gauge(&mut self, name: &str, help: &str) {
-        self.head(name, help, "gauge");
-    }
-
-    pub(super) fn counter(&mut self, name: &str, help: &str) {
-        self.head(name, help, "counter");
-    }
-
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        // Writing to a String can't fail, here and below.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn by_word(&mut self, name: &str, help: &str, label: &str, counts: &ByWord) {
-        self.counter(name, help);
-        for (word, count) in counts {
-            self.value(name, &[(label, word)], count);
-        }
-    }
-
-    pub(super) fn value(
-        &mut self,
-        name: &str,
-        labels: &[(&str, &str)],
-        value: impl std::fmt::Display,
-    ) {
-        self.0.push_str(name);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            self.0.push(if index == 0 { '{' } else { ',' });
-            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
-        }
-        if !labels.is_empty() {
-            self.0.push('}');
-        }
-        let _ = writeln!(self.0, " {value}");
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
