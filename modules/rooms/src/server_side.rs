@@ -155,6 +155,16 @@ impl Rooms {
         crate::presence::page(self, room, range).await
     }
 
+    /// What the hub calls the room in which this node tells who comes to a room and goes, by the events that clients get
+    /// who subscribed to it: a listener there hears them, and a page that is read after it has begun to listen holds
+    /// all that came before.
+    ///
+    /// # Errors
+    /// As [`Rooms::presence`].
+    pub fn presence_room(&self, room: &str) -> Result<Room, Failure> {
+        crate::presence::told_in(&self.0, room)
+    }
+
     /// How many are in a room, on all nodes.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Who asks is found out where it is for all of `/api/v1`. Browsers can send no header with a WebSocket: such a client
 //! shows its key or token in the payload of `connection_init`.
 
+mod cost;
 mod http;
 mod schema;
 mod ws;
@@ -20,6 +21,7 @@ use axum::routing::get;
 
 use crate::http::HttpState;
 use crate::http::access::Identity;
+use crate::service::{Caller, Problem};
 use schema::LakhSchema;
 
 /// What the handlers share.
@@ -29,10 +31,18 @@ struct GraphQl {
     state: HttpState,
 }
 
+impl GraphQl {
+    /// Counts the things of a request beside the first.
+    fn pace_rest(&self, caller: &Caller, things: usize) -> Result<(), Problem> {
+        let state = &self.state;
+        state.door.pace_rest(&state.service, caller, things)
+    }
+}
+
 /// The endpoint, to be put at a path under `/api/v1`.
 pub fn routes(state: &HttpState) -> Router<HttpState> {
     let graphql = GraphQl {
-        schema: schema::schema(state.service.clone()),
+        schema: schema::schema(state.clone()),
         state: state.clone(),
     };
     Router::new().route("/graphql", get(ask).post(post).with_state(graphql))
@@ -44,7 +54,7 @@ async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    http::post(&graphql.schema, identity, &headers, &body).await
+    http::post(&graphql, identity, &headers, &body).await
 }
 
 /// A GET is a query, or a WebSocket.
@@ -56,7 +66,7 @@ async fn ask(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
-        return http::get(&graphql.schema, identity, &headers, &query.0).await;
+        return http::get(&graphql, identity, &headers, &query.0).await;
     };
     upgrade
         .protocols([ws::PROTOCOL])

@@ -27,6 +27,9 @@ use crate::sign_in::{Credentials, SignInError};
 /// Where a key may stand beside `Authorization`.
 const API_KEY: &str = "x-api-key";
 
+/// What they hear who show what was taken back.
+pub const TAKEN_BACK: &str = "what you show was taken back: sign in again";
+
 /// Who sent a request, or why nobody did.
 #[derive(Clone, Debug)]
 pub struct Identity(pub Result<Caller, Problem>);
@@ -70,7 +73,7 @@ pub async fn identify(State(state): State<HttpState>, request: Request, next: Ne
     if let Ok(caller) = &who
         && state.service.is_revoked(caller.principal())
     {
-        return Failed(unauthorized("what you show was taken back: sign in again")).into_response();
+        return Failed(unauthorized(TAKEN_BACK)).into_response();
     }
     if let Ok(caller) = &who
         && let Err(problem) = state.door.pace(caller, 1, state.service.hub().clock_ms())

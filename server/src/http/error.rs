@@ -53,19 +53,19 @@ impl From<Problem> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
+        let wait_s = self.0.retry_after_s();
         let Problem {
             kind,
             code,
             message,
-            retry_after_ms,
+            ..
         } = self.0;
         // The kinds have statuses that exist.
         let status =
             StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer(status, code, message);
         let headers = response.headers_mut();
-        if let Some(wait_ms) = retry_after_ms {
-            let wait_s = wait_ms.div_ceil(1_000).max(1);
+        if let Some(wait_s) = wait_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
         }
         if status == StatusCode::UNAUTHORIZED {

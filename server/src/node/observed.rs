@@ -79,6 +79,11 @@ impl Node {
         &self.backing
     }
 
+    /// Its hooks, if there are any.
+    pub(super) fn hooks(&self) -> Option<&Hooks> {
+        self.hooks.as_ref()
+    }
+
     /// When it started, in milliseconds since 1970.
     pub(super) fn started_at_ms(&self) -> u64 {
         self.started_at_ms

@@ -389,6 +389,13 @@ pub(crate) async fn page(
     Ok(state.table.page(&room, range.after.as_deref(), limit))
 }
 
+/// Where those hear of a room who watch it.
+pub(crate) fn told_in(rooms: &Inner, name: &str) -> Result<Room, Failure> {
+    let room = names::room(name)?;
+    supported(rooms.kinds.of(name))?;
+    Ok(names::watchers(&room, false))
+}
+
 /// How many are in a room.
 pub(crate) async fn occupancy(rooms: &Rooms, name: &str) -> Result<Occupancy, Failure> {
     let room = names::room(name)?;

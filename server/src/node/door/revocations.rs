@@ -14,7 +14,7 @@ use lakh_auth::{Principal, Revocation, RevocationError, Revoked};
 use lakh_hub::{Bytes, Hub, Namespace, ServerEvent, Socket};
 use lakh_store::{Batch, Condition, ReadError, Scan, Store, WriteError};
 use parking_lot::RwLock;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{DoorOptions, leave};
 use crate::config::Settings;
@@ -79,6 +79,8 @@ pub struct Revocations {
     namespaces: Vec<Namespace>,
     /// Something new is in the set.
     changed: Notify,
+    /// The same, for whoever else holds a connection open for somebody.
+    news: watch::Sender<()>,
     thrown_out: AtomicU64,
 }
 
@@ -104,6 +106,7 @@ impl Revocations {
             keep_s: options.keep_s,
             namespaces: modules.map(|module| hub.of(namespace(*module))).collect(),
             changed: Notify::new(),
+            news: watch::Sender::new(()),
             thrown_out: AtomicU64::new(0),
         })
     }
@@ -152,6 +155,12 @@ impl Revocations {
     pub fn counts(&self) -> (usize, u64) {
         let entries = self.set.read().len();
         (entries, self.thrown_out.load(Ordering::Relaxed))
+    }
+
+    /// Changes each time that something was taken back, here or on another node.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     fn now_s(&self) -> u64 {
@@ -223,6 +232,7 @@ impl Revocations {
     async fn throw_out(self: Arc<Self>) {
         loop {
             self.changed.notified().await;
+            self.news.send_replace(());
             let revocations = Arc::clone(&self);
             self.hub.visit_sockets(move |socket| {
                 revocations.look_at(socket);
