@@ -39,13 +39,16 @@ impl GraphQl {
     }
 }
 
-/// The endpoint, to be put at a path under `/api/v1`.
+/// Where it stands under `/api/v1`.
+pub const PATH: &str = "/graphql";
+
+/// The endpoint, to be put under `/api/v1`.
 pub fn routes(state: &HttpState) -> Router<HttpState> {
     let graphql = GraphQl {
         schema: schema::schema(state.clone()),
         state: state.clone(),
     };
-    Router::new().route("/graphql", get(ask).post(post).with_state(graphql))
+    Router::new().route(PATH, get(ask).post(post).with_state(graphql))
 }
 
 async fn post(

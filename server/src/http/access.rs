@@ -20,6 +20,7 @@ use super::error::Failed;
 use super::{HttpState, body};
 use crate::config::Metrics;
 use crate::console::SessionProblem;
+use crate::graphql;
 use crate::mode::Mode;
 use crate::service::{Caller, Kind, Problem};
 use crate::sign_in::{Credentials, SignInError};
@@ -57,31 +58,43 @@ fn unauthorized(message: impl Into<String>) -> Problem {
 /// Finds out who sends a request under `/api/v1`, and holds them to their pace.
 pub async fn identify(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let (mut parts, mut content) = request.into_parts();
-    let who = match credentials(&parts.headers) {
-        // Not an end yet: some things may be asked by everybody.
-        Ok(Shown::None) => match by_session(&state, &parts).await {
-            Ok(Some(caller)) => Ok(caller),
-            Ok(None) => of_this_machine(&state, &parts),
-            Err(problem) => return Failed(problem).into_response(),
-        },
-        Ok(shown) => match check(&state, &parts, shown, &mut content).await {
-            Ok(caller) => Ok(caller),
-            Err(problem) => return Failed(problem).into_response(),
-        },
+    let who = match who(&state, &parts, &mut content).await {
+        Ok(who) => who,
+        Err(problem) if has_own_errors(&parts) => Err(problem),
         Err(problem) => return Failed(problem).into_response(),
     };
-    if let Ok(caller) = &who
-        && state.service.is_revoked(caller.principal())
-    {
-        return Failed(unauthorized(TAKEN_BACK)).into_response();
-    }
-    if let Ok(caller) = &who
-        && let Err(problem) = state.door.pace(caller, 1, state.service.hub().clock_ms())
-    {
-        return Failed(problem).into_response();
-    }
     parts.extensions.insert(Identity(who));
     next.run(Request::from_parts(parts, content)).await
+}
+
+/// GraphQL tells what is wrong in its own form. A WebSocket is refused before there is one.
+fn has_own_errors(parts: &Parts) -> bool {
+    parts.uri.path() == graphql::PATH && !parts.headers.contains_key(header::UPGRADE)
+}
+
+/// Who sends a request. That nobody does is not an end yet: some things may be asked by everybody. What is shown and wrong
+/// is one.
+async fn who(
+    state: &HttpState,
+    parts: &Parts,
+    content: &mut Body,
+) -> Result<Result<Caller, Problem>, Problem> {
+    let caller = match credentials(&parts.headers)? {
+        Shown::None => match by_session(state, parts).await? {
+            Some(caller) => caller,
+            None => match of_this_machine(state, parts) {
+                Ok(caller) => caller,
+                Err(problem) => return Ok(Err(problem)),
+            },
+        },
+        shown => check(state, parts, shown, content).await?,
+    };
+    if state.service.is_revoked(caller.principal()) {
+        return Err(unauthorized(TAKEN_BACK));
+    }
+    let now_ms = state.service.hub().clock_ms();
+    state.door.pace(&caller, 1, now_ms)?;
+    Ok(Ok(caller))
 }
 
 async fn check(
