@@ -227,4 +227,44 @@ mod tests {
             }
         }
     }
+
+    /// The cells of a table in the docs that begins with this head.
+    fn table<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
+        let start = page.find(head).expect("the table stands there") + head.len();
+        let rows = page[start..].lines().skip(2);
+        let rows = rows.take_while(|row| row.starts_with('|'));
+        rows.map(|row| row.split('|').skip(1).map(str::trim).collect())
+            .collect()
+    }
+
+    fn words(cell: &str) -> impl Iterator<Item = &str> {
+        cell.split('`').skip(1).step_by(2)
+    }
+
+    #[test]
+    fn the_docs_name_every_act_of_every_module_and_no_other() {
+        let page = include_str!("../../../docs/auth.md");
+        let mut documented: Vec<(&str, Vec<&str>)> = Vec::new();
+        for row in table(page, "| module | act | what it is |") {
+            documented.extend(words(row[0]).map(|module| (module, Vec::new())));
+            let (_, acts) = documented.last_mut().unwrap();
+            acts.extend(words(row[1]));
+        }
+        let mut known = MODULES.map(|(name, acts)| (name, acts.to_vec()));
+        for (_, acts) in documented.iter_mut().chain(&mut known) {
+            acts.sort_unstable();
+        }
+        assert_eq!(documented, known);
+    }
+
+    #[test]
+    fn the_docs_of_the_api_say_what_each_of_its_acts_lets() {
+        let page = include_str!("../../../docs/api.md");
+        let rows = table(page, "| act | lets | on |");
+        let mut documented: Vec<&str> = rows.iter().flat_map(|row| words(row[0])).collect();
+        let mut known = caller::ACTS.to_vec();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known);
+    }
 }
