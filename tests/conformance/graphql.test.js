@@ -531,3 +531,13 @@ test("whatever is wrong with a request's credentials is told in GraphQL's own fo
     assert.deepEqual([answer.status, answer.errors[0].extensions.code], [401, "unauthorized"]);
   }
 });
+
+test("a body that is too long, or no object, is told in GraphQL's own form", async () => {
+  const send = async (body) => {
+    const headers = { "content-type": "application/json", accept: "application/graphql-response+json" };
+    const response = await fetch(endpoint(), { method: "POST", headers, body });
+    return [response.status, (await response.json()).errors[0].extensions.code];
+  };
+  assert.deepEqual(await send(JSON.stringify({ query: " ".repeat(1_000_001) })), [413, "too_large"]);
+  assert.deepEqual(await send('["{ __typename }"]'), [400, "bad_request"]);
+});

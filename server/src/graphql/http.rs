@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType};
 use async_graphql::{Request, Response as Answer, Value, Variables};
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 use super::GraphQl;
 use super::cost::root_fields;
 use crate::http::access::Identity;
+use crate::http::body;
 use crate::service::Problem;
 
 /// Execution of one request may take this long.
@@ -99,6 +100,10 @@ impl Parameters {
     }
 
     pub(super) fn of_json(json: Json) -> Result<Self, String> {
+        // A list of values without names would be read as well.
+        if json.is_array() {
+            return Err("a request is an object; send several one by one".to_owned());
+        }
         serde_json::from_value(json).map_err(|error| {
             format!(
                 "the parameters are {{query, operationName?, variables?, extensions?}}: {error}"
@@ -135,7 +140,7 @@ pub(super) async fn post(
     graphql: &GraphQl,
     identity: Identity,
     headers: &HeaderMap,
-    body: &Bytes,
+    body: Body,
 ) -> Response {
     let Some(media) = Media::wanted(headers) else {
         return not_acceptable();
@@ -154,9 +159,13 @@ pub(super) async fn post(
             "bad_request",
         );
     }
-    let parameters = match serde_json::from_slice(body) {
-        Ok(json) => Parameters::of_json(json),
-        Err(error) => Err(format!("the body is no JSON: {error}")),
+    let most = graphql.state.door.max_body_bytes();
+    let parameters = match body::read(headers, body, most).await {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(json) => Parameters::of_json(json),
+            Err(error) => Err(format!("the body is no JSON: {error}")),
+        },
+        Err(problem) => return of_problem(media, &problem),
     };
     match parameters {
         Ok(parameters) => run(graphql, identity, media, parameters.request()).await,

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use axum::Extension;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State, WebSocketUpgrade};
 use axum::http::HeaderMap;
@@ -55,9 +55,9 @@ async fn post(
     State(graphql): State<GraphQl>,
     Extension(identity): Extension<Identity>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
-    http::post(&graphql, identity, &headers, &body).await
+    http::post(&graphql, identity, &headers, body).await
 }
 
 /// A GET is a query, or a WebSocket.

@@ -62,7 +62,7 @@ impl Door {
         }
     }
 
-    pub(super) fn max_body_bytes(&self) -> usize {
+    pub(crate) fn max_body_bytes(&self) -> usize {
         self.max_body_bytes
     }
 

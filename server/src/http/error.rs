@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::OriginalUri;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -77,13 +78,13 @@ impl IntoResponse for Failed {
 }
 
 /// 404 for a path that isn't there.
-pub async fn not_found(uri: Uri) -> Response {
+pub async fn not_found(OriginalUri(uri): OriginalUri) -> Response {
     let message = format!("There is nothing at {}", uri.path());
     answer(StatusCode::NOT_FOUND, "not_found", message)
 }
 
 /// 405 for a path that is there for another method; which, the header `Allow` says.
-pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+pub async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let message = format!("{} doesn't take {method}", uri.path());
     answer(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -93,7 +94,7 @@ pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
 }
 
 /// The same for a path that can only be read.
-pub async fn read_only(method: Method, uri: Uri) -> Response {
+pub async fn read_only(method: Method, uri: OriginalUri) -> Response {
     let mut response = method_not_allowed(method, uri).await;
     let allowed = HeaderValue::from_static("GET,HEAD");
     response.headers_mut().insert(header::ALLOW, allowed);
