@@ -54,6 +54,7 @@ fn redis(redis: &Redis, more: &str) -> Settings {
 /// A node on a thread of its own, ended when it's dropped.
 struct Node {
     address: SocketAddr,
+    hub: Hub,
     revocations: Arc<Revocations>,
     sign_in: SignIn,
     runtime: tokio::runtime::Handle,
@@ -87,18 +88,20 @@ impl Node {
                 node::install(&hub, backing.store(), &settings, &sign_in);
                 backing.settle().await.unwrap();
                 backing.hear_revocations().await.unwrap();
-                let running = Server::new(hub, prepared.options).start().unwrap();
+                let running = Server::new(hub.clone(), prepared.options).start().unwrap();
                 let address = running.local_addr().unwrap();
                 let runtime = tokio::runtime::Handle::current();
-                send.send((address, revocations, sign_in, runtime)).unwrap();
+                send.send((address, hub, revocations, sign_in, runtime))
+                    .unwrap();
                 let _ = ended.await;
                 running.stop().await;
                 backing.close().await.unwrap();
             });
         });
-        let (address, revocations, sign_in, runtime) = receive.recv().unwrap();
+        let (address, hub, revocations, sign_in, runtime) = receive.recv().unwrap();
         Self {
             address,
+            hub,
             revocations,
             sign_in,
             runtime,
@@ -128,6 +131,15 @@ impl Node {
             send.send(done.map(drop)).unwrap();
         });
         receive.recv().unwrap()
+    }
+
+    /// Waits until it has seen that all connections broke.
+    fn is_left(&self) {
+        let begun = std::time::Instant::now();
+        while self.hub.stats().sockets > 0 {
+            assert!(begun.elapsed() < lakh_testkit::BOUND, "somebody stays");
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until it has heard of so many.
@@ -284,6 +296,9 @@ fn nobody_slips_in_behind(one: &Node, two: &Node) {
         assert_eq!((&data["pid"], &data["sid"]), (&first["pid"], &first["sid"]));
         drop(ws);
     }
+    // Who is still there is thrown out, and a session that the server ended is nobody's any more.
+    one.is_left();
+    two.is_left();
     one.revoke(Revoked::Session("s1".into()), None).unwrap();
     two.hears(1);
     for node in [one, two] {
