@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::documents::Condition;
+use crate::check::{check_op, check_order, op_bytes, op_count};
+use crate::documents::{Condition, DeleteRange, DeletedRange};
 use crate::error::WriteError;
 use crate::limits;
 use crate::logs::{Appended, Entry, Trim, Trimmed};
-use crate::rankings::checked_score;
 
 /// One operation. Operations of a batch see what the ones before them did.
 #[derive(Clone, Debug)]
@@ -42,12 +42,31 @@ pub enum Op {
         /// What must hold; otherwise [`WriteError::Conflict`].
         condition: Condition,
     },
+    /// Deletes documents by key, in the order of their keys.
+    ///
+    /// A condition on a document that it may have taken can't stand behind it in the same batch.
+    DeleteRange {
+        /// Where.
+        collection: String,
+        /// Which, and how many at most.
+        range: DeleteRange,
+    },
     /// Appends entries to a log.
     Append {
         /// The log's name; the first append makes it.
         log: String,
         /// One or more.
         entries: Vec<Entry>,
+    },
+    /// Replaces the value of an entry that is in the log. Its number, time and dedupe key stay; what notes of it stand elsewhere
+    /// is not touched. The old value can be read no more.
+    Amend {
+        /// The log's name.
+        log: String,
+        /// The entry's number.
+        seq: u64,
+        /// What stands there from now on.
+        value: Bytes,
     },
     /// Removes entries from the front of a log.
     Trim {
@@ -116,8 +135,15 @@ pub enum Applied {
         /// There was such a document.
         existed: bool,
     },
+    /// Documents of a range are gone.
+    DeletedRange(DeletedRange),
     /// The entries are in the log.
     Appended(Appended),
+    /// The entry has another value.
+    Amended {
+        /// There was such an entry; otherwise nothing is changed.
+        existed: bool,
+    },
     /// The log is trimmed.
     Trimmed(Trimmed),
     /// The log is gone.
@@ -226,12 +252,31 @@ impl Batch {
         })
     }
 
+    /// Adds [`Op::DeleteRange`].
+    #[must_use]
+    pub fn delete_range(self, collection: &str, range: DeleteRange) -> Self {
+        self.op(Op::DeleteRange {
+            collection: collection.to_owned(),
+            range,
+        })
+    }
+
     /// Adds [`Op::Append`].
     #[must_use]
     pub fn append(self, log: &str, entries: Vec<Entry>) -> Self {
         self.op(Op::Append {
             log: log.to_owned(),
             entries,
+        })
+    }
+
+    /// Adds [`Op::Amend`].
+    #[must_use]
+    pub fn amend(self, log: &str, seq: u64, value: impl Into<Bytes>) -> Self {
+        self.op(Op::Amend {
+            log: log.to_owned(),
+            seq,
+            value: value.into(),
         })
     }
 
@@ -319,6 +364,7 @@ impl Batch {
             check_op(op).map_err(|reason| invalid(index, reason))?;
             count += op_count(op);
         }
+        check_order(&self.ops).map_err(|(index, reason)| invalid(index, reason))?;
         let last = self.ops.len().saturating_sub(1);
         if count > limits::MAX_BATCH_OPS {
             let most = limits::MAX_BATCH_OPS;
@@ -343,111 +389,4 @@ pub(crate) fn skipped_but(ops: usize, index: usize, appended: Appended) -> Vec<A
     let mut results = vec![Applied::Skipped; ops];
     results[index] = Applied::Appended(appended);
     results
-}
-
-fn op_count(op: &Op) -> usize {
-    match op {
-        Op::Append { entries, .. } => entries.len(),
-        _ => 1,
-    }
-}
-
-fn op_bytes(op: &Op) -> usize {
-    const EACH: usize = 64;
-    EACH + match op {
-        Op::Put {
-            collection,
-            key,
-            value,
-            ..
-        } => collection.len() + key.len() + value.len(),
-        Op::Touch {
-            collection, key, ..
-        }
-        | Op::Delete {
-            collection, key, ..
-        } => collection.len() + key.len(),
-        Op::Append { log, entries } => {
-            let entry = |entry: &Entry| {
-                EACH + entry.value.len() + entry.dedupe.as_ref().map_or(0, String::len)
-            };
-            log.len() + entries.iter().map(entry).sum::<usize>()
-        }
-        Op::Trim { log, .. } | Op::RemoveLog { log } => log.len(),
-        Op::SetScore {
-            ranking, member, ..
-        }
-        | Op::AddScore {
-            ranking, member, ..
-        }
-        | Op::RemoveMember { ranking, member } => ranking.len() + member.len(),
-        Op::RemoveRanking { ranking } => ranking.len(),
-        Op::Purge { .. } => 0,
-    }
-}
-
-fn check_op(op: &Op) -> Result<(), String> {
-    match op {
-        Op::Put {
-            collection,
-            key,
-            value,
-            expires_at_ms,
-            ..
-        } => {
-            check_document(collection, key, *expires_at_ms)?;
-            limits::value(value)
-        }
-        Op::Touch {
-            collection,
-            key,
-            expires_at_ms,
-        } => check_document(collection, key, *expires_at_ms),
-        Op::Delete {
-            collection, key, ..
-        } => check_document(collection, key, None),
-        Op::Append { log, entries } => {
-            if entries.is_empty() {
-                return Err("the append has no entries; give it at least one".to_owned());
-            }
-            limits::name("log's name", log)?;
-            entries.iter().try_for_each(check_entry)
-        }
-        Op::Trim { log, .. } | Op::RemoveLog { log } => limits::name("log's name", log),
-        Op::SetScore {
-            ranking,
-            member,
-            score: number,
-        }
-        | Op::AddScore {
-            ranking,
-            member,
-            by: number,
-        } => {
-            check_member(ranking, member)?;
-            checked_score(*number).map(drop)
-        }
-        Op::RemoveMember { ranking, member } => check_member(ranking, member),
-        Op::RemoveRanking { ranking } => limits::name("ranking's name", ranking),
-        Op::Purge { .. } => Ok(()),
-    }
-}
-
-fn check_document(collection: &str, key: &str, expires_at_ms: Option<u64>) -> Result<(), String> {
-    limits::name("collection's name", collection)?;
-    limits::name("key", key)?;
-    limits::time("the expiry", expires_at_ms.unwrap_or(0))
-}
-
-fn check_entry(entry: &Entry) -> Result<(), String> {
-    if let Some(dedupe) = &entry.dedupe {
-        limits::name("dedupe key", dedupe)?;
-    }
-    limits::time("the entry's time", entry.time_ms)?;
-    limits::value(&entry.value)
-}
-
-fn check_member(ranking: &str, member: &str) -> Result<(), String> {
-    limits::name("ranking's name", ranking)?;
-    limits::name("member's name", member)
 }

@@ -5,6 +5,8 @@
 
 use bytes::Bytes;
 
+use crate::limits::REMOVE_AT_ONCE;
+
 /// A stored value as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -128,6 +130,64 @@ impl Scan {
         }
         (lower, upper)
     }
+}
+
+/// Which documents to delete, in order of their keys' bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteRange {
+    /// Only keys that begin so; empty for the whole collection.
+    pub prefix: String,
+    /// Only keys at or after this one.
+    pub from: Option<String>,
+    /// Only keys before this one.
+    pub to: Option<String>,
+    /// Most documents, from 1 to [`REMOVE_AT_ONCE`](crate::REMOVE_AT_ONCE).
+    pub limit: usize,
+}
+
+impl DeleteRange {
+    /// All keys with a prefix, as many as one operation takes.
+    #[must_use]
+    pub fn prefix(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+            from: None,
+            to: None,
+            limit: REMOVE_AT_ONCE,
+        }
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.limit.clamp(1, REMOVE_AT_ONCE)
+    }
+
+    /// At or after the first, before the second.
+    pub(crate) fn bounds(&self) -> (String, Option<String>) {
+        self.scan().bounds()
+    }
+
+    pub(crate) fn scan(&self) -> Scan {
+        Scan {
+            prefix: self.prefix.clone(),
+            from: self.from.clone(),
+            to: self.to.clone(),
+            ..Scan::default()
+        }
+    }
+
+    pub(crate) fn takes(&self, key: &str) -> bool {
+        let (lower, upper) = self.bounds();
+        *key >= *lower && upper.is_none_or(|upper| *key < *upper)
+    }
+}
+
+/// What deleting a range did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedRange {
+    /// How many documents went. (One that has expired is none, and is left to the purges.)
+    pub removed: u64,
+    /// The range holds more; delete again.
+    pub more: bool,
 }
 
 fn sooner(upper: Option<String>, other: String) -> Option<String> {

@@ -20,6 +20,8 @@
 //! The tables, backing up and repair are described in docs/storage.md.
 
 mod batch;
+mod calls;
+mod check;
 mod counters;
 mod documents;
 mod error;
@@ -39,15 +41,16 @@ mod store;
 pub mod contract;
 
 pub use batch::{Applied, Batch, Op, Purged, ScoreChange};
-pub use documents::{Condition, Document, Order, Page, Scan};
+pub use documents::{Condition, DeleteRange, DeletedRange, Document, Order, Page, Scan};
 pub use error::{CloseError, OpenError, ReadError, WriteError};
 pub use health::{GROUP_BUCKETS, Health, Stats};
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_NAME_BYTES, MAX_PAGE, MAX_VALUE_BYTES, PAGE_BYTES,
-    REMOVE_AT_ONCE,
+    MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_NAME_BYTES, MAX_NOTES, MAX_PAGE, MAX_VALUE_BYTES,
+    PAGE_BYTES, REMOVE_AT_ONCE,
 };
 pub use logs::{
-    Appended, ENTRY_OVERHEAD_BYTES, Entry, LogEntry, LogInfo, LogPage, Placed, Range, Trim, Trimmed,
+    Appended, ENTRY_OVERHEAD_BYTES, Entry, LogEntry, LogInfo, LogPage, Note, Placed, Range, Trim,
+    Trimmed,
 };
 pub use query::{Answer, Query};
 pub use rankings::{Ranked, ScoreRange};

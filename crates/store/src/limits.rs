@@ -6,15 +6,17 @@
 pub const MAX_NAME_BYTES: usize = 512;
 /// Largest value of a document or log entry, in bytes.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
-/// Most operations in one batch; each entry of an append counts as one.
+/// Most operations in one batch; each entry of an append, and each note of an entry, counts as one.
 pub const MAX_BATCH_OPS: usize = 4096;
+/// Most notes of one entry ([`Entry::note`](crate::Entry::note)).
+pub const MAX_NOTES: usize = 64;
 /// Most bytes in one batch: names and values together.
 pub const MAX_BATCH_BYTES: usize = 32 << 20;
 /// Most items in one page; a higher limit in a query is taken as this one.
 pub const MAX_PAGE: usize = 1000;
 /// A page ends early when its values pass this many bytes (it always holds one item, if there is one).
 pub const PAGE_BYTES: usize = 4 << 20;
-/// Most entries that one trim, or documents that one purge, removes: long work would hold up every other writer.
+/// Most entries that one trim, or documents that one purge or range deletion, removes: long work would hold up every other writer.
 pub const REMOVE_AT_ONCE: usize = 10_000;
 
 /// Largest number that every backend can hold (SQLite's integers are signed).
@@ -31,6 +33,17 @@ pub(crate) fn name(what: &str, name: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// An end of a range of names, which need not be a name itself.
+pub(crate) fn end(what: &str, end: Option<&str>) -> Result<(), String> {
+    match end {
+        Some(end) if end.len() > MAX_NAME_BYTES => Err(format!(
+            "the {what} has {} bytes; {MAX_NAME_BYTES} are allowed",
+            end.len()
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn value(value: &[u8]) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Logs: entries under sequence numbers that start at 1 and have no holes.
 //!
-//! Entries are only ever added at the end and removed at the front, so what a log holds is always one unbroken run
+//! Entries are only ever added at the end and removed at the front (their values may be replaced in between), so what a log holds is always one unbroken run
 //! `first_seq..=last_seq`. A log whose entries are all trimmed away still knows its `last_seq`.
 
 use bytes::Bytes;
@@ -20,6 +20,31 @@ pub struct Entry {
     pub dedupe: Option<String>,
     /// The bytes.
     pub value: Bytes,
+    /// Documents that are put with it; see [`Entry::note`].
+    pub notes: Vec<Note>,
+}
+
+/// A document that is put when an entry is appended, under a key that ends in the entry's number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Where.
+    pub collection: String,
+    /// What the key begins with.
+    pub prefix: String,
+    /// What.
+    pub value: Bytes,
+    /// Milliseconds since 1970 from which the document is gone.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// How many digits a note's key ends in: as many as the largest number that Redis's scripts can tell from its neighbours has.
+pub(crate) const SEQ_DIGITS: usize = 16;
+
+impl Note {
+    /// The key of the document for the entry with this number.
+    pub(crate) fn key(&self, seq: u64) -> String {
+        format!("{}{seq:0SEQ_DIGITS$}", self.prefix)
+    }
 }
 
 impl Entry {
@@ -30,6 +55,7 @@ impl Entry {
             time_ms,
             dedupe: None,
             value: value.into(),
+            notes: Vec::new(),
         }
     }
 
@@ -37,6 +63,27 @@ impl Entry {
     #[must_use]
     pub fn dedupe(mut self, key: &str) -> Self {
         self.dedupe = Some(key.to_owned());
+        self
+    }
+
+    /// Puts a document in the same step if the entry is appended (and not if it is a duplicate), whatever is there: an index on
+    /// numbers that nobody knows before. Its key is the prefix and the entry's number as 16 decimal digits, so that a
+    /// [`Scan`](crate::Scan) lists the notes in the log's order. Up to [`MAX_NOTES`](crate::MAX_NOTES) for an entry; the log knows
+    /// nothing of them: what trims or amends the entry leaves them alone.
+    #[must_use]
+    pub fn note(
+        mut self,
+        collection: &str,
+        prefix: &str,
+        value: impl Into<Bytes>,
+        expires_at_ms: Option<u64>,
+    ) -> Self {
+        self.notes.push(Note {
+            collection: collection.to_owned(),
+            prefix: prefix.to_owned(),
+            value: value.into(),
+            expires_at_ms,
+        });
         self
     }
 

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::{NOW, behaviours, block_on, entries, entry, seqs};
-use crate::{Answer, Batch, Condition, Health, Query, Range, ReadError, Store, WriteError};
+use crate::{
+    Answer, Batch, Condition, ENTRY_OVERHEAD_BYTES, Health, Query, Range, ReadError, Scan, Store,
+    WriteError,
+};
 
 behaviours![
     writes_of_one_caller_keep_their_order,
@@ -14,6 +17,7 @@ behaviours![
     appends_of_many_threads_leave_no_hole_and_keep_each_ones_order,
     a_dedupe_key_raced_by_many_threads_is_appended_once,
     a_write_that_is_done_is_seen_by_all,
+    a_read_during_amendments_finds_every_entry_once,
     a_read_never_sees_half_a_batch,
     closing_finishes_what_was_submitted_and_takes_no_more,
     figures_count_what_was_done,
@@ -154,6 +158,59 @@ async fn a_write_that_is_done_is_seen_by_all(store: Store) {
             assert_eq!(block_on(store.last_seq(&log)), Ok(seq));
         }
     });
+}
+
+async fn a_read_during_amendments_finds_every_entry_once(store: Store) {
+    store.append("l", entries(20)).await.unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..100_u64 {
+                let seq = n * 7 % 20 + 1;
+                let batch = Batch::new(NOW)
+                    .append(
+                        "l",
+                        vec![entry("new").note("c", "n", seq.to_string(), None)],
+                    )
+                    .amend("l", seq, format!("amended {n}"));
+                block_on(store.write(batch)).unwrap();
+            }
+            done.store(true, Ordering::Release);
+        });
+        while !done.load(Ordering::Acquire) {
+            for range in [Range::from(1, 1000), Range::before(u64::MAX, 1000)] {
+                let queries = vec![
+                    Query::Range {
+                        log: "l".to_owned(),
+                        range,
+                    },
+                    Query::Scan {
+                        collection: "c".to_owned(),
+                        scan: Scan::default().limit(1000),
+                    },
+                ];
+                let answers = block_on(store.read(NOW, queries)).unwrap();
+                let [Answer::Entries(page), Answer::Documents(notes)] = &answers[..] else {
+                    panic!("{answers:?}");
+                };
+                let mut found = seqs(&page.entries);
+                found.sort_unstable();
+                assert_eq!(found, (1..=page.info.last_seq).collect::<Vec<_>>());
+                assert_eq!(notes.items.len() as u64 + 20, page.info.last_seq);
+                let bytes = page
+                    .entries
+                    .iter()
+                    .map(|entry| entry.value.len() as u64 + ENTRY_OVERHEAD_BYTES);
+                assert_eq!(bytes.sum::<u64>(), page.info.bytes);
+            }
+        }
+    });
+    let page = store.range("l", Range::from(1, 20)).await.unwrap();
+    assert!(
+        page.entries
+            .iter()
+            .all(|entry| entry.value.starts_with(b"amended "))
+    );
 }
 
 async fn a_read_never_sees_half_a_batch(store: Store) {

@@ -69,6 +69,7 @@ async fn an_entry_reads_back_as_it_was_appended(store: Store) {
         time_ms: entry.time_ms,
         dedupe: entry.dedupe,
         value: entry.value,
+        notes: Vec::new(),
     });
     assert_eq!(read.collect::<Vec<_>>(), appended);
     let bytes = 2 + 3 + 4 + 3 * ENTRY_OVERHEAD_BYTES;

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a behaviour fails by panicking")]
 
+mod amendments;
 mod batches;
 mod concurrency;
 mod documents;
 mod logs;
+mod notes;
 mod rankings;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +55,8 @@ pub fn all() -> impl Iterator<Item = &'static Behaviour> {
     let parts = [
         documents::BEHAVIOURS,
         logs::BEHAVIOURS,
+        amendments::BEHAVIOURS,
+        notes::BEHAVIOURS,
         rankings::BEHAVIOURS,
         batches::BEHAVIOURS,
         concurrency::BEHAVIOURS,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Refusal, Undo};
 use crate::batch::Purged;
-use crate::documents::{Condition, Document, Gather, Order, Page, Scan};
+use crate::documents::{Condition, DeleteRange, DeletedRange, Document, Gather, Order, Page, Scan};
 use crate::limits::REMOVE_AT_ONCE;
 
 pub(crate) type Stored = Document;
@@ -113,6 +113,31 @@ impl Documents {
             key.to_owned(),
             before,
         ));
+    }
+
+    pub(crate) fn delete_range(
+        &mut self,
+        collection: &str,
+        range: &DeleteRange,
+        now_ms: u64,
+        undo: &mut Vec<Undo>,
+    ) -> DeletedRange {
+        let Some(documents) = self.collections.get(collection) else {
+            return DeletedRange {
+                removed: 0,
+                more: false,
+            };
+        };
+        let live = within(documents, &range.scan()).filter(|(_, document)| alive(document, now_ms));
+        let most = range.most();
+        let keys: Vec<String> = live.map(|(key, _)| key.clone()).take(most + 1).collect();
+        for key in keys.iter().take(most) {
+            self.delete(collection, key, undo);
+        }
+        DeletedRange {
+            removed: keys.len().min(most) as u64,
+            more: keys.len() > most,
+        }
     }
 
     pub(crate) fn restore(&mut self, collection: &str, key: &str, before: Option<Stored>) {

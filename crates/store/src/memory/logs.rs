@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bytes::Bytes;
+
 use super::Undo;
 use super::documents::within;
 use crate::documents::{Gather, Order, Page, Scan};
@@ -61,6 +63,22 @@ impl Log {
         }
     }
 
+    fn index(&self, seq: u64) -> Option<usize> {
+        usize::try_from(seq.checked_sub(self.info.first_seq)?).ok()
+    }
+
+    fn entry(&self, seq: u64) -> Option<&LogEntry> {
+        self.entries.get(self.index(seq)?)
+    }
+
+    fn replace(&mut self, entry: LogEntry) {
+        let place = self.index(entry.seq);
+        if let Some(old) = place.and_then(|index| self.entries.get_mut(index)) {
+            self.info.bytes = self.info.bytes + bytes(&entry) - bytes(old);
+            *old = entry;
+        }
+    }
+
     fn know(&mut self, entry: &LogEntry) {
         self.info.bytes += bytes(entry);
         if let Some(dedupe) = &entry.dedupe {
@@ -113,6 +131,33 @@ impl Logs {
                 log.forget(&entry);
                 log.info.last_seq -= 1;
             }
+        }
+    }
+
+    pub(crate) fn amend(
+        &mut self,
+        name: &str,
+        seq: u64,
+        value: &Bytes,
+        undo: &mut Vec<Undo>,
+    ) -> bool {
+        let Some(log) = self.0.get_mut(name) else {
+            return false;
+        };
+        let Some(before) = log.entry(seq).cloned() else {
+            return false;
+        };
+        log.replace(LogEntry {
+            value: value.clone(),
+            ..before.clone()
+        });
+        undo.push(Undo::Amended(name.to_owned(), before));
+        true
+    }
+
+    pub(crate) fn unamend(&mut self, name: &str, before: LogEntry) {
+        if let Some(log) = self.0.get_mut(name) {
+            log.replace(before);
         }
     }
 

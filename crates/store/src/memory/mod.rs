@@ -14,7 +14,7 @@ use self::rankings::{Ranking, Rankings};
 use crate::batch::{Applied, Batch, Op, skipped_but};
 use crate::error::{ReadError, WriteError};
 use crate::health::{Health, Stats};
-use crate::logs::{Appended, LogEntry, Placed};
+use crate::logs::{Appended, Entry, LogEntry, Placed};
 use crate::query::{Answer, Query};
 use crate::rankings::ScoreRange;
 
@@ -28,6 +28,7 @@ pub(crate) enum Refusal {
 pub(crate) enum Undo {
     Document(String, String, Option<Stored>),
     Appended(String, usize),
+    Amended(String, LogEntry),
     Trimmed(String, Vec<LogEntry>),
     Log(String, Option<Log>),
     Score(String, String, Option<f64>),
@@ -187,7 +188,17 @@ impl State {
                     existed: current.is_some(),
                 }
             }
-            Op::Append { log, entries } => Applied::Appended(self.logs.append(log, entries, undo)),
+            Op::DeleteRange { collection, range } => {
+                Applied::DeletedRange(self.documents.delete_range(collection, range, now_ms, undo))
+            }
+            Op::Append { log, entries } => {
+                let appended = self.logs.append(log, entries, undo);
+                self.note(entries, &appended, undo);
+                Applied::Appended(appended)
+            }
+            Op::Amend { log, seq, value } => Applied::Amended {
+                existed: self.logs.amend(log, *seq, value, undo),
+            },
             Op::Trim { log, trim } => Applied::Trimmed(self.logs.trim(log, trim, undo)),
             Op::RemoveLog { log } => Applied::LogRemoved {
                 existed: self.logs.remove(log, undo),
@@ -215,12 +226,23 @@ impl State {
         })
     }
 
+    fn note(&mut self, entries: &[Entry], appended: &Appended, undo: &mut Vec<Undo>) {
+        for (entry, placed) in entries.iter().zip(&appended.entries) {
+            for note in entry.notes.iter().filter(|_| !placed.duplicate) {
+                let (key, value) = (note.key(placed.seq), note.value.clone());
+                self.documents
+                    .put(&note.collection, &key, value, note.expires_at_ms, undo);
+            }
+        }
+    }
+
     fn take_back(&mut self, step: Undo) {
         match step {
             Undo::Document(collection, key, before) => {
                 self.documents.restore(&collection, &key, before)
             }
             Undo::Appended(log, entries) => self.logs.unappend(&log, entries),
+            Undo::Amended(log, before) => self.logs.unamend(&log, before),
             Undo::Trimmed(log, entries) => self.logs.untrim(&log, entries),
             Undo::Log(log, before) => self.logs.restore(log, before),
             Undo::Score(ranking, member, before) => {

@@ -5,7 +5,7 @@ use redis::Value;
 
 use super::fault::{Fault, fault_in};
 use crate::batch::{Applied, Batch, Op, Purged, ScoreChange, skipped_but};
-use crate::documents::{Document, Page};
+use crate::documents::{DeletedRange, Document, Page};
 use crate::error::WriteError;
 use crate::front::Written;
 use crate::logs::{Appended, LogEntry, LogInfo, LogPage, Placed, Trimmed};
@@ -104,7 +104,17 @@ fn applied(op: &Op, value: Value) -> Decoded<Applied> {
         Op::Delete { .. } => Applied::Deleted {
             existed: number(value)? > 0,
         },
+        Op::DeleteRange { .. } => {
+            let mut value = items(value)?;
+            Applied::DeletedRange(DeletedRange {
+                removed: number(next(&mut value)?)?,
+                more: number(next(&mut value)?)? > 0,
+            })
+        }
         Op::Append { .. } => Applied::Appended(appended(value)?),
+        Op::Amend { .. } => Applied::Amended {
+            existed: number(value)? > 0,
+        },
         Op::Trim { .. } => {
             let mut value = items(value)?;
             Applied::Trimmed(Trimmed {

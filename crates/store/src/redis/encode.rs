@@ -6,6 +6,7 @@ use super::keys;
 use crate::batch::{Batch, Op};
 use crate::documents::{Condition, Order, Scan};
 use crate::limits::{self, MAX_INTEGER, REMOVE_AT_ONCE};
+use crate::logs::Entry;
 use crate::query::Query;
 use crate::rankings::{ScoreRange, checked_score};
 
@@ -66,6 +67,24 @@ fn add(call: &mut Cmd, op: &Op) {
                 .arg(key);
             condition(call, *wanted)
         }
+        Op::DeleteRange { collection, range } => {
+            let (lower, upper) = range.bounds();
+            call.arg("delete range")
+                .arg(&*keys::collection(collection))
+                .arg(lower)
+                .arg(upper.unwrap_or_default())
+                .arg(range.most())
+        }
+        Op::Amend { log, seq, value } => call
+            .arg("amend")
+            .arg(log)
+            .arg((*seq).min(MAX_INTEGER))
+            .arg(&value[..]),
+        Op::Append { log, entries } if entries.iter().any(|entry| !entry.notes.is_empty()) => {
+            call.arg("append noted").arg(log).arg(entries.len());
+            entries.iter().for_each(|entry| noted(call, entry));
+            call
+        }
         Op::Append { log, entries } => {
             call.arg("append").arg(log).arg(entries.len());
             for entry in entries {
@@ -110,6 +129,19 @@ fn add(call: &mut Cmd, op: &Op) {
         Op::RemoveRanking { ranking } => call.arg("remove ranking").arg(ranking),
         Op::Purge { limit } => call.arg("purge").arg((*limit).clamp(1, REMOVE_AT_ONCE)),
     };
+}
+
+fn noted(call: &mut Cmd, entry: &Entry) {
+    call.arg(entry.time_ms)
+        .arg(entry.dedupe.as_deref().unwrap_or_default())
+        .arg(&entry.value[..])
+        .arg(entry.notes.len());
+    for note in &entry.notes {
+        call.arg(&*keys::collection(&note.collection))
+            .arg(&note.prefix)
+            .arg(&note.value[..]);
+        optional(call, note.expires_at_ms);
+    }
 }
 
 fn condition(call: &mut Cmd, condition: Condition) -> &mut Cmd {

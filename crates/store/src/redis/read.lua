@@ -54,8 +54,8 @@ local function walk(key, limit, each)
 end
 
 local function reach(log)
-  local info = call('HMGET', prefix .. 'log:' .. log, 'first_seq', 'last_seq', 'bytes', 'largest')
-  return { info[1] or '1', info[2] or '0', info[3] or '0' }, tonumber(info[4] or 0)
+  local info = call('HMGET', prefix .. 'log:' .. log, 'first_seq', 'last_seq', 'bytes', 'largest', 'amended')
+  return { info[1] or '1', info[2] or '0', info[3] or '0' }, tonumber(info[4] or 0), tonumber(info[5] or 0) > 0
 end
 
 local answer = {}
@@ -91,40 +91,27 @@ end
 -- Entries go out as Redis gives them.
 function answer.range()
   local log, limit, from, to, order = take(), tonumber(take()), take(), take(), take()
-  local info, largest = reach(log)
-  local key = prefix .. 'entries:' .. log
-  local function entries(chunk)
-    if order == 'up' then
-      return call('XRANGE', key, from, to, 'COUNT', chunk)
-    end
-    return call('XREVRANGE', key, to, from, 'COUNT', chunk)
-  end
-  if largest * limit <= PAGE_BYTES then
+  local info, largest, amended = reach(log)
+  local up = order == 'up'
+  if not amended and largest * limit <= PAGE_BYTES then
     -- Whatever they are, they fit.
-    local items = entries(limit + 1)
+    local key = prefix .. 'entries:' .. log
+    local items = up and call('XRANGE', key, from, to, 'COUNT', limit + 1)
+      or call('XREVRANGE', key, to, from, 'COUNT', limit + 1)
     local more = #items > limit and 1 or 0
     items[limit + 1] = nil
     return { info, more, items }
   end
   local found = page(limit)
-  local going = true
-  while going do
-    local chunk = math.min(chunk_of(largest), limit + 1 - found.count)
-    local items = entries(chunk)
-    going = #items == chunk
-    for _, item in ipairs(items) do
-      local seq, _, _, value = fields(item)
-      if not found.room(#value) then
-        going = false
-        break
-      end
-      found.add(#value, item)
-      if order == 'up' then
-        from = digits(tonumber(seq) + 1)
-      else
-        to = digits(tonumber(seq) - 1)
-      end
+  local first, last = math.max(tonumber(from), tonumber(info[1])), math.min(tonumber(to), tonumber(info[2]))
+  local entries = entries_of(prefix, log, first, last, up, amended, function()
+    return math.min(chunk_of(largest), limit + 1 - found.count)
+  end)
+  for _, _, _, value, item in entries do
+    if not found.room(#value) then
+      break
     end
+    found.add(#value, item)
   end
   return { info, found.more, found.items }
 end

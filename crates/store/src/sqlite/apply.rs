@@ -7,8 +7,9 @@ use super::fault::Fault;
 use super::rankings::Window;
 use super::{logs, rankings};
 use crate::batch::{Applied, Batch, Op, Purged, skipped_but};
+use crate::documents::Condition;
 use crate::limits::REMOVE_AT_ONCE;
-use crate::logs::{Appended, Placed};
+use crate::logs::{Appended, Entry, Placed};
 use crate::query::{Answer, Query};
 use crate::rankings::ScoreRange;
 
@@ -98,7 +99,17 @@ fn apply(
         } => Applied::Deleted {
             existed: documents::delete(conn, at(collection, key), *condition)?,
         },
-        Op::Append { log, entries } => Applied::Appended(logs::append(conn, log, entries)?),
+        Op::DeleteRange { collection, range } => {
+            Applied::DeletedRange(documents::delete_range(conn, collection, range, now_ms)?)
+        }
+        Op::Append { log, entries } => {
+            let appended = logs::append(conn, log, entries)?;
+            note(conn, versions, entries, &appended, now_ms)?;
+            Applied::Appended(appended)
+        }
+        Op::Amend { log, seq, value } => Applied::Amended {
+            existed: logs::amend(conn, log, *seq, value)?,
+        },
         Op::Trim { log, trim } => Applied::Trimmed(logs::trim(conn, log, trim)?),
         Op::RemoveLog { log } => Applied::LogRemoved {
             existed: logs::remove(conn, log)?,
@@ -123,6 +134,28 @@ fn apply(
             Applied::Purged(purge(conn, now_ms, (*limit).clamp(1, REMOVE_AT_ONCE))?)
         }
     })
+}
+
+/// Puts the notes of entries that were appended.
+fn note(
+    conn: &Connection,
+    versions: &mut Versions,
+    entries: &[Entry],
+    appended: &Appended,
+    now_ms: u64,
+) -> Result<(), Fault> {
+    for (entry, placed) in entries.iter().zip(&appended.entries) {
+        for note in entry.notes.iter().filter(|_| !placed.duplicate) {
+            let at = At {
+                collection: &note.collection,
+                key: &note.key(placed.seq),
+                now_ms,
+            };
+            let any = Condition::Any;
+            documents::put(conn, versions, at, &note.value, any, note.expires_at_ms)?;
+        }
+    }
+    Ok(())
 }
 
 fn purge(conn: &Connection, now_ms: u64, limit: usize) -> Result<Purged, Fault> {

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::{Fault, int, uint};
-use crate::documents::{Condition, Document, Gather, Order, Page, Scan};
+use crate::documents::{Condition, DeleteRange, DeletedRange, Document, Gather, Order, Page, Scan};
 
 /// Versions given out from a reserve: the file is told of every thousandth only, and a crash skips the rest of the reserve.
 pub(crate) struct Versions {
@@ -128,6 +128,42 @@ pub(crate) fn delete(conn: &Connection, at: At<'_>, condition: Condition) -> Res
     conn.prepare_cached("DELETE FROM documents WHERE collection = ?1 AND key = ?2")?
         .execute(params![at.collection, at.key])?;
     Ok(version.is_some())
+}
+
+/// Deletes documents by key, as many as the range allows. One more is looked at, to know whether there is more.
+pub(crate) fn delete_range(
+    conn: &Connection,
+    collection: &str,
+    range: &DeleteRange,
+    now_ms: u64,
+) -> Result<DeletedRange, Fault> {
+    let (lower, upper) = range.bounds();
+    let mut statement = conn.prepare_cached(
+        "SELECT key FROM documents WHERE collection = ?1 AND key >= ?2 AND key < ?3
+         AND (expires_at_ms IS NULL OR expires_at_ms > ?4) ORDER BY key LIMIT ?5",
+    )?;
+    let most = range.most();
+    let keys: Vec<String> = statement
+        .query_map(
+            params![
+                collection,
+                lower,
+                upper_end(upper),
+                int(now_ms),
+                int(most as u64 + 1)
+            ],
+            |row| row.get(0),
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut delete =
+        conn.prepare_cached("DELETE FROM documents WHERE collection = ?1 AND key = ?2")?;
+    for key in keys.iter().take(most) {
+        delete.execute(params![collection, key])?;
+    }
+    Ok(DeletedRange {
+        removed: keys.len().min(most) as u64,
+        more: keys.len() > most,
+    })
 }
 
 /// Frees expired documents, at most `limit`.

@@ -113,6 +113,36 @@ fn append_one(conn: &Connection, log: &mut Log, entry: &Entry) -> Result<Placed,
     })
 }
 
+/// Replaces an entry's value. What the old one took in the file is overwritten: amending is how personal data is erased.
+pub(crate) fn amend(conn: &Connection, name: &str, seq: u64, value: &[u8]) -> Result<bool, Fault> {
+    let Some(mut log) = open(conn, name)? else {
+        return Ok(false);
+    };
+    let before = conn
+        .prepare_cached("SELECT octet_length(value) FROM entries WHERE log = ?1 AND seq = ?2")?
+        .query_row(params![log.id, int(seq)], |row| Ok(uint(row.get(0)?)))
+        .optional()?;
+    let Some(before) = before else {
+        return Ok(false);
+    };
+    wiping(conn, || {
+        conn.prepare_cached("UPDATE entries SET value = ?3 WHERE log = ?1 AND seq = ?2")?
+            .execute(params![log.id, int(seq), value])
+    })?;
+    log.info.bytes = (log.info.bytes + value.len() as u64).saturating_sub(before);
+    save(conn, &log)?;
+    Ok(true)
+}
+
+/// Does something while SQLite overwrites what it frees.
+fn wiping<T>(conn: &Connection, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let switch = |on: bool| conn.pragma_update(None, "secure_delete", on);
+    switch(true)?;
+    let outcome = work();
+    switch(false)?;
+    outcome
+}
+
 pub(crate) fn trim(conn: &Connection, name: &str, trim: &Trim) -> Result<Trimmed, Fault> {
     let Some(mut log) = open(conn, name)? else {
         return Ok(Trimmed {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lakh_store::{
-    Appended, Applied, Condition, ENTRY_OVERHEAD_BYTES, Entry, LogInfo, Op, Order, Placed,
-    ScoreChange, Trim, Trimmed, WriteError,
+    Appended, Applied, Condition, DeleteRange, DeletedRange, ENTRY_OVERHEAD_BYTES, Entry, LogInfo,
+    Op, Order, Placed, ScoreChange, Trim, Trimmed, WriteError,
 };
 
 use crate::steps::Step;
@@ -57,7 +57,11 @@ impl Log {
         for entry in entries {
             let known = entry.dedupe.as_ref().and_then(|dedupe| self.find(dedupe));
             if known.is_none() {
-                self.all.push(entry.clone());
+                let notes = Vec::new();
+                self.all.push(Entry {
+                    notes,
+                    ..entry.clone()
+                });
             }
             let seq = known.unwrap_or(self.all.len() as u64);
             placed.push(Placed {
@@ -66,6 +70,12 @@ impl Log {
             });
         }
         placed
+    }
+
+    fn amend(&mut self, seq: u64, value: Bytes) -> bool {
+        let index = usize::try_from(seq).unwrap().wrapping_sub(1);
+        let kept = self.all.get_mut(index).filter(|_| index >= self.trimmed);
+        kept.map(|entry| entry.value = value).is_some()
     }
 
     fn trim(&mut self, trim: &Trim) -> Trimmed {
@@ -124,9 +134,20 @@ impl Model {
             Op::Put { .. } | Op::Touch { .. } | Op::Delete { .. } => {
                 return self.change_document(op, now, got);
             }
-            Op::Append { log, entries } => Applied::Appended(Appended {
-                entries: self.logs.entry(log).or_default().append(&entries),
-            }),
+            Op::DeleteRange { collection, range } => {
+                Applied::DeletedRange(self.delete_range(&collection, &range, now))
+            }
+            Op::Append { log, entries } => {
+                let placed = self.logs.entry(log).or_default().append(&entries);
+                self.note(&entries, &placed);
+                Applied::Appended(Appended { entries: placed })
+            }
+            Op::Amend { log, seq, value } => Applied::Amended {
+                existed: self
+                    .logs
+                    .get_mut(&log)
+                    .is_some_and(|log| log.amend(seq, value)),
+            },
             Op::Trim { log, trim } => {
                 let mut nowhere = Log::default();
                 let log = self.logs.get_mut(&log).unwrap_or(&mut nowhere);
@@ -158,6 +179,41 @@ impl Model {
             // How much it freed is the backend's affair; that nothing visible changed is seen by all that follows.
             Op::Purge { .. } => got.cloned().unwrap_or(Applied::Skipped),
         })
+    }
+
+    /// A note's version can't be foretold at all: 0 stands for it, and is not compared.
+    fn note(&mut self, entries: &[Entry], placed: &[Placed]) {
+        for (entry, placed) in entries.iter().zip(placed) {
+            for note in entry.notes.iter().filter(|_| !placed.duplicate) {
+                let key = format!("{}{:016}", note.prefix, placed.seq);
+                let doc = Doc {
+                    value: note.value.clone(),
+                    version: 0,
+                    expires_at_ms: note.expires_at_ms,
+                };
+                self.docs.insert((note.collection.clone(), key), doc);
+            }
+        }
+    }
+
+    fn delete_range(&mut self, collection: &str, range: &DeleteRange, now: u64) -> DeletedRange {
+        let own = self.docs.keys().filter(|(other, key)| {
+            other == collection
+                && key.starts_with(&range.prefix)
+                && range.from.as_ref().is_none_or(|from| key >= from)
+                && range.to.as_ref().is_none_or(|to| key < to)
+        });
+        let live = own.filter(|(_, key)| self.live(collection, key, now).is_some());
+        let mut keys: Vec<_> = live.cloned().collect();
+        let more = keys.len() > range.limit;
+        keys.truncate(range.limit);
+        for key in &keys {
+            self.docs.remove(key);
+        }
+        DeletedRange {
+            removed: keys.len() as u64,
+            more,
+        }
     }
 
     fn change_document(

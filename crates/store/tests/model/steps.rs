@@ -1,6 +1,6 @@
 //! Random steps: few names, so that they meet.
 
-use lakh_store::{Condition, Entry, Op, Trim};
+use lakh_store::{Condition, DeleteRange, Entry, Note, Op, Trim};
 use proptest::prelude::*;
 
 pub(crate) const COLLECTIONS: [&str; 2] = ["c", "d"];
@@ -37,12 +37,38 @@ fn condition() -> impl Strategy<Value = Condition> {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let value = prop::collection::vec(any::<u8>(), 0..20);
-    (0..50_u64, prop::option::of(pick(&DEDUPES)), value).prop_map(|(time_ms, dedupe, value)| {
-        Entry {
+    let notes = prop::collection::vec(note(), 0..3);
+    let notes = prop_oneof![3 => Just(Vec::new()), 1 => notes];
+    (0..50_u64, prop::option::of(pick(&DEDUPES)), value, notes).prop_map(
+        |(time_ms, dedupe, value, notes)| Entry {
             time_ms,
             dedupe,
             value: value.into(),
-        }
+            notes,
+        },
+    )
+}
+
+fn note() -> impl Strategy<Value = Note> {
+    let value = prop::collection::vec(any::<u8>(), 0..9);
+    (at(), value, prop::option::of(0..60_u64)).prop_map(
+        |((collection, prefix), value, expires_at_ms)| Note {
+            collection,
+            prefix,
+            value: value.into(),
+            expires_at_ms,
+        },
+    )
+}
+
+fn range() -> impl Strategy<Value = DeleteRange> {
+    let end = || prop::option::weighted(0.3, pick(&KEYS));
+    let prefix = prop_oneof![Just(String::new()), pick(&KEYS)];
+    (prefix, end(), end(), 1..4_usize).prop_map(|(prefix, from, to, limit)| DeleteRange {
+        prefix,
+        from,
+        to,
+        limit,
     })
 }
 
@@ -76,6 +102,9 @@ fn op() -> impl Strategy<Value = Op> {
             |((collection, key), expires_at_ms)| Op::Touch { collection, key, expires_at_ms }),
         2 => (at(), condition()).prop_map(|((collection, key), condition)| Op::Delete { collection, key, condition }),
         4 => (pick(&LOGS), prop::collection::vec(entry(), 1..4)).prop_map(|(log, entries)| Op::Append { log, entries }),
+        1 => (pick(&COLLECTIONS), range()).prop_map(|(collection, range)| Op::DeleteRange { collection, range }),
+        3 => (pick(&LOGS), 0..12_u64, prop::collection::vec(any::<u8>(), 0..20)).prop_map(
+            |(log, seq, value)| Op::Amend { log, seq, value: value.into() }),
         2 => (pick(&LOGS), trim()).prop_map(|(log, trim)| Op::Trim { log, trim }),
         1 => pick(&LOGS).prop_map(|log| Op::RemoveLog { log }),
         2 => scored().prop_map(|(ranking, member, score)| Op::SetScore { ranking, member, score }),

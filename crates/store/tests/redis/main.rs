@@ -1,6 +1,7 @@
 //! The backend in Redis, against real servers: the contract, two nodes on one server, and what goes wrong on the way.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod amended;
 mod away;
 mod fleet;
 mod nodes;

@@ -116,7 +116,7 @@ fn keys_of_a_newer_version_are_left_alone() {
             refused,
             OpenError::NewerFormat {
                 found: 99,
-                supported: 1,
+                supported: 2,
                 ..
             }
         ),

@@ -1,0 +1,40 @@
+//! Amending is how personal data is erased: nothing of the old value stays in the file.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use lakh_store::contract::block_on;
+use lakh_store::{Entry, SqliteOptions, Store};
+
+/// Values that lie within a page, fill one, and need pages of their own.
+const SIZES: [usize; 4] = [10, 900, 4000, 50_000];
+
+#[test]
+fn nothing_of_an_amended_value_stays_in_the_file() {
+    for new in ["", "short", &"y".repeat(6000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lakh.db");
+        let store = Store::sqlite(&path, &SqliteOptions::default()).unwrap();
+        let secrets: Vec<String> = SIZES
+            .map(|size| format!("secret{}", "-x".repeat(size)))
+            .into();
+        for secret in &secrets {
+            block_on(store.append(
+                "l",
+                vec![Entry::new(0, secret.clone()), Entry::new(0, "kept")],
+            ))
+            .unwrap();
+        }
+        for seq in (1..=2 * SIZES.len() as u64).step_by(2) {
+            let amended = block_on(store.amend("l", seq, new.to_owned().into()));
+            assert_eq!(amended, Ok(true));
+        }
+        block_on(store.close()).unwrap();
+        let file = std::fs::read(&path).unwrap();
+        let holds = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(holds("kept"));
+        assert!(
+            !holds("secret") && !holds("-x-x-x"),
+            "amended to {} bytes",
+            new.len()
+        );
+    }
+}
