@@ -67,6 +67,8 @@ pub enum Op {
         seq: u64,
         /// What stands there from now on.
         value: Bytes,
+        /// By which words it can be found from now on; `None`: by none.
+        text: Option<String>,
     },
     /// Removes entries from the front of a log.
     Trim {
@@ -272,11 +274,12 @@ impl Batch {
 
     /// Adds [`Op::Amend`].
     #[must_use]
-    pub fn amend(self, log: &str, seq: u64, value: impl Into<Bytes>) -> Self {
+    pub fn amend(self, log: &str, seq: u64, value: impl Into<Bytes>, text: Option<String>) -> Self {
         self.op(Op::Amend {
             log: log.to_owned(),
             seq,
             value: value.into(),
+            text,
         })
     }
 

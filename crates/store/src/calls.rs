@@ -8,7 +8,7 @@ use crate::batch::{Applied, Batch, Op, Purged, ScoreChange};
 use crate::documents::{Condition, DeleteRange, DeletedRange, Document, Order, Page, Scan};
 use crate::error::{ReadError, WriteError};
 use crate::logs::{Appended, Entry, LogInfo, LogPage, Range, Trim, Trimmed};
-use crate::query::{Answer, Query};
+use crate::query::{Answer, FoundPage, Query, SearchCursor};
 use crate::rankings::{Ranked, ScoreRange};
 use crate::store::Store;
 
@@ -129,14 +129,15 @@ impl Store {
         single!(self.write(batch), WriteError, Applied::Appended(appended) => appended)
     }
 
-    /// Replaces the value of an entry. False if it isn't in the log (any more).
+    /// Replaces the value of an entry, and the words by which it can be found. False if it isn't in the log (any more).
     pub fn amend(
         &self,
         log: &str,
         seq: u64,
         value: Bytes,
+        text: Option<String>,
     ) -> impl Future<Output = Result<bool, WriteError>> + Send + use<> {
-        let batch = Batch::new(0).amend(log, seq, value);
+        let batch = Batch::new(0).amend(log, seq, value, text);
         single!(self.write(batch), WriteError, Applied::Amended { existed } => existed)
     }
 
@@ -203,6 +204,23 @@ impl Store {
             dedupe: dedupe.to_owned(),
         };
         single!(self.read(0, vec![query]), ReadError, Answer::Seq(seq) => seq)
+    }
+
+    /// Finds entries by their words, newest first: see [`Query::Search`].
+    pub fn search(
+        &self,
+        logs: Vec<String>,
+        words: &str,
+        before: Option<SearchCursor>,
+        limit: usize,
+    ) -> impl Future<Output = Result<FoundPage, ReadError>> + Send + use<> {
+        let query = Query::Search {
+            logs,
+            words: words.to_owned(),
+            before,
+            limit,
+        };
+        single!(self.read(0, vec![query]), ReadError, Answer::Found(page) => page)
     }
 
     /// Lists logs by name.

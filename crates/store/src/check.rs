@@ -35,6 +35,7 @@ pub(crate) fn op_bytes(op: &Op) -> usize {
             let entry = |entry: &Entry| {
                 EACH + entry.value.len()
                     + entry.dedupe.as_ref().map_or(0, String::len)
+                    + entry.text.as_ref().map_or(0, String::len)
                     + entry.notes.iter().map(note).sum::<usize>()
             };
             log.len() + entries.iter().map(entry).sum::<usize>()
@@ -43,7 +44,9 @@ pub(crate) fn op_bytes(op: &Op) -> usize {
             let end = |end: &Option<String>| end.as_ref().map_or(0, String::len);
             collection.len() + range.prefix.len() + end(&range.from) + end(&range.to)
         }
-        Op::Amend { log, value, .. } => log.len() + value.len(),
+        Op::Amend {
+            log, value, text, ..
+        } => log.len() + value.len() + text.as_ref().map_or(0, String::len),
         Op::Trim { log, .. } | Op::RemoveLog { log } => log.len(),
         Op::SetScore {
             ranking, member, ..
@@ -90,8 +93,11 @@ pub(crate) fn check_op(op: &Op) -> Result<(), String> {
             limits::end("range's beginning", range.from.as_deref())?;
             limits::end("range's end", range.to.as_deref())
         }
-        Op::Amend { log, value, .. } => {
+        Op::Amend {
+            log, value, text, ..
+        } => {
             limits::name("log's name", log)?;
+            limits::text(text.as_deref())?;
             limits::value(value)
         }
         Op::Trim { log, .. } | Op::RemoveLog { log } => limits::name("log's name", log),
@@ -126,6 +132,7 @@ fn check_entry(entry: &Entry) -> Result<(), String> {
     }
     limits::time("the entry's time", entry.time_ms)?;
     limits::value(&entry.value)?;
+    limits::text(entry.text.as_deref())?;
     if entry.notes.len() > limits::MAX_NOTES {
         return Err(format!(
             "the entry has {} notes; {} are allowed",

@@ -148,6 +148,19 @@ pub enum ReadError {
     /// The queue of reads is full.
     #[error("too many reads are waiting; try again later, and ask less at once")]
     Busy,
+    /// A query breaks a bound.
+    #[error("query {query}: {reason}")]
+    Invalid {
+        /// Which query of the list, from 0.
+        query: usize,
+        /// Which bound, and what is allowed.
+        reason: String,
+    },
+    /// The backend can't answer such a query ([`Store::can_search`](crate::Store::can_search) tells before).
+    #[error(
+        "a store in Redis can't search; read the entries and look through them, or keep the store in a file"
+    )]
+    Unsupported,
     /// The file can't be read, or the answer not understood.
     #[error("the store can't read: {0}")]
     Failed(Arc<str>),

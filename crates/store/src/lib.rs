@@ -34,6 +34,7 @@ mod query;
 mod queue;
 mod rankings;
 mod redis;
+pub mod search;
 mod sqlite;
 mod store;
 
@@ -45,14 +46,14 @@ pub use documents::{Condition, DeleteRange, DeletedRange, Document, Order, Page,
 pub use error::{CloseError, OpenError, ReadError, WriteError};
 pub use health::{GROUP_BUCKETS, Health, Stats};
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_NAME_BYTES, MAX_NOTES, MAX_PAGE, MAX_VALUE_BYTES,
-    PAGE_BYTES, REMOVE_AT_ONCE,
+    MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_NAME_BYTES, MAX_NOTES, MAX_PAGE, MAX_SEARCHED_LOGS,
+    MAX_TEXT_BYTES, MAX_VALUE_BYTES, PAGE_BYTES, REMOVE_AT_ONCE,
 };
 pub use logs::{
     Appended, ENTRY_OVERHEAD_BYTES, Entry, LogEntry, LogInfo, LogPage, Note, Placed, Range, Trim,
     Trimmed,
 };
-pub use query::{Answer, Query};
+pub use query::{Answer, FoundPage, Hit, Query, SearchCursor};
 pub use rankings::{Ranked, ScoreRange};
 pub use redis::RedisOptions;
 pub use sqlite::{SqliteOptions, Synchronous};

@@ -10,6 +10,10 @@ pub const MAX_VALUE_BYTES: usize = 16 << 20;
 pub const MAX_BATCH_OPS: usize = 4096;
 /// Most notes of one entry ([`Entry::note`](crate::Entry::note)).
 pub const MAX_NOTES: usize = 64;
+/// Longest text by which an entry can be found, in bytes.
+pub const MAX_TEXT_BYTES: usize = 256 << 10;
+/// Most logs in one search.
+pub const MAX_SEARCHED_LOGS: usize = 1000;
 /// Most bytes in one batch: names and values together.
 pub const MAX_BATCH_BYTES: usize = 32 << 20;
 /// Most items in one page; a higher limit in a query is taken as this one.
@@ -41,6 +45,16 @@ pub(crate) fn end(what: &str, end: Option<&str>) -> Result<(), String> {
         Some(end) if end.len() > MAX_NAME_BYTES => Err(format!(
             "the {what} has {} bytes; {MAX_NAME_BYTES} are allowed",
             end.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn text(text: Option<&str>) -> Result<(), String> {
+    match text {
+        Some(text) if text.len() > MAX_TEXT_BYTES => Err(format!(
+            "the text has {} bytes; {MAX_TEXT_BYTES} are allowed",
+            text.len()
         )),
         _ => Ok(()),
     }

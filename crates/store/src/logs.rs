@@ -22,6 +22,8 @@ pub struct Entry {
     pub value: Bytes,
     /// Documents that are put with it; see [`Entry::note`].
     pub notes: Vec<Note>,
+    /// By which words it can be found; see [`Entry::text`].
+    pub text: Option<String>,
 }
 
 /// A document that is put when an entry is appended, under a key that ends in the entry's number.
@@ -56,6 +58,7 @@ impl Entry {
             dedupe: None,
             value: value.into(),
             notes: Vec::new(),
+            text: None,
         }
     }
 
@@ -84,6 +87,14 @@ impl Entry {
             value: value.into(),
             expires_at_ms,
         });
+        self
+    }
+
+    /// Says by which words it can be found ([`Query::Search`](crate::Query::Search)). They are not a part of the value and can't be
+    /// read back. A backend that can't search ignores them.
+    #[must_use]
+    pub fn text(mut self, text: Option<String>) -> Self {
+        self.text = text;
         self
     }
 

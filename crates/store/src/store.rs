@@ -119,12 +119,31 @@ impl Store {
 
     /// Asks several things of one snapshot, at `now_ms` milliseconds since 1970 (which decides what has expired).
     pub fn read(&self, now_ms: u64, queries: Vec<Query>) -> Reading {
-        let submitted = match &self.0 {
+        let submitted = self.check(&queries).and_then(|()| match &self.0 {
             Backend::Sqlite(sqlite) => sqlite.front().read(now_ms, queries).map(Pending::Later),
             Backend::Redis(redis) => redis.read(now_ms, queries).map(Pending::Later),
             Backend::Memory(memory) => Ok(Pending::Now(Some(memory.read(now_ms, &queries)))),
-        };
+        });
         Reading(submitted.unwrap_or_else(|error| Pending::Now(Some(Err(error)))))
+    }
+
+    fn check(&self, queries: &[Query]) -> Result<(), ReadError> {
+        for (index, query) in queries.iter().enumerate() {
+            if matches!(query, Query::Search { .. }) && !self.can_search() {
+                return Err(ReadError::Unsupported);
+            }
+            query.check().map_err(|reason| ReadError::Invalid {
+                query: index,
+                reason,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether it finds entries by their words ([`Query::Search`]). Redis can't.
+    #[must_use]
+    pub fn can_search(&self) -> bool {
+        !matches!(self.0, Backend::Redis(_))
     }
 
     /// How the store is doing.

@@ -1,4 +1,4 @@
-//! Files of each published format are opened and read by this version. `data/v1.sql` is such a file as `sqlite3 .dump` writes it,
+//! Files of each published format are opened and read by this version. `data/vN.sql` is such a file as `sqlite3 .dump` writes it,
 //! made when the format was published, and is never changed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,11 +10,15 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 const V1: &str = include_str!("data/v1.sql");
+const V2: &str = include_str!("data/v2.sql");
 
-fn pinned() -> (TempDir, PathBuf) {
+fn pinned(dump: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lakh.db");
-    Connection::open(&path).unwrap().execute_batch(V1).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(dump)
+        .unwrap();
     (folder, path)
 }
 
@@ -28,7 +32,17 @@ fn open(path: &Path) -> Store {
 
 #[test]
 fn a_file_of_format_1_is_read_in_full() {
-    let (_folder, path) = pinned();
+    is_read_in_full(V1);
+}
+
+/// It holds what the one of format 1 holds.
+#[test]
+fn a_file_of_format_2_is_read_in_full() {
+    is_read_in_full(V2);
+}
+
+fn is_read_in_full(dump: &str) {
+    let (_folder, path) = pinned(dump);
     let store = open(&path);
     let rooms = block_on(store.scan(5000, "rooms", Scan::default())).unwrap();
     let rooms: Vec<_> = rooms
@@ -86,7 +100,16 @@ fn a_file_of_format_1_is_read_in_full() {
 
 #[test]
 fn a_file_of_format_1_is_written_on() {
-    let (_folder, path) = pinned();
+    is_written_on(V1);
+}
+
+#[test]
+fn a_file_of_format_2_is_written_on() {
+    is_written_on(V2);
+}
+
+fn is_written_on(dump: &str) {
+    let (_folder, path) = pinned(dump);
     let store = open(&path);
     let again = vec![
         Entry::new(2000, "again").dedupe("bob:1"),
@@ -110,10 +133,40 @@ fn a_file_of_format_1_is_written_on() {
     assert_eq!(block_on(open(&path).last_seq("chat:lobby")), Ok(5));
 }
 
-/// A published format stays as it is: a new file of format 1 has the very tables of the pinned one.
+fn found(store: &Store, words: &str) -> Vec<u64> {
+    let page = block_on(store.search(vec!["chat:lobby".to_owned()], words, None, 10)).unwrap();
+    page.hits.iter().map(|hit| hit.seq).collect()
+}
+
+#[test]
+fn entries_of_format_1_have_no_words_and_new_ones_have() {
+    let (_folder, path) = pinned(V1);
+    let store = open(&path);
+    assert_eq!(found(&store, "two"), [0; 0]);
+    let said = Entry::new(2000, "five").text(Some("Two more".to_owned()));
+    block_on(store.append("chat:lobby", vec![said])).unwrap();
+    let amended = store.amend("chat:lobby", 2, "2".into(), Some("two".to_owned()));
+    assert_eq!(block_on(amended), Ok(true));
+    assert_eq!(found(&store, "two"), [5, 2]);
+}
+
+#[test]
+fn words_of_format_2_are_found() {
+    let (_folder, path) = pinned(V2);
+    let store = open(&path);
+    assert_eq!(found(&store, "Café"), [2]);
+    assert_eq!(found(&store, "c*"), [4, 2]);
+    block_on(store.amend("chat:lobby", 2, "2".into(), None)).unwrap();
+    assert_eq!(found(&store, "c*"), [4]);
+}
+
+/// A published format stays as it is: a new file has the very tables of the newest pinned one, and so has one
+/// that was brought to it from the format before.
 #[test]
 fn a_new_file_has_the_tables_of_the_newest_pinned_one() {
-    let (_folder, path) = pinned();
+    let (_folder, path) = pinned(V2);
+    let (_older_folder, older) = pinned(V1);
+    block_on(open(&older).close()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let new = folder.path().join("lakh.db");
     block_on(open(&new).close()).unwrap();
@@ -128,4 +181,5 @@ fn a_new_file_has_the_tables_of_the_newest_pinned_one() {
         rows.collect::<Result<Vec<_>, _>>().unwrap()
     };
     assert_eq!(tables(&new), tables(&path));
+    assert_eq!(tables(&older), tables(&path));
 }

@@ -24,7 +24,7 @@ fn nothing_of_an_amended_value_stays_in_the_file() {
             .unwrap();
         }
         for seq in (1..=2 * SIZES.len() as u64).step_by(2) {
-            let amended = block_on(store.amend("l", seq, new.to_owned().into()));
+            let amended = block_on(store.amend("l", seq, new.to_owned().into(), None));
             assert_eq!(amended, Ok(true));
         }
         block_on(store.close()).unwrap();
@@ -37,4 +37,44 @@ fn nothing_of_an_amended_value_stays_in_the_file() {
             new.len()
         );
     }
+}
+
+/// What docs/storage.md says to do for words that shall be gone at once.
+#[test]
+fn words_that_were_taken_back_leave_the_file_with_the_documented_command() {
+    let documented = include_str!("../../../docs/storage.md");
+    let command = "PRAGMA secure_delete = ON; INSERT INTO words (words) VALUES ('optimize')";
+    assert!(documented.contains(command));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lakh.db");
+    let store = Store::sqlite(&path, &SqliteOptions::default()).unwrap();
+    let said = |text: &str| Entry::new(0, "v").text(Some(text.to_owned()));
+    block_on(store.append("l", vec![said("secretword kept"), said("kept secretword")])).unwrap();
+    let other = Some("other".to_owned());
+    block_on(store.amend("l", 1, "v".into(), other)).unwrap();
+    block_on(store.amend("l", 2, "v".into(), None)).unwrap();
+    block_on(store.append("l", vec![said("words that stay")])).unwrap();
+    block_on(store.close()).unwrap();
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(command).unwrap();
+    file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(file);
+    let bytes = std::fs::read(&path).unwrap();
+    let holds = |text: &str| {
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    };
+    assert!(holds("stay"));
+    assert!(!holds("secretword"));
+    let store = Store::sqlite(&path, &SqliteOptions::default()).unwrap();
+    let found = |words: &str| {
+        let page = block_on(store.search(vec!["l".to_owned()], words, None, 10)).unwrap();
+        page.hits.iter().map(|hit| hit.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (found("stay"), found("kept"), found("other")),
+        (vec![3], vec![], vec![1])
+    );
 }

@@ -36,10 +36,12 @@ async fn an_amended_entry_keeps_its_place_time_and_dedupe_key(store: Store) {
     ];
     store.append("l", appended).await.unwrap();
     assert_eq!(
-        store.amend("l", 1, Bytes::from_static(b"\0 \xff ")).await,
+        store
+            .amend("l", 1, Bytes::from_static(b"\0 \xff "), None)
+            .await,
         Ok(true)
     );
-    assert_eq!(store.amend("l", 2, Bytes::new()).await, Ok(true));
+    assert_eq!(store.amend("l", 2, Bytes::new(), None).await, Ok(true));
     let page = store.range("l", Range::from(0, 10)).await.unwrap();
     let read: Vec<_> = page
         .entries
@@ -67,7 +69,7 @@ async fn an_amended_entry_keeps_its_place_time_and_dedupe_key(store: Store) {
         .unwrap();
     assert_eq!((again.first_seq(), again.any_duplicate()), (1, true));
     // And once more: the second amendment replaces the first.
-    assert_eq!(store.amend("l", 1, "last".into()).await, Ok(true));
+    assert_eq!(store.amend("l", 1, "last".into(), None).await, Ok(true));
     assert_eq!(values(&store, "l", Range::from(1, 1)).await, ["last"]);
     assert_eq!(
         store.log_info("l").await.unwrap().bytes,
@@ -77,7 +79,7 @@ async fn an_amended_entry_keeps_its_place_time_and_dedupe_key(store: Store) {
 }
 
 async fn an_entry_that_is_not_there_is_not_amended(store: Store) {
-    assert_eq!(store.amend("l", 1, "x".into()).await, Ok(false));
+    assert_eq!(store.amend("l", 1, "x".into(), None).await, Ok(false));
     assert_eq!(
         store.log_info("l").await.unwrap().last_seq,
         0,
@@ -91,10 +93,14 @@ async fn an_entry_that_is_not_there_is_not_amended(store: Store) {
     store.trim("l", trim).await.unwrap();
     let before = store.range("l", Range::from(0, 10)).await.unwrap();
     for seq in [0, 2, 5, u64::MAX] {
-        assert_eq!(store.amend("l", seq, "x".into()).await, Ok(false), "{seq}");
+        assert_eq!(
+            store.amend("l", seq, "x".into(), None).await,
+            Ok(false),
+            "{seq}"
+        );
     }
     assert_eq!(store.range("l", Range::from(0, 10)).await.unwrap(), before);
-    let refused = store.amend("", 1, "x".into()).await;
+    let refused = store.amend("", 1, "x".into(), None).await;
     assert!(matches!(refused, Err(WriteError::Invalid { op: 0, .. })));
 }
 
@@ -104,7 +110,7 @@ async fn amended(store: &Store) {
     let batch = (1..=20_u64)
         .filter(|seq| seq.is_multiple_of(3) || *seq > 17)
         .fold(Batch::new(NOW), |batch, seq| {
-            batch.amend("l", seq, format!("a{seq}"))
+            batch.amend("l", seq, format!("a{seq}"), None)
         });
     store.write(batch).await.unwrap();
 }
@@ -168,13 +174,13 @@ async fn a_page_of_amended_entries_ends_at_the_byte_bound(store: Store) {
     store.append("l", entries(3)).await.unwrap();
     let third = Bytes::from(vec![7; PAGE_BYTES / 3 + 1]);
     for seq in [1, 3, 2] {
-        store.amend("l", seq, third.clone()).await.unwrap();
+        store.amend("l", seq, third.clone(), None).await.unwrap();
     }
     let page = store.range("l", Range::from(1, 10)).await.unwrap();
     assert_eq!((seqs(&page.entries), page.more), (vec![1, 2], true));
     let page = store.range("l", Range::before(u64::MAX, 10)).await.unwrap();
     assert_eq!((seqs(&page.entries), page.more), (vec![3, 2], true));
-    store.amend("l", 2, "small".into()).await.unwrap();
+    store.amend("l", 2, "small".into(), None).await.unwrap();
     let page = store.range("l", Range::from(1, 10)).await.unwrap();
     assert_eq!((seqs(&page.entries), page.more), (vec![1, 2, 3], false));
 }
@@ -185,7 +191,7 @@ async fn amended_entries_are_trimmed_and_removed_like_others(store: Store) {
         .append("l", vec![entry("x").dedupe("x")])
         .await
         .unwrap();
-    store.amend("l", 21, "y".into()).await.unwrap();
+    store.amend("l", 21, "y".into(), None).await.unwrap();
     let trim = |seq| Trim {
         before_seq: Some(seq),
         ..Trim::default()
@@ -196,7 +202,7 @@ async fn amended_entries_are_trimmed_and_removed_like_others(store: Store) {
         values(&store, "l", Range::from(0, 100)).await[..14],
         expected(7..=20)
     );
-    assert_eq!(store.amend("l", 6, "again".into()).await, Ok(false));
+    assert_eq!(store.amend("l", 6, "again".into(), None).await, Ok(false));
     let trimmed = store.trim("l", trim(u64::MAX)).await.unwrap();
     assert_eq!((trimmed.removed, trimmed.first_seq), (15, 22));
     let info = store.log_info("l").await.unwrap();
@@ -207,10 +213,10 @@ async fn amended_entries_are_trimmed_and_removed_like_others(store: Store) {
         "its dedupe key went with it"
     );
     store.append("l", entries(2)).await.unwrap();
-    store.amend("l", 23, "z".into()).await.unwrap();
+    store.amend("l", 23, "z".into(), None).await.unwrap();
     assert_eq!(values(&store, "l", Range::from(0, 100)).await, ["e1", "z"]);
     assert_eq!(store.remove_log("l").await, Ok(true));
-    assert_eq!(store.amend("l", 23, "z".into()).await, Ok(false));
+    assert_eq!(store.amend("l", 23, "z".into(), None).await, Ok(false));
     store.append("l", entries(23)).await.unwrap();
     let page = store.range("l", Range::from(23, 1)).await.unwrap();
     assert_eq!(
@@ -221,7 +227,10 @@ async fn amended_entries_are_trimmed_and_removed_like_others(store: Store) {
 
 async fn every_bound_of_a_trim_counts_amended_bytes(store: Store) {
     store.append("l", entries(4)).await.unwrap();
-    store.amend("l", 2, vec![0; 100].into()).await.unwrap();
+    store
+        .amend("l", 2, vec![0; 100].into(), None)
+        .await
+        .unwrap();
     let most = 2 * (2 + ENTRY_OVERHEAD_BYTES);
     let trim = Trim {
         max_bytes: Some(most),
@@ -233,7 +242,7 @@ async fn every_bound_of_a_trim_counts_amended_bytes(store: Store) {
         .append("m", (1..=4).map(|n| Entry::new(NOW + n, "v")).collect())
         .await
         .unwrap();
-    store.amend("m", 2, "w".into()).await.unwrap();
+    store.amend("m", 2, "w".into(), None).await.unwrap();
     let trim = Trim {
         before_time_ms: Some(NOW + 3),
         ..Trim::default()
@@ -250,9 +259,9 @@ async fn a_refused_batch_takes_its_amendments_back(store: Store) {
     amended(&store).await;
     let before = store.range("l", Range::from(0, 100)).await.unwrap();
     let batch = Batch::new(NOW)
-        .amend("l", 1, "longer than before")
-        .amend("l", 1, "twice")
-        .amend("l", 3, "")
+        .amend("l", 1, "longer than before", None)
+        .amend("l", 1, "twice", None)
+        .amend("l", 3, "", None)
         .delete_range("c", DeleteRange::prefix(""))
         .put("d", "k", "v", Condition::Version(1), None);
     let refused = store.write(batch).await;
@@ -266,8 +275,8 @@ async fn a_refused_batch_takes_its_amendments_back(store: Store) {
 async fn an_entry_that_the_batch_appends_can_be_amended_in_it(store: Store) {
     let batch = Batch::new(NOW)
         .append("l", entries(2))
-        .amend("l", 2, "b")
-        .amend("l", 3, "c");
+        .amend("l", 2, "b", None)
+        .amend("l", 3, "c", None);
     let results = store.write(batch).await.unwrap();
     let amended = |existed| Applied::Amended { existed };
     assert_eq!(results[1..], [amended(true), amended(false)]);

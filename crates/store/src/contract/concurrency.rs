@@ -172,7 +172,7 @@ async fn a_read_during_amendments_finds_every_entry_once(store: Store) {
                         "l",
                         vec![entry("new").note("c", "n", seq.to_string(), None)],
                     )
-                    .amend("l", seq, format!("amended {n}"));
+                    .amend("l", seq, format!("amended {n}"), None);
                 block_on(store.write(batch)).unwrap();
             }
             done.store(true, Ordering::Release);

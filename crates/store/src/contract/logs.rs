@@ -70,6 +70,7 @@ async fn an_entry_reads_back_as_it_was_appended(store: Store) {
         dedupe: entry.dedupe,
         value: entry.value,
         notes: Vec::new(),
+        text: None,
     });
     assert_eq!(read.collect::<Vec<_>>(), appended);
     let bytes = 2 + 3 + 4 + 3 * ENTRY_OVERHEAD_BYTES;

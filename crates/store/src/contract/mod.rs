@@ -11,6 +11,7 @@ mod documents;
 mod logs;
 mod notes;
 mod rankings;
+mod searches;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -58,6 +59,7 @@ pub fn all() -> impl Iterator<Item = &'static Behaviour> {
         amendments::BEHAVIOURS,
         notes::BEHAVIOURS,
         rankings::BEHAVIOURS,
+        searches::BEHAVIOURS,
         batches::BEHAVIOURS,
         concurrency::BEHAVIOURS,
     ];

@@ -1,20 +1,29 @@
 //! Logs as queues of entries.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use bytes::Bytes;
 
 use super::Undo;
 use super::documents::within;
 use crate::documents::{Gather, Order, Page, Scan};
-use crate::limits::REMOVE_AT_ONCE;
+use crate::limits::{self, REMOVE_AT_ONCE};
 use crate::logs::{
     Appended, Entry, LogEntry, LogInfo, LogPage, Placed, Range, Trim, Trimmed, entry_bytes,
 };
+use crate::query::{FoundPage, SearchCursor};
+use crate::search;
+
+/// An entry, and the words by which it can be found.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    entry: LogEntry,
+    text: Option<String>,
+}
 
 pub(crate) struct Log {
     info: LogInfo,
-    entries: VecDeque<LogEntry>,
+    entries: VecDeque<Kept>,
     seqs: HashMap<String, u64>,
 }
 
@@ -48,6 +57,7 @@ impl Log {
             };
         }
         let seq = self.info.last_seq + 1;
+        let text = entry.text.clone();
         let entry = LogEntry {
             seq,
             time_ms: entry.time_ms,
@@ -56,7 +66,7 @@ impl Log {
         };
         self.info.last_seq = seq;
         self.know(&entry);
-        self.entries.push_back(entry);
+        self.entries.push_back(Kept { entry, text });
         Placed {
             seq,
             duplicate: false,
@@ -67,15 +77,15 @@ impl Log {
         usize::try_from(seq.checked_sub(self.info.first_seq)?).ok()
     }
 
-    fn entry(&self, seq: u64) -> Option<&LogEntry> {
+    fn kept(&self, seq: u64) -> Option<&Kept> {
         self.entries.get(self.index(seq)?)
     }
 
-    fn replace(&mut self, entry: LogEntry) {
-        let place = self.index(entry.seq);
+    fn replace(&mut self, kept: Kept) {
+        let place = self.index(kept.entry.seq);
         if let Some(old) = place.and_then(|index| self.entries.get_mut(index)) {
-            self.info.bytes = self.info.bytes + bytes(&entry) - bytes(old);
-            *old = entry;
+            self.info.bytes = self.info.bytes + bytes(&kept.entry) - bytes(&old.entry);
+            *old = kept;
         }
     }
 
@@ -127,8 +137,8 @@ impl Logs {
             return;
         };
         for _ in 0..entries {
-            if let Some(entry) = log.entries.pop_back() {
-                log.forget(&entry);
+            if let Some(kept) = log.entries.pop_back() {
+                log.forget(&kept.entry);
                 log.info.last_seq -= 1;
             }
         }
@@ -138,24 +148,24 @@ impl Logs {
         &mut self,
         name: &str,
         seq: u64,
-        value: &Bytes,
+        (value, text): (&Bytes, &Option<String>),
         undo: &mut Vec<Undo>,
     ) -> bool {
         let Some(log) = self.0.get_mut(name) else {
             return false;
         };
-        let Some(before) = log.entry(seq).cloned() else {
+        let Some(before) = log.kept(seq).cloned() else {
             return false;
         };
-        log.replace(LogEntry {
-            value: value.clone(),
-            ..before.clone()
-        });
+        let mut entry = before.entry.clone();
+        entry.value = value.clone();
+        let text = text.clone();
+        log.replace(Kept { entry, text });
         undo.push(Undo::Amended(name.to_owned(), before));
         true
     }
 
-    pub(crate) fn unamend(&mut self, name: &str, before: LogEntry) {
+    pub(crate) fn unamend(&mut self, name: &str, before: Kept) {
         if let Some(log) = self.0.get_mut(name) {
             log.replace(before);
         }
@@ -172,17 +182,17 @@ impl Logs {
         };
         let mut more = false;
         while let Some(oldest) = log.entries.front() {
-            if !trim.takes(&log.info, oldest.time_ms) {
+            if !trim.takes(&log.info, oldest.entry.time_ms) {
                 break;
             }
             if removed.len() == REMOVE_AT_ONCE {
                 more = true;
                 break;
             }
-            if let Some(entry) = log.entries.pop_front() {
-                log.forget(&entry);
+            if let Some(kept) = log.entries.pop_front() {
+                log.forget(&kept.entry);
                 log.info.first_seq += 1;
-                removed.push(entry);
+                removed.push(kept);
             }
         }
         let trimmed = Trimmed {
@@ -194,14 +204,14 @@ impl Logs {
         trimmed
     }
 
-    pub(crate) fn untrim(&mut self, name: &str, entries: Vec<LogEntry>) {
+    pub(crate) fn untrim(&mut self, name: &str, entries: Vec<Kept>) {
         let Some(log) = self.0.get_mut(name) else {
             return;
         };
-        for entry in entries.into_iter().rev() {
-            log.know(&entry);
+        for kept in entries.into_iter().rev() {
+            log.know(&kept.entry);
             log.info.first_seq -= 1;
-            log.entries.push_front(entry);
+            log.entries.push_front(kept);
         }
     }
 
@@ -224,9 +234,10 @@ impl Logs {
         let info = self.info(name);
         if let Some(log) = self.0.get(name) {
             let wanted = |entry: &&LogEntry| range.from <= entry.seq && entry.seq <= range.to;
+            let all = log.entries.iter().map(|kept| &kept.entry);
             let entries: Box<dyn Iterator<Item = &LogEntry>> = match range.order {
-                Order::Ascending => Box::new(log.entries.iter().filter(wanted)),
-                Order::Descending => Box::new(log.entries.iter().rev().filter(wanted)),
+                Order::Ascending => Box::new(all.filter(wanted)),
+                Order::Descending => Box::new(all.rev().filter(wanted)),
             };
             for entry in entries {
                 if !page.has_room(entry.value.len()) {
@@ -241,6 +252,36 @@ impl Logs {
             more,
             info,
         }
+    }
+
+    /// Looks through all of it.
+    pub(crate) fn search(
+        &self,
+        logs: &[String],
+        words: &str,
+        before: Option<&SearchCursor>,
+        limit: usize,
+    ) -> FoundPage {
+        // What makes no terms was refused before.
+        let terms = search::terms(words).unwrap_or_default();
+        let names: BTreeSet<&String> = logs.iter().collect();
+        let mut found = Vec::new();
+        for name in names {
+            for kept in self.0.get(name).into_iter().flat_map(|log| &log.entries) {
+                let place = SearchCursor {
+                    time_ms: kept.entry.time_ms,
+                    log: name.clone(),
+                    seq: kept.entry.seq,
+                };
+                let wanted = before.is_none_or(|before| place < *before);
+                let text = kept.text.as_deref().filter(|_| wanted);
+                if text.is_some_and(|text| search::matches(text, &terms)) {
+                    found.push(place);
+                }
+            }
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        FoundPage::of(found, limits::page(limit))
     }
 
     pub(crate) fn list(&self, scan: &Scan) -> Page<(String, LogInfo)> {

@@ -9,12 +9,12 @@ mod rankings;
 use parking_lot::Mutex;
 
 use self::documents::{Documents, Stored};
-use self::logs::{Log, Logs};
+use self::logs::{Kept, Log, Logs};
 use self::rankings::{Ranking, Rankings};
 use crate::batch::{Applied, Batch, Op, skipped_but};
 use crate::error::{ReadError, WriteError};
 use crate::health::{Health, Stats};
-use crate::logs::{Appended, Entry, LogEntry, Placed};
+use crate::logs::{Appended, Entry, Placed};
 use crate::query::{Answer, Query};
 use crate::rankings::ScoreRange;
 
@@ -28,8 +28,8 @@ pub(crate) enum Refusal {
 pub(crate) enum Undo {
     Document(String, String, Option<Stored>),
     Appended(String, usize),
-    Amended(String, LogEntry),
-    Trimmed(String, Vec<LogEntry>),
+    Amended(String, Kept),
+    Trimmed(String, Vec<Kept>),
     Log(String, Option<Log>),
     Score(String, String, Option<f64>),
     Ranking(String, Option<Ranking>),
@@ -196,8 +196,13 @@ impl State {
                 self.note(entries, &appended, undo);
                 Applied::Appended(appended)
             }
-            Op::Amend { log, seq, value } => Applied::Amended {
-                existed: self.logs.amend(log, *seq, value, undo),
+            Op::Amend {
+                log,
+                seq,
+                value,
+                text,
+            } => Applied::Amended {
+                existed: self.logs.amend(log, *seq, (value, text), undo),
             },
             Op::Trim { log, trim } => Applied::Trimmed(self.logs.trim(log, trim, undo)),
             Op::RemoveLog { log } => Applied::LogRemoved {
@@ -263,6 +268,12 @@ impl State {
             Query::Range { log, range } => Answer::Entries(self.logs.range(log, range)),
             Query::Log { log } => Answer::Log(self.logs.info(log)),
             Query::Find { log, dedupe } => Answer::Seq(self.logs.find(log, dedupe)),
+            Query::Search {
+                logs,
+                words,
+                before,
+                limit,
+            } => Answer::Found(self.logs.search(logs, words, before.as_ref(), *limit)),
             Query::Logs { scan } => Answer::Logs(self.logs.list(scan)),
             Query::Score { ranking, member } => Answer::Score(self.rankings.score(ranking, member)),
             Query::Rank {

@@ -200,6 +200,7 @@ fn answer(query: &Query, value: Value) -> Decoded<Answer> {
         }
         Query::Log { .. } => Answer::Log(info(&mut items(value)?)?),
         Query::Find { .. } => Answer::Seq(optional(value)?),
+        Query::Search { .. } => return Err(Odd),
         Query::Logs { .. } => {
             let info = |item: &mut Items| info(&mut items(next(item)?)?);
             Answer::Logs(page(value, info)?)

@@ -75,7 +75,9 @@ fn add(call: &mut Cmd, op: &Op) {
                 .arg(upper.unwrap_or_default())
                 .arg(range.most())
         }
-        Op::Amend { log, seq, value } => call
+        Op::Amend {
+            log, seq, value, ..
+        } => call
             .arg("amend")
             .arg(log)
             .arg((*seq).min(MAX_INTEGER))
@@ -188,6 +190,8 @@ fn ask(call: &mut Cmd, query: &Query) {
             .arg(way(range.order)),
         Query::Log { log } => call.arg("log").arg(log),
         Query::Find { log, dedupe } => call.arg("find").arg(log).arg(dedupe),
+        // The store has refused it.
+        Query::Search { .. } => call,
         Query::Logs { scan } => {
             call.arg("logs");
             names(call, scan)

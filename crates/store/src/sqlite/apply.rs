@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::documents::{self, At, Versions};
 use super::fault::Fault;
 use super::rankings::Window;
-use super::{logs, rankings};
+use super::{logs, rankings, texts};
 use crate::batch::{Applied, Batch, Op, Purged, skipped_but};
 use crate::documents::Condition;
 use crate::limits::REMOVE_AT_ONCE;
@@ -107,8 +107,13 @@ fn apply(
             note(conn, versions, entries, &appended, now_ms)?;
             Applied::Appended(appended)
         }
-        Op::Amend { log, seq, value } => Applied::Amended {
-            existed: logs::amend(conn, log, *seq, value)?,
+        Op::Amend {
+            log,
+            seq,
+            value,
+            text,
+        } => Applied::Amended {
+            existed: logs::amend(conn, log, *seq, value, text.as_deref())?,
         },
         Op::Trim { log, trim } => Applied::Trimmed(logs::trim(conn, log, trim)?),
         Op::RemoveLog { log } => Applied::LogRemoved {
@@ -196,6 +201,12 @@ fn answer(conn: &Connection, query: &Query, now_ms: u64) -> rusqlite::Result<Ans
         Query::Range { log, range } => Answer::Entries(logs::range(conn, log, range)?),
         Query::Log { log } => Answer::Log(logs::info(conn, log)?),
         Query::Find { log, dedupe } => Answer::Seq(logs::find(conn, log, dedupe)?),
+        Query::Search {
+            logs,
+            words,
+            before,
+            limit,
+        } => Answer::Found(texts::search(conn, logs, words, before.as_ref(), *limit)?),
         Query::Logs { scan } => Answer::Logs(logs::list(conn, scan)?),
         Query::Score { ranking, member } => Answer::Score(rankings::score(conn, ranking, member)?),
         Query::Rank {

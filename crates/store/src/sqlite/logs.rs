@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::documents::upper_end;
 use super::fault::{Fault, int, uint};
+use super::texts;
 use crate::documents::{Gather, Order, Page, Scan};
 use crate::limits::REMOVE_AT_ONCE;
 use crate::logs::{
@@ -105,6 +106,9 @@ fn append_one(conn: &Connection, log: &mut Log, entry: &Entry) -> Result<Placed,
         entry.dedupe,
         &entry.value[..]
     ])?;
+    if let Some(text) = &entry.text {
+        texts::add(conn, (log.id, seq), entry.time_ms, text)?;
+    }
     log.info.last_seq = seq;
     log.info.bytes += entry.bytes();
     Ok(Placed {
@@ -114,15 +118,25 @@ fn append_one(conn: &Connection, log: &mut Log, entry: &Entry) -> Result<Placed,
 }
 
 /// Replaces an entry's value. What the old one took in the file is overwritten: amending is how personal data is erased.
-pub(crate) fn amend(conn: &Connection, name: &str, seq: u64, value: &[u8]) -> Result<bool, Fault> {
+pub(crate) fn amend(
+    conn: &Connection,
+    name: &str,
+    seq: u64,
+    value: &[u8],
+    text: Option<&str>,
+) -> Result<bool, Fault> {
     let Some(mut log) = open(conn, name)? else {
         return Ok(false);
     };
     let before = conn
-        .prepare_cached("SELECT octet_length(value) FROM entries WHERE log = ?1 AND seq = ?2")?
-        .query_row(params![log.id, int(seq)], |row| Ok(uint(row.get(0)?)))
+        .prepare_cached(
+            "SELECT octet_length(value), time_ms FROM entries WHERE log = ?1 AND seq = ?2",
+        )?
+        .query_row(params![log.id, int(seq)], |row| {
+            Ok((uint(row.get(0)?), uint(row.get(1)?)))
+        })
         .optional()?;
-    let Some(before) = before else {
+    let Some((before, time_ms)) = before else {
         return Ok(false);
     };
     wiping(conn, || {
@@ -131,6 +145,10 @@ pub(crate) fn amend(conn: &Connection, name: &str, seq: u64, value: &[u8]) -> Re
     })?;
     log.info.bytes = (log.info.bytes + value.len() as u64).saturating_sub(before);
     save(conn, &log)?;
+    texts::remove(conn, log.id, seq)?;
+    if let Some(text) = text {
+        texts::add(conn, (log.id, seq), time_ms, text)?;
+    }
     Ok(true)
 }
 
@@ -157,6 +175,7 @@ pub(crate) fn trim(conn: &Connection, name: &str, trim: &Trim) -> Result<Trimmed
     if removed > 0 {
         conn.prepare_cached("DELETE FROM entries WHERE log = ?1 AND seq < ?2")?
             .execute(params![log.id, int(log.info.first_seq)])?;
+        texts::remove_before(conn, log.id, log.info.first_seq)?;
         save(conn, &log)?;
     }
     Ok(Trimmed {
@@ -207,11 +226,16 @@ pub(crate) fn purge(conn: &Connection, limit: usize) -> Result<usize, Fault> {
             .query_row([], |row| row.get::<_, i64>(0))
             .optional()?;
         let Some(log) = next else { break };
+        let most = int((limit - removed) as u64);
+        let passed: Option<i64> = conn
+            .prepare_cached("SELECT max(seq) FROM (SELECT seq FROM entries WHERE log = ?1 ORDER BY seq LIMIT ?2)")?
+            .query_row([log, most], |row| row.get(0))?;
+        texts::remove_before(conn, log, passed.map_or(0, |seq| uint(seq) + 1))?;
         let rows = conn
             .prepare_cached(
-                "DELETE FROM entries WHERE log = ?1 AND seq IN (SELECT seq FROM entries WHERE log = ?1 LIMIT ?2)",
+                "DELETE FROM entries WHERE log = ?1 AND seq IN (SELECT seq FROM entries WHERE log = ?1 ORDER BY seq LIMIT ?2)",
             )?
-            .execute(params![log, int((limit - removed) as u64)])?;
+            .execute([log, most])?;
         removed += rows;
         if removed < limit {
             conn.prepare_cached("DELETE FROM logs WHERE id = ?1")?

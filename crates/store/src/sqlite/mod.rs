@@ -10,6 +10,7 @@ mod open;
 mod rankings;
 mod reader;
 mod schema;
+mod texts;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use super::{SqliteOptions, Synchronous};
 use crate::error::OpenError;
 
 /// Statements that are kept prepared on each connection: more than the crate has.
-const PREPARED: usize = 64;
+const PREPARED: usize = 80;
 
 /// A file that was opened by this process alone.
 pub(crate) struct Opened {

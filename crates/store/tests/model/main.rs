@@ -9,8 +9,8 @@ mod steps;
 
 use lakh_store::contract::block_on;
 use lakh_store::{
-    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, Scan, ScoreRange,
-    SqliteOptions, Store, Synchronous,
+    Answer, Batch, Condition, Entry, LogEntry, Op, Order, Query, Range, ReadError, Scan,
+    ScoreRange, SqliteOptions, Store, Synchronous,
 };
 use proptest::prelude::*;
 
@@ -58,6 +58,7 @@ fn compare(store: &Store, model: &Model, now: u64) {
         }
     }
     LOGS.iter().for_each(|log| compare_log(store, model, log));
+    compare_found(store, model);
     RANKINGS
         .iter()
         .for_each(|ranking| compare_ranking(store, model, ranking));
@@ -72,10 +73,11 @@ fn compare_log(store: &Store, model: &Model, name: &str) {
         dedupe: entry.dedupe.clone(),
         value: entry.value.clone(),
         notes: Vec::new(),
+        text: None,
     };
     assert_eq!(
         page.entries.iter().map(entry).collect::<Vec<_>>(),
-        log.all[log.trimmed..]
+        plain(&log.all[log.trimmed..])
     );
     let seqs: Vec<u64> = page.entries.iter().map(|entry| entry.seq).collect();
     assert_eq!(
@@ -98,6 +100,43 @@ fn compare_log(store: &Store, model: &Model, name: &str) {
             .map(|(name, _)| name)
             .eq(model.logs.keys())
     );
+}
+
+/// Entries without what can't be read back.
+fn plain(entries: &[Entry]) -> Vec<Entry> {
+    entries
+        .iter()
+        .map(|entry| entry.clone().text(None))
+        .collect()
+}
+
+/// Each word in each set of logs, in pages of two.
+fn compare_found(store: &Store, model: &Model) {
+    if !store.can_search() {
+        let refused = block_on(store.search(vec![LOGS[0].to_owned()], "a", None, 1));
+        assert_eq!(refused, Err(ReadError::Unsupported));
+        return;
+    }
+    for logs in [vec![LOGS[0]], LOGS.to_vec()] {
+        for words in ["one", "TWO one", "t*", "\"one two\""] {
+            let logs: Vec<String> = logs.iter().map(|&log| log.to_owned()).collect();
+            let (mut found, mut before) = (Vec::new(), None);
+            loop {
+                let page = block_on(store.search(logs.clone(), words, before, 2)).unwrap();
+                assert!(page.hits.len() == 2 || page.next.is_none());
+                found.extend(
+                    page.hits
+                        .into_iter()
+                        .map(|hit| (hit.time_ms, hit.log, hit.seq)),
+                );
+                before = page.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, model.found(&logs, words), "{words} in {logs:?}");
+        }
+    }
 }
 
 fn compare_ranking(store: &Store, model: &Model, name: &str) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use lakh_store::{
     Appended, Applied, Condition, DeleteRange, DeletedRange, ENTRY_OVERHEAD_BYTES, Entry, LogInfo,
-    Op, Order, Placed, ScoreChange, Trim, Trimmed, WriteError,
+    Op, Order, Placed, ScoreChange, Trim, Trimmed, WriteError, search,
 };
 
 use crate::steps::Step;
@@ -72,10 +72,11 @@ impl Log {
         placed
     }
 
-    fn amend(&mut self, seq: u64, value: Bytes) -> bool {
+    fn amend(&mut self, seq: u64, value: Bytes, text: Option<String>) -> bool {
         let index = usize::try_from(seq).unwrap().wrapping_sub(1);
         let kept = self.all.get_mut(index).filter(|_| index >= self.trimmed);
-        kept.map(|entry| entry.value = value).is_some()
+        kept.map(|entry| (entry.value, entry.text) = (value, text))
+            .is_some()
     }
 
     fn trim(&mut self, trim: &Trim) -> Trimmed {
@@ -142,11 +143,16 @@ impl Model {
                 self.note(&entries, &placed);
                 Applied::Appended(Appended { entries: placed })
             }
-            Op::Amend { log, seq, value } => Applied::Amended {
+            Op::Amend {
+                log,
+                seq,
+                value,
+                text,
+            } => Applied::Amended {
                 existed: self
                     .logs
                     .get_mut(&log)
-                    .is_some_and(|log| log.amend(seq, value)),
+                    .is_some_and(|log| log.amend(seq, value, text)),
             },
             Op::Trim { log, trim } => {
                 let mut nowhere = Log::default();
@@ -342,6 +348,23 @@ impl Model {
             }
             _ => current,
         }
+    }
+
+    /// Newest first.
+    pub(crate) fn found(&self, logs: &[String], words: &str) -> Vec<(u64, String, u64)> {
+        let terms = search::terms(words).unwrap();
+        let mut found = Vec::new();
+        for (name, log) in self.logs.iter().filter(|(name, _)| logs.contains(name)) {
+            for (index, entry) in log.all.iter().enumerate().skip(log.trimmed) {
+                let text = entry.text.as_deref().unwrap_or_default();
+                if search::matches(text, &terms) {
+                    found.push((entry.time_ms, name.clone(), index as u64 + 1));
+                }
+            }
+        }
+        found.sort_unstable();
+        found.reverse();
+        found
     }
 
     pub(crate) fn ranked(&self, ranking: &str, order: Order) -> Vec<(String, f64)> {

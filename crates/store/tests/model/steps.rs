@@ -39,13 +39,26 @@ fn entry() -> impl Strategy<Value = Entry> {
     let value = prop::collection::vec(any::<u8>(), 0..20);
     let notes = prop::collection::vec(note(), 0..3);
     let notes = prop_oneof![3 => Just(Vec::new()), 1 => notes];
-    (0..50_u64, prop::option::of(pick(&DEDUPES)), value, notes).prop_map(
-        |(time_ms, dedupe, value, notes)| Entry {
+    (
+        prop_oneof![0..50_u64, 0..9000_u64],
+        prop::option::of(pick(&DEDUPES)),
+        value,
+        notes,
+        text(),
+    )
+        .prop_map(|(time_ms, dedupe, value, notes, text)| Entry {
+            text,
             time_ms,
             dedupe,
             value: value.into(),
             notes,
-        },
+        })
+}
+
+fn text() -> impl Strategy<Value = Option<String>> {
+    prop::option::weighted(
+        0.6,
+        pick(&["", "one", "Two", "one TWO", "two, one", "three one twö"]),
     )
 }
 
@@ -103,8 +116,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (at(), condition()).prop_map(|((collection, key), condition)| Op::Delete { collection, key, condition }),
         4 => (pick(&LOGS), prop::collection::vec(entry(), 1..4)).prop_map(|(log, entries)| Op::Append { log, entries }),
         1 => (pick(&COLLECTIONS), range()).prop_map(|(collection, range)| Op::DeleteRange { collection, range }),
-        3 => (pick(&LOGS), 0..12_u64, prop::collection::vec(any::<u8>(), 0..20)).prop_map(
-            |(log, seq, value)| Op::Amend { log, seq, value: value.into() }),
+        3 => (pick(&LOGS), 0..12_u64, prop::collection::vec(any::<u8>(), 0..20), text()).prop_map(
+            |(log, seq, value, text)| Op::Amend { log, seq, value: value.into(), text }),
         2 => (pick(&LOGS), trim()).prop_map(|(log, trim)| Op::Trim { log, trim }),
         1 => pick(&LOGS).prop_map(|log| Op::RemoveLog { log }),
         2 => scored().prop_map(|(ranking, member, score)| Op::SetScore { ranking, member, score }),

@@ -45,7 +45,7 @@ fn nothing_of_an_amended_value_stays_in_redis() {
     ] {
         let new = format!("amended {n}");
         assert_eq!(
-            block_on(store.amend("l", n as u64, new.clone().into())),
+            block_on(store.amend("l", n as u64, new.clone().into(), None)),
             Ok(true)
         );
         expected[n - 1] = new;
@@ -95,9 +95,9 @@ fn the_first_amendment_makes_the_format_that_older_versions_refuse() {
     };
     block_on(store.append("l", vec![Entry::new(0, "v")])).unwrap();
     assert_eq!(format(), "1");
-    block_on(store.amend("l", 2, "v".into())).unwrap();
+    block_on(store.amend("l", 2, "v".into(), None)).unwrap();
     assert_eq!(format(), "1", "nothing was amended");
-    block_on(store.amend("l", 1, "w".into())).unwrap();
+    block_on(store.amend("l", 1, "w".into(), None)).unwrap();
     assert_eq!(format(), "2");
     block_on(store.close()).unwrap();
     let page = block_on(server.store().range("l", Range::from(1, 10))).unwrap();
