@@ -4,7 +4,7 @@
 //! `Straße` is `strasse`), by its first 64 letters. Scripts that put no spaces between words (Han, Kana, Thai, Lao,
 //! Burmese, Khmer) have each letter as a word, so that any part of a sentence can be found. Everything else only parts words.
 //!
-//! Such words are what SQLite's index is given, so its answers are those of [`matches`].
+//! Such words are what SQLite's index is given, so its answers are those of [`matches`](fn@matches).
 
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
