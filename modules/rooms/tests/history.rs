@@ -124,7 +124,8 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
     const WRITES: u64 = 120;
     const READERS: usize = 4;
     const STINTS: u64 = 6;
-    let fleet = Fleet::start(nodes, &config(keeping(keep, 100_000)));
+    let clock = TestClock::default();
+    let fleet = Fleet::start(nodes, &config(keeping(keep, 100_000)), &clock);
     let list: Mutex<BTreeMap<u64, Value>> = Mutex::default();
     let stints: Mutex<Vec<Stint>> = Mutex::default();
     let writing = AtomicUsize::new(fleet.seats.len());
