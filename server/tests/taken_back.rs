@@ -85,7 +85,7 @@ impl Node {
                 let sign_in = SignIn::new(&settings.auth, now_s).unwrap();
                 let revocations = backing.make_revocations(&hub, &settings, now_ms);
                 node::guard(&hub, &sign_in, &revocations, None, &settings, now_ms);
-                node::install(&hub, backing.store(), &settings, &sign_in);
+                node::install(&hub, backing.store(), &settings, &sign_in, &revocations);
                 backing.settle().await.unwrap();
                 backing.hear_revocations().await.unwrap();
                 let running = Server::new(hub.clone(), prepared.options).start().unwrap();

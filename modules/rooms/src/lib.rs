@@ -26,7 +26,7 @@ mod tokens;
 use std::sync::Arc;
 
 use lakh_hub::store::Store;
-use lakh_hub::{Hub, LogLimits, Namespace, Occurrence, RoomEvent, What};
+use lakh_hub::{Hub, LogLimits, Namespace, Occurrence, RoomEvent, Socket, What};
 
 use filter::Filters;
 use numbers::{Bounds, Numbers};
@@ -122,6 +122,12 @@ impl Rooms {
     #[must_use]
     pub fn kept(&self) -> usize {
         self.0.numbers.kept()
+    }
+
+    /// Puts a socket out of the rooms that it's in by tokens which were taken back, and tells it. To be called on the socket's
+    /// loop, for each socket, when something was taken back.
+    pub fn end_revoked(&self, socket: &Socket) {
+        enter::end_revoked(&self.0, socket);
     }
 }
 

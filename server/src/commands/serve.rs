@@ -268,7 +268,7 @@ async fn start(
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
     });
-    let rooms = node::install(&hub, backing.store(), settings, &sign_in);
+    let rooms = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
     let hooks = node::start_hooks(&hub, &backing, settings)?;
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;

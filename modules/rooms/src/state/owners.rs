@@ -256,6 +256,11 @@ impl States {
                     self.adopt(&socket.namespace(), room, mine);
                 }
                 Some((Follow::Changes | Follow::Patches | Follow::Newest, room)) => {
+                    // What let it in may not have come along, if it was on another node.
+                    if self.may(socket, room, "state.read").is_err() {
+                        socket.leave(&*hub_room);
+                        continue;
+                    }
                     if let Err(error) = self.show(socket, room, None).await {
                         tracing::warn!(%error.message, room, "a socket that came back has old state");
                         // It finds out that it isn't in the room when it asks, and joins again.

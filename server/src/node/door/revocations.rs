@@ -5,8 +5,8 @@
 //! event between servers, and read it from the store that they share. So a node hears of it if it has one of the two.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -82,7 +82,11 @@ pub struct Revocations {
     /// The same, for whoever else holds a connection open for somebody.
     news: watch::Sender<()>,
     thrown_out: AtomicU64,
+    /// What else is looked at in a socket that stays.
+    also: OnceLock<Look>,
 }
+
+type Look = Box<dyn Fn(&Socket) + Send + Sync>;
 
 impl std::fmt::Debug for Revocations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,6 +112,7 @@ impl Revocations {
             changed: Notify::new(),
             news: watch::Sender::new(()),
             thrown_out: AtomicU64::new(0),
+            also: OnceLock::new(),
         })
     }
 
@@ -134,6 +139,14 @@ impl Revocations {
         self.keep(std::slice::from_ref(&entry)).await?;
         tracing::info!(what = ?entry.what, until_s, "taken back");
         Ok(entry)
+    }
+
+    /// Has this done with each socket that stays, whenever something was taken back: it may have been let into more than the
+    /// namespace. The first to say so counts.
+    pub fn also_look(&self, look: impl Fn(&Socket) + Send + Sync + 'static) {
+        if self.also.set(Box::new(look)).is_err() {
+            tracing::error!("only one module hears what is taken back");
+        }
     }
 
     /// All that is taken back now.
@@ -235,7 +248,11 @@ impl Revocations {
             self.news.send_replace(());
             let revocations = Arc::clone(&self);
             self.hub.visit_sockets(move |socket| {
-                revocations.look_at(socket);
+                if !revocations.look_at(socket)
+                    && let Some(also) = revocations.also.get()
+                {
+                    also(socket);
+                }
             });
             // What comes meanwhile is seen by one look more.
             tokio::time::sleep(REST).await;
