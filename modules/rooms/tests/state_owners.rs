@@ -37,6 +37,48 @@ fn what_goes_with_a_socket_goes_when_it_leaves() {
 }
 
 #[test]
+fn who_leaves_and_joins_in_one_breath_keeps_what_it_owns_from_then_on() {
+    for keep in KEPT {
+        run_paused(async {
+            let (on, _) = start(options(keep));
+            let ada = joined(&on, "Ada").await;
+            let bound = json!({"room": "r", "key": "new", "value": 1, "bind": "socket"});
+            let old = json!({"room": "r", "key": "old", "value": 1, "bind": "socket"});
+            let lock = json!({"room": "r", "name": "l", "ttl_ms": 60_000});
+            ada.ok("state:set", old).await;
+            let held = ada.ok("lock:acquire", lock.clone()).await;
+            // All of it before anything is answered.
+            let asked = [
+                ("room:leave", json!({"room": "r"})),
+                ("room:join", json!({"room": "r"})),
+                ("state:set", bound),
+                ("lock:acquire", lock),
+            ]
+            .map(|(name, request)| ada.request_later(name, request));
+            let mut answers = Vec::new();
+            for asked in asked {
+                answers.push(ada.answer(asked).await);
+            }
+            assert!(
+                answers.iter().all(|answer| answer["ok"] == true),
+                "{answers:?}"
+            );
+            assert!(answers[3]["token"].as_u64() > held["token"].as_u64());
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            let got = ada.ok("state:get", json!({"room": "r"})).await;
+            let keys: Vec<_> = got["entries"]
+                .as_object()
+                .expect("entries")
+                .keys()
+                .collect();
+            assert_eq!(keys, ["new"]);
+            let locks = ada.ok("lock:watch", json!({"room": "r"})).await;
+            assert_eq!(locks["locks"][0]["holder"]["token"], answers[3]["token"]);
+        });
+    }
+}
+
+#[test]
 fn who_was_cut_off_keeps_what_goes_with_them_if_they_come_back_in_time() {
     for keep in KEPT {
         run_paused(async {

@@ -302,7 +302,7 @@ impl States {
         }
     }
 
-    /// Makes changes that nobody waits for.
+    /// Makes changes that nobody waits for. They have their place now: what the same socket asks for next comes behind them.
     pub(super) fn do_later(
         &self,
         namespace: &Namespace,
@@ -310,22 +310,28 @@ impl States {
         run: impl FnMut(&mut Draft<'_>) + Send + 'static,
     ) {
         let (states, namespace, key) = (self.clone(), namespace.clone(), key.clone());
+        let shared = Arc::new(Mutex::new(run));
+        let attempt = move || {
+            let run = Arc::clone(&shared);
+            states.begin(&namespace, &key, move |draft| {
+                run.lock()(draft);
+                Ok(())
+            })
+        };
+        let mut begun = attempt();
         tokio::spawn(async move {
-            let mut run = run;
-            let shared = Arc::new(Mutex::new(move |draft: &mut Draft<'_>| run(draft)));
             loop {
-                let run = Arc::clone(&shared);
-                let done = states.write(&namespace, &key, move |draft| {
-                    run.lock()(draft);
-                    Ok(())
-                });
-                match done.await {
-                    Ok(()) => return,
+                let done = match begun {
+                    Ok(done) => done.await.unwrap_or(Ok(())),
+                    Err(failure) => Err(failure.into()),
+                };
+                match done {
                     Err(refusal) if refusal.failure.code == "unavailable" => {
                         tracing::debug!(error = refusal.failure.message, "trying again");
                         tokio::time::sleep(Duration::from_secs(1)).await;
+                        begun = attempt();
                     }
-                    Err(_) => return,
+                    _ => return,
                 }
             }
         });
