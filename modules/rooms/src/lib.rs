@@ -7,6 +7,7 @@
 //! answer to `room:emit` says that the room's log has the event. The server looks at no event's data: it's relayed as
 //! the bytes that came.
 
+mod args;
 mod emit;
 mod enter;
 mod filter;

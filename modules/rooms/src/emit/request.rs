@@ -2,22 +2,21 @@
 //! which is never looked at.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
 use lakh_hub::{ArgsError, Bytes, EventRef, Failure, FromEvent, Room, Socket};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize as DeriveDeserialize, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::args::Args;
 use crate::{filter, names};
 
 /// Bytes for the second argument besides the names in it, so that the text is seldom moved.
 const ROOM_FOR_META: usize = 256;
 
 /// What the client asks for.
-#[derive(DeriveDeserialize)]
+#[derive(Deserialize)]
 struct Request<'a> {
     #[serde(borrow)]
     room: Cow<'a, str>,
@@ -29,30 +28,6 @@ struct Request<'a> {
     echo: Option<bool>,
     #[serde(default)]
     tags: Option<Map<String, Value>>,
-}
-
-/// The argument list: the event's name, the request, and whatever a client puts behind it.
-struct Args<'a>(Option<Request<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Args<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Option<Request<'de>>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an argument list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                list.next_element::<IgnoredAny>()?;
-                let request = list.next_element()?;
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(request)
-            }
-        }
-        Ok(Self(deserializer.deserialize_seq(List)?))
-    }
 }
 
 /// An event that may be relayed, once it's known that its sender may.
@@ -85,7 +60,7 @@ impl FromEvent for Emit {
 }
 
 fn read(text: &str, attachments: &[Bytes]) -> Result<Relayed, Failure> {
-    let args: Args<'_> =
+    let args: Args<Request<'_>> =
         serde_json::from_str(text).map_err(|error| Failure::bad_request(error.to_string()))?;
     let Some(request) = args.0 else {
         return Err(Failure::bad_request("room:emit takes {room, event, data}"));
