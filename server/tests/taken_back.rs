@@ -217,6 +217,40 @@ fn what_is_taken_back_on_one_node_is_so_on_those_that_hear_of_it() {
 }
 
 #[test]
+fn who_is_in_a_room_by_a_token_that_another_node_takes_back_is_out() {
+    let server = Redis::start();
+    let private = "[[rooms.options]]\npattern = \"deal:*\"\nprivate = true\n";
+    let settings = redis(&server, private);
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let one = Node::start(&settings, folders[0].path(), "n01");
+    let two = Node::start(&settings, folders[1].path(), "n02");
+    let pass = |token: &str| {
+        let principal = Principal {
+            token: Some(token.into()),
+            grants: vec!["rooms:*:deal:*".parse().unwrap()],
+            ..Principal::person("eve", "eve")
+        };
+        let issued = one.sign_in.issue(&principal, Some("lakh:rooms"), 3_600);
+        json!({"room": "deal:1", "token": issued.unwrap()})
+    };
+    let mut eve = two.connect(&one.token("eve", "e1", "es")).unwrap();
+    let join = |eve: &mut SocketClient, pass: &Value| {
+        eve.call("room:join", std::slice::from_ref(pass)).unwrap()
+    };
+    let bad = pass("bad");
+    assert_eq!(join(&mut eve, &bad)["ok"], true);
+    one.revoke(Revoked::Token("bad".into()), None).unwrap();
+    let told = eve.next_named("room:revoked").unwrap();
+    assert_eq!(told.args[0], json!({"room": "deal:1"}));
+    assert_eq!(join(&mut eve, &bad)["error"]["code"], "token_revoked");
+    let emit = json!({"room": "deal:1", "event": "e"});
+    let refused = eve.call("room:emit", &[emit]).unwrap();
+    assert_eq!(refused["error"]["code"], "not_member");
+    // The sign-in holds, and so does another token.
+    assert_eq!(join(&mut eve, &pass("good"))["ok"], true);
+}
+
+#[test]
 fn nodes_that_share_a_store_alone_find_it_there() {
     let server = Redis::start();
     let settings = redis(&server, "broker = \"local\"\nstore = \"redis\"\n");

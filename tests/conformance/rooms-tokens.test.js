@@ -1,5 +1,4 @@
-// Tokens for rooms that are taken back, over the API, on one node and on two: who is in by one is out and told, and nobody
-// comes in with it any more.
+// Tokens for rooms that are taken back over the API: who is in by one is out and told, and nobody comes in with it any more.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
