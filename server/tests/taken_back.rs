@@ -313,6 +313,13 @@ fn come(node: &Node, auth: &Value) -> (WsClient, Value) {
     }
 }
 
+/// Goes away, and waits until the node knows: whoever is still there is thrown out for good by what is taken back.
+fn go(mut ws: WsClient) {
+    ws.send(true, Opcode::Close, &1_000_u16.to_be_bytes())
+        .unwrap();
+    ws.receive_close().unwrap();
+}
+
 /// Who comes back by a session's id is asked like everybody else.
 fn nobody_slips_in_behind(one: &Node, two: &Node) {
     let (ada, eve) = (one.token("ada", "t1", "s1"), one.token("eve", "t2", "s2"));
@@ -328,7 +335,7 @@ fn nobody_slips_in_behind(one: &Node, two: &Node) {
         assert_eq!(data["data"]["code"], "unauthorized", "{data}");
         let (ws, data) = come(node, &back(&ada));
         assert_eq!((&data["pid"], &data["sid"]), (&first["pid"], &first["sid"]));
-        drop(ws);
+        go(ws);
     }
     // Who is still there is thrown out, and a session that the server ended is nobody's any more.
     one.is_left();
