@@ -250,6 +250,70 @@ fn who_is_in_a_room_by_a_token_that_another_node_takes_back_is_out() {
     assert_eq!(join(&mut eve, &pass("good"))["ok"], true);
 }
 
+/// Sends a request, and gives its answer.
+fn ask(ws: &mut WsClient, event: &str, request: &Value) -> Value {
+    ws.send_text(&format!("420{}", json!([event, request])))
+        .unwrap();
+    until(ws, "430")[0].take()
+}
+
+/// The next packet that begins so.
+fn until(ws: &mut WsClient, prefix: &str) -> Value {
+    loop {
+        let frame = ws.receive().unwrap();
+        if frame.opcode == Opcode::Text
+            && let Some(data) = frame.text().strip_prefix(prefix)
+        {
+            return serde_json::from_str(data).unwrap();
+        }
+    }
+}
+
+#[test]
+fn who_was_in_by_a_token_is_out_where_the_token_is_not_known() {
+    let server = Redis::start();
+    let private =
+        "broker = \"redis-streams\"\n[[rooms.options]]\npattern = \"deal:*\"\nprivate = true\n";
+    let settings = redis(&server, private);
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let one = Node::start(&settings, folders[0].path(), "n01");
+    let two = Node::start(&settings, folders[1].path(), "n02");
+    let granted = Principal {
+        grants: vec!["rooms:*:*".parse().unwrap()],
+        ..Principal::person("eve", "eve")
+    };
+    let pass = one.sign_in.issue(&granted, Some("lakh:rooms"), 3_600);
+    let pass = pass.unwrap();
+    let sign_in = one.token("eve", "e1", "es");
+    let (mut ws, first) = come(&one, &json!({ "token": sign_in }));
+    // Neither lets her in by the rules.
+    for room in ["deal:1", "open:1"] {
+        let refused = ask(&mut ws, "room:join", &json!({ "room": room }));
+        assert_eq!(refused["ok"], false, "{refused}");
+        let join = json!({"room": room, "token": pass, "state": true});
+        let joined = ask(&mut ws, "room:join", &join);
+        assert_eq!(joined["ok"], true, "{joined}");
+    }
+    go(ws);
+    let (mut ws, back) = come(&two, &json!({ "token": sign_in, "pid": first["pid"] }));
+    assert_eq!(back["pid"], first["pid"]);
+    let mut out = Vec::new();
+    while out.len() < 2 {
+        let event = until(&mut ws, "42");
+        assert_ne!(event[0], "state:snapshot", "of a room that she's not in");
+        if event[0] == "room:expired" {
+            out.push(event[1]["room"].as_str().unwrap().to_owned());
+        }
+    }
+    out.sort_unstable();
+    assert_eq!(out, ["deal:1", "open:1"]);
+    for room in ["deal:1", "open:1"] {
+        let emit = json!({"room": room, "event": "e"});
+        let refused = ask(&mut ws, "room:emit", &emit);
+        assert_eq!(refused["error"]["code"], "not_member");
+    }
+}
+
 #[test]
 fn nodes_that_share_a_store_alone_find_it_there() {
     let server = Redis::start();

@@ -187,9 +187,19 @@ pub(crate) fn admit(
     let Some(pass) = pass else {
         if let Some(passes) = socket.get::<Passes>() {
             passes.rooms.lock().remove(room);
+            socket.leave(names::by_token(room));
         }
         return Ok(());
     };
+    // Of a private room it's known anyway that its members have one.
+    let private = names::name(room).is_some_and(|name| rooms.0.kinds.of(name).private);
+    if !private && !socket.join(names::by_token(room)) {
+        put_out(&rooms.0, socket, room);
+        return Err(Failure::new(
+            "too_large",
+            "this socket is in as many rooms as it may; leave one first",
+        ));
+    }
     let passes = socket.get::<Passes>().unwrap_or_else(|| {
         socket.insert(Passes::default());
         socket.get().unwrap_or_default()
@@ -239,6 +249,7 @@ fn put_out(rooms: &Inner, socket: &Socket, room: &Room) {
     for counts_only in [false, true] {
         socket.leave(names::watchers(room, counts_only));
     }
+    socket.leave(names::by_token(room));
 }
 
 /// A membership is over.
@@ -258,6 +269,7 @@ pub(crate) fn leave(rooms: &Inner, socket: &Socket, name: &str) -> Result<(), Fa
     if rooms.kinds.of(name).private {
         put_out(rooms, socket, &room);
     } else {
+        socket.leave(names::by_token(&room));
         socket.leave(room);
         rooms.states.leave(socket, name);
     }
@@ -303,10 +315,12 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
 
 /// A socket is in its rooms again. What it was let in by did not come along if it was on another node.
 async fn come_back(rooms: &Rooms, socket: &Socket) {
-    for full in socket.rooms().await {
+    let all = socket.rooms().await;
+    let by_token = |room: &Room| all.contains(&names::by_token(room));
+    for full in &all {
         let room: Room = match full.split_once(lakh_hub::FILTER_MARK) {
             Some((room, _)) => room.into(),
-            None => full,
+            None => Room::clone(full),
         };
         let Some(name) = names::name(&room) else {
             continue;
@@ -315,7 +329,9 @@ async fn come_back(rooms: &Rooms, socket: &Socket) {
             continue;
         }
         match pass_of(socket, &room) {
-            None if rooms.0.kinds.of(name).private => end(&rooms.0, socket, &room, "room:expired"),
+            None if rooms.0.kinds.of(name).private || by_token(&room) => {
+                end(&rooms.0, socket, &room, "room:expired")
+            }
             None => {}
             Some(pass) => {
                 if let Some(passes) = socket.get::<Passes>() {
