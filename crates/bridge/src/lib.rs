@@ -3,3 +3,4 @@
 pub mod flows;
 pub mod hooks;
 pub mod lease;
+mod told;

@@ -269,7 +269,8 @@ async fn start(
         async move { sign_in.keep_keys().await }
     });
     let rooms = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
-    let hooks = node::start_hooks(&hub, &backing, settings)?;
+    let leases = node::leases(&backing, now_ms)?;
+    let hooks = node::start_hooks(&hub, &leases, settings)?;
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
     let name = prepared.hub.node.clone();
@@ -291,8 +292,7 @@ async fn start(
     match listens {
         Ok(running) => {
             // Who listens can be reached by what a source publishes.
-            let who = (node.name(), now_ms as fn() -> u64);
-            let flows = node::start_flows(node.hub(), rooms, &backing, settings, who)?;
+            let flows = node::start_flows(node.hub(), rooms, &leases, settings, node.name())?;
             if let Some(flows) = &flows {
                 node.bridges(Arc::clone(flows));
             }

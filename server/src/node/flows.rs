@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lakh_bridge::flows::{Event, Flows, Identity, Publish, PublishError, Publishing};
-use lakh_bridge::lease::Leases;
+use lakh_bridge::flows::{Event, Flows, Publish, PublishError, Publishing};
+use lakh_bridge::lease::{Leases, Time};
 use lakh_hub::{Failure, Hub, Payload};
 use lakh_rooms::Rooms;
 
@@ -16,34 +16,31 @@ use crate::http::health::Check;
 /// Where the module rooms stands.
 const ROOMS: &str = "/";
 
+/// The leases by which this process does what one node does for all that have its store.
+pub fn leases(backing: &Backing, wall_ms: fn() -> u64) -> anyhow::Result<Leases> {
+    let run = random_name()? + &random_name()?;
+    let instant = tokio::time::Instant::now;
+    let (store, shared) = (backing.store().clone(), backing.store_is_shared());
+    Ok(Leases::new(store, &run, shared, Time { wall_ms, instant }))
+}
+
 /// Starts them, if there are any. To be called on the runtime that they live on.
 pub fn start_flows(
     hub: &Hub,
     rooms: Option<Rooms>,
-    backing: &Backing,
+    leases: &Leases,
     settings: &Settings,
-    (node, now_ms): (&str, fn() -> u64),
+    node: &str,
 ) -> anyhow::Result<Option<Arc<Flows>>> {
     let (sources, sinks) = (settings.bridge.sources(), settings.bridge.sinks());
     if sources.is_empty() && sinks.is_empty() {
         return Ok(None);
     }
-    let run = random_name()? + &random_name()?;
-    let leases = Leases::new(
-        backing.store().clone(),
-        &run,
-        backing.store_is_shared(),
-        now_ms,
-    );
-    let who = Identity {
-        node: node.to_owned(),
-        run,
-    };
     let door: Arc<dyn Publish> = Arc::new(Door {
         hub: hub.clone(),
         rooms,
     });
-    let flows = Flows::start(hub, (sources, sinks), &leases, &who, &door);
+    let flows = Flows::start(hub, (sources, sinks), leases, node, &door);
     Ok(Some(Arc::new(flows)))
 }
 

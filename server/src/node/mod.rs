@@ -25,7 +25,7 @@ pub use backing::Backing;
 pub use descriptors::raise as raise_descriptor_limit;
 pub use door::{DoorOptions, Revocations, RevokeError, guard, serve_revocations};
 pub use fleet::{FleetLink, FleetPlan};
-pub use flows::start_flows;
+pub use flows::{leases, start_flows};
 pub use hooks::start_hooks;
 pub use host::service;
 pub use modules::{install, namespace};

@@ -15,6 +15,7 @@ mod sink;
 mod source;
 mod stats;
 mod trouble;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use intake::{Intake, Notes};
 use sink::Sink;
 use source::Source;
 use stats::Counts;
+use work::Job as _;
 
 /// Whether this build speaks to Kafka.
 pub const HAS_KAFKA: bool = cfg!(feature = "kafka");
@@ -62,23 +64,14 @@ impl std::fmt::Debug for Flows {
     }
 }
 
-/// Who this node is, for its sources and sinks.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The node's name.
-    pub node: String,
-    /// Tells this process from all others that ever had the store.
-    pub run: String,
-}
-
 impl Flows {
-    /// Starts them on the calling runtime; what happens on the hub from now on is kept for its sinks.
+    /// Starts them on the calling runtime, on the node of that name; what happens on the hub from now on is kept for its sinks.
     #[must_use]
     pub fn start(
         hub: &Hub,
         (sources, sinks): (Vec<SourceSettings>, Vec<SinkSettings>),
         leases: &Leases,
-        who: &Identity,
+        node: &str,
         publish: &Arc<dyn Publish>,
     ) -> Self {
         let flows = Self {
@@ -91,9 +84,9 @@ impl Flows {
         };
         let with_sinks = sinks
             .into_iter()
-            .fold(flows, |flows, sink| flows.sink(hub, sink, leases, who));
+            .fold(flows, |flows, sink| flows.sink(hub, sink, leases, node));
         sources.into_iter().fold(with_sinks, |flows, source| {
-            flows.source(source, leases, who, publish)
+            flows.source(source, leases, node, publish)
         })
     }
 
@@ -101,7 +94,7 @@ impl Flows {
         mut self,
         settings: SourceSettings,
         leases: &Leases,
-        who: &Identity,
+        node: &str,
         publish: &Arc<dyn Publish>,
     ) -> Self {
         let counts = Arc::new(Counts::default());
@@ -110,7 +103,7 @@ impl Flows {
         let source = Source {
             settings,
             leases: leases.clone(),
-            node: who.node.as_str().into(),
+            node: node.into(),
             publish: Arc::clone(publish),
             counts,
         };
@@ -119,7 +112,7 @@ impl Flows {
         self
     }
 
-    fn sink(mut self, hub: &Hub, settings: SinkSettings, leases: &Leases, who: &Identity) -> Self {
+    fn sink(mut self, hub: &Hub, settings: SinkSettings, leases: &Leases, node: &str) -> Self {
         let counts = Arc::new(Counts::default());
         self.sinks
             .push((settings.name.clone(), Arc::clone(&counts)));
@@ -127,8 +120,7 @@ impl Flows {
         let intake = Arc::new(Intake::new(Arc::clone(&settings), Arc::clone(&counts)));
         hub.watch(Notes(Arc::clone(&intake)));
         self.intakes.push(Arc::clone(&intake));
-        let (run, node) = (who.run.as_str().into(), who.node.as_str().into());
-        let writing = Arc::clone(&intake).write(leases.clone(), run, node);
+        let writing = Arc::clone(&intake).write(leases.clone(), node.into());
         self.writing.lock().push(tokio::spawn(writing));
         let sink = Sink {
             settings,

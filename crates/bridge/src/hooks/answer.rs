@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::admit::Admission;
 use super::config::On;
-use super::event::placeholder;
+use crate::told::placeholder;
 
 /// Longest message of a refusal that clients are told, in characters.
 const MAX_MESSAGE_CHARS: usize = 500;

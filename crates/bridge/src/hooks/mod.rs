@@ -133,16 +133,12 @@ pub struct EndpointStatus {
 
 impl Hooks {
     /// Starts to tell and to ask. To be called on the runtime that shall make the requests, before the loops start and
-    /// after modules are on the hub. `shared`: other nodes have the same store.
+    /// after modules are on the hub.
     ///
     /// # Errors
     /// If the configuration is wrong: see [`Config::problems`].
-    pub fn start(
-        hub: &Hub,
-        store: &Store,
-        config: Config,
-        shared: bool,
-    ) -> Result<Self, StartError> {
+    pub fn start(hub: &Hub, leases: &Leases, config: Config) -> Result<Self, StartError> {
+        let store = leases.store();
         if let Some(problem) = config.problems().into_iter().next() {
             return Err(problem.into());
         }
@@ -164,14 +160,6 @@ impl Hooks {
             .iter()
             .map(|line| (line.endpoint.clone(), Arc::clone(&line.counts)));
         let intake = Arc::new(Intake::new(noted.collect()));
-        let run = format!(
-            "{}-{:08x}{:08x}",
-            hub.settings().node,
-            hub.random(),
-            hub.random()
-        );
-        let clock = hub.clone();
-        let leases = Leases::new(store.clone(), &run, shared, move || clock.wall_ms());
         let (stop, stopping) = watch::channel(None);
         let (mut writers, mut leaders) = (JoinSet::new(), JoinSet::new());
         for line in &lines {

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lakh_bridge::flows::{
-    Event, Figures, Flows, Identity, Publish, PublishError, Publishing, SinkSettings,
-    SourceSettings, State,
+    Event, Figures, Flows, Publish, PublishError, Publishing, SinkSettings, SourceSettings, State,
 };
-use lakh_bridge::lease::Leases;
+use lakh_bridge::lease::{Leases, Time};
 use lakh_hub::store::Store;
 use lakh_hub::{Clock, Hub, Millis, Settings};
 use parking_lot::Mutex;
@@ -109,13 +108,13 @@ impl Node {
         };
         let hub = Hub::new(settings, Wall(Instant::now()));
         let run = format!("{name}-{}", now_ms());
-        let leases = Leases::new(store.clone(), &run, shared, now_ms);
-        let who = Identity {
-            node: name.to_owned(),
-            run,
+        let time = Time {
+            wall_ms: now_ms,
+            instant: tokio::time::Instant::now,
         };
+        let leases = Leases::new(store.clone(), &run, shared, time);
         let publish: Arc<dyn Publish> = Arc::new(Door(Arc::clone(rooms)));
-        let flows = runtime.block_on(async { Flows::start(&hub, flows, &leases, &who, &publish) });
+        let flows = runtime.block_on(async { Flows::start(&hub, flows, &leases, name, &publish) });
         Self {
             runtime: Some(runtime),
             flows: Arc::new(flows),
