@@ -5,8 +5,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakh_broker::Room;
 use lakh_broker::cluster::{Message, Opts};
+use lakh_broker::{Once, Room};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -178,11 +178,26 @@ impl Operator {
         floor: u64,
         payload: Payload,
     ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
+        self.emit_counted_once(counter, floor, payload, None)
+    }
+
+    /// The same, and what was sent with this `once` before is not sent again: then the number is the one that it got. The
+    /// note stands where the event does, and comes there in the same step, so no end of any process lies between.
+    ///
+    /// # Errors
+    /// As [`Operator::emit_counted`].
+    pub fn emit_counted_once(
+        &self,
+        counter: &str,
+        floor: u64,
+        payload: Payload,
+        once: Option<&Once>,
+    ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
         let inner = Arc::clone(&self.namespace);
         let outgoing = Outgoing::new(inner, payload, self.targets.clone(), self.flags);
         let confirmed = self
             .hub
-            .publish_counted(&outgoing, counter, floor)
+            .publish_counted(&outgoing, (counter, floor), once)
             .transpose()?;
         Ok(confirmed.map(|confirmed| async move { confirmed.await.ok()?.number }))
     }

@@ -97,6 +97,11 @@ async fn send(chat: &Chat, socket: &Socket, mut request: Send) -> Result<Sent, F
     }
     presence::end_typing(chat, socket, &message.room, &person);
     presence::watch(chat, &socket.namespace());
+    let namespace = socket.namespace();
+    namespace
+        .hub()
+        .told(What::Message, namespace.name())
+        .await?;
     Ok(Sent { message, duplicate })
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lakh_bridge::flows::{Event, Flows, Publish, PublishError, Publishing};
+use lakh_bridge::flows::{Event, Flows, Known, Publish, PublishError, Publishing};
 use lakh_bridge::lease::{Leases, Time};
-use lakh_hub::{Failure, Hub, Payload};
+use lakh_hub::{Failure, Hub, Once, Payload};
 use lakh_rooms::Rooms;
 
 use super::backing::Backing;
@@ -65,12 +65,32 @@ struct Door {
     rooms: Option<Rooms>,
 }
 
+/// By which an event is published once: what was published and not noted any more comes again, after a kill between the two.
+fn once(event: &Event) -> Option<Once> {
+    (!event.id.is_empty()).then(|| Once {
+        scope: format!("source:{}", event.source).into(),
+        id: event.id.as_str().into(),
+        keep_ms: event.dedupe.as_millis().try_into().unwrap_or(u64::MAX),
+    })
+}
+
 impl Publish for Door {
+    fn known(&self, event: &Event) -> Known {
+        let rooms = self.rooms.clone().filter(|_| &*event.namespace == ROOMS);
+        let Some((rooms, once)) = rooms.zip(once(event)) else {
+            return Box::pin(async { Ok(false) });
+        };
+        let room = event.room.clone();
+        Box::pin(async move { rooms.ready(&room, &once).await.map_err(refusal) })
+    }
+
     fn publish(&self, event: Event) -> Result<Publishing, PublishError> {
         match &self.rooms {
             Some(rooms) if &*event.namespace == ROOMS => {
                 let rooms = rooms.clone();
+                let once = once(&event);
                 let event = lakh_rooms::Publish {
+                    once,
                     room: event.room.into(),
                     event: event.event.into(),
                     data: Some(event.data),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakh_hub::store::{Applied, Batch, Entry, Trim, WriteError};
-use lakh_hub::{Bytes, Occurrence, Watcher, What};
+use lakh_hub::{Bytes, Keeping, Occurrence, Watcher, What};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -41,7 +41,7 @@ pub(super) struct Intake {
     counts: Arc<Counts>,
     waiting: Mutex<Waiting>,
     filled: Notify,
-    /// How many batches were stored.
+    /// How many occurrences stand in the store, or were given up.
     stored: watch::Sender<u64>,
 }
 
@@ -49,6 +49,8 @@ pub(super) struct Intake {
 struct Waiting {
     occurrences: VecDeque<Arc<Occurrence>>,
     bytes: usize,
+    /// How many were taken in.
+    number: u64,
     closed: bool,
 }
 
@@ -64,6 +66,18 @@ impl Watcher for Notes {
         if self.0.settings.filter.wants(occurrence) {
             self.0.note(occurrence);
         }
+    }
+
+    fn kept(&self) -> Option<Keeping> {
+        let number = self.0.waiting.lock().number;
+        if !self.0.settings.durable || *self.0.stored.borrow() >= number {
+            return None;
+        }
+        let mut stored = self.0.stored.subscribe();
+        Some(Box::pin(async move {
+            // The sender lives as long as the hub, which has this as a watcher.
+            let _ = stored.wait_for(|stored| *stored >= number).await;
+        }))
     }
 }
 
@@ -88,6 +102,7 @@ impl Intake {
             return Counts::add(&self.counts.dropped, 1);
         }
         waiting.bytes += bytes;
+        waiting.number += 1;
         waiting.occurrences.push_back(Arc::clone(occurrence));
         drop(waiting);
         self.filled.notify_one();
@@ -139,6 +154,7 @@ impl Intake {
         let mut number = 0_u64;
         while let Some(taken) = self.take().await {
             let now_ms = leases.now_ms();
+            let count = taken.len() as u64;
             let mut entries = Vec::with_capacity(taken.len());
             for occurrence in taken {
                 number += 1;
@@ -151,7 +167,7 @@ impl Intake {
             if !entries.is_empty() && !self.append(&leases, entries).await {
                 return;
             }
-            self.stored.send_modify(|stored| *stored += 1);
+            self.stored.send_modify(|stored| *stored += count);
         }
     }
 

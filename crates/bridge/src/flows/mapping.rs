@@ -216,6 +216,7 @@ impl Mapping {
             data,
             attachments,
             id: String::new(),
+            dedupe: std::time::Duration::ZERO,
         })
     }
 

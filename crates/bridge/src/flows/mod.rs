@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 pub use filter::Filter;
 pub use mapping::{BadPick, Data, Format, Mapping, Pick};
-pub use publish::{Event, Publish, PublishError, Publishing};
+pub use publish::{Event, Known, Publish, PublishError, Publishing};
 pub use settings::{From, Overflow, SinkSettings, SourceSettings, Start, To, Url};
 pub use stats::{Figures, State};
 

@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use lakh_hub::Bytes;
 use lakh_hub::store::{Answer, Batch, Condition, Query};
 use sha2::{Digest as _, Sha256};
@@ -235,6 +236,7 @@ impl Source {
         match self.settings.mapping.event(&pulled.entry) {
             Ok(mut event) => {
                 event.source = self.settings.name.as_str().into();
+                event.dedupe = self.settings.dedupe;
                 if let Some(key) = key {
                     event.id = format!("{}:{key}", self.settings.name);
                 }
@@ -259,6 +261,9 @@ impl Source {
 
     /// Publishes until one can't be; then says why.
     async fn publish_some(&self, held: &Held, fates: &mut [Fate]) -> Result<Option<String>, Ended> {
+        if let Some(why) = self.look_back(fates).await {
+            return Ok(Some(why));
+        }
         let mut under_way = Vec::new();
         let mut stopped = None;
         for (index, fate) in fates.iter_mut().enumerate() {
@@ -290,6 +295,31 @@ impl Source {
             }
         }
         Ok(stopped)
+    }
+
+    /// Finds what an earlier process published and did not note any more. Says why, if that can't be found out.
+    async fn look_back(&self, fates: &mut [Fate]) -> Option<String> {
+        let events = fates
+            .iter()
+            .enumerate()
+            .filter_map(|(index, fate)| match fate {
+                Fate::Ready(event) => Some((index, self.publish.known(event))),
+                _ => None,
+            });
+        let (indexes, asked): (Vec<_>, Vec<_>) = events.unzip();
+        let answers = join_all(asked).await;
+        for (index, known) in indexes.into_iter().zip(answers) {
+            match known {
+                Ok(false) => {}
+                Ok(true) => {
+                    Counts::add(&self.counts.duplicates, 1);
+                    fates[index] = Fate::Published;
+                }
+                Err(PublishError::Refused(why)) => fates[index] = Fate::Dead(why),
+                Err(PublishError::Unavailable(why)) => return Some(why),
+            }
+        }
+        None
     }
 
     async fn bury(&self, reader: &mut Reader, pulled: &Pulled, why: &str) -> Result<(), Ended> {

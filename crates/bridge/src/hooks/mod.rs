@@ -159,7 +159,7 @@ impl Hooks {
         let noted = lines
             .iter()
             .map(|line| (line.endpoint.clone(), Arc::clone(&line.counts)));
-        let intake = Arc::new(Intake::new(noted.collect()));
+        let intake = Arc::new(Intake::new(noted.collect(), config.durable));
         let (stop, stopping) = watch::channel(None);
         let (mut writers, mut leaders) = (JoinSet::new(), JoinSet::new());
         for line in &lines {

@@ -63,6 +63,9 @@ impl Writer {
             }
             // Submitted together, so the store commits them together.
             futures_util::future::join_all(writes).await;
+            if let Some(last) = notes.last() {
+                self.intake.stored(last.number);
+            }
         }
     }
 

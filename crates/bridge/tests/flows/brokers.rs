@@ -245,6 +245,7 @@ impl Broker {
             queue_bytes: 64 << 20,
             overflow: Overflow::DropOldest,
             batch: 8,
+            durable: true,
         }
     }
 

@@ -70,6 +70,7 @@ fn asking(gates: Vec<GateHook>) -> (Hub, Hooks) {
     let config = Config {
         endpoints: Vec::new(),
         gates,
+        durable: false,
     };
     let hooks = Hooks::start(&hub, &leases("n1", &Store::memory(), false), config).unwrap();
     (hub, hooks)

@@ -86,6 +86,7 @@ impl Node {
         let config = Config {
             endpoints,
             gates: Vec::new(),
+            durable: true,
         };
         let leases = leases(name, store, shared);
         let hooks = runtime.block_on(async { Hooks::start(&hub, &leases, config).unwrap() });

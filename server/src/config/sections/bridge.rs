@@ -374,6 +374,7 @@ impl BridgeSink {
             queue_bytes: keys.count("queue_bytes", 256 << 20)? as u64,
             overflow: keys.one_of("overflow", &overflows)?,
             batch: keys.count("batch", 256)?.min(1_000),
+            durable: true,
         })
     }
 }
@@ -426,6 +427,9 @@ section! {
         /// Sinks: `[[bridge.sinks]]` with `name`, `kind`, `url` or `url_file`, where it sends to (`stream`, `subject`,
         /// `routing_key` or `topic`), and what it wants (`types`, `namespaces`, `rooms`, `events`).
         sinks: Vec<BridgeSink> = Vec::new();
+        /// Whether the acknowledgement of a message waits until the message stands in the store for the sinks that want it:
+        /// then none that was acknowledged is missing there, whatever ends. It costs a commit.
+        durable: bool = true;
     }
     check |bridge, wrong| {
         let sources = bridge.sources.iter().map(|source| &source.0);
@@ -456,10 +460,10 @@ impl Bridge {
 
     /// The sinks.
     pub fn sinks(&self) -> Vec<SinkSettings> {
-        self.sinks
-            .iter()
-            .filter_map(|sink| sink.settings().ok())
-            .collect()
+        let sinks = self.sinks.iter();
+        let sinks = sinks.filter_map(|sink| sink.settings().ok());
+        let durable = self.durable;
+        sinks.map(|sink| SinkSettings { durable, ..sink }).collect()
     }
 
     /// Reads the files that hold addresses, and says what is wrong, by key.

@@ -430,6 +430,9 @@ section! {
         /// `timeout_ms` (1000), `silence` (refuse or allow, when no good answer comes), `concurrency` (32), `waiting`
         /// (256), `breaker_failures` (5) and `breaker_open_ms` (10000).
         gates: Vec<HookGate> = Vec::new();
+        /// Whether the acknowledgement of a message waits until the message stands in the store for the endpoints that want
+        /// it: then none that was acknowledged is missing there, whatever ends. It costs a commit.
+        durable: bool = true;
     }
     check |hooks, wrong| {
         for problem in hooks.config().problems() {
@@ -453,6 +456,7 @@ impl Hooks {
         Config {
             endpoints: endpoints.collect(),
             gates: gates.collect(),
+            durable: self.durable,
         }
     }
 
