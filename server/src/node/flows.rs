@@ -32,15 +32,15 @@ pub fn start_flows(
     settings: &Settings,
     node: &str,
 ) -> anyhow::Result<Option<Arc<Flows>>> {
-    let (sources, sinks) = (settings.bridge.sources(), settings.bridge.sinks());
-    if sources.is_empty() && sinks.is_empty() {
+    let config = settings.bridge.config();
+    if config.sources.is_empty() && config.sinks.is_empty() {
         return Ok(None);
     }
     let door: Arc<dyn Publish> = Arc::new(Door {
         hub: hub.clone(),
         rooms,
     });
-    let flows = Flows::start(hub, (sources, sinks), leases, node, &door);
+    let flows = Flows::start(hub, config, leases, node, &door);
     Ok(Some(Arc::new(flows)))
 }
 

@@ -39,6 +39,8 @@ pub(super) fn log(sink: &str) -> String {
 pub(super) struct Intake {
     settings: Arc<SinkSettings>,
     counts: Arc<Counts>,
+    /// Whether answers wait for what was noted before.
+    durable: bool,
     waiting: Mutex<Waiting>,
     filled: Notify,
     /// How many occurrences stand in the store, or were given up.
@@ -70,7 +72,7 @@ impl Watcher for Notes {
 
     fn kept(&self) -> Option<Keeping> {
         let number = self.0.waiting.lock().number;
-        if !self.0.settings.durable || *self.0.stored.borrow() >= number {
+        if !self.0.durable || *self.0.stored.borrow() >= number {
             return None;
         }
         let mut stored = self.0.stored.subscribe();
@@ -82,10 +84,11 @@ impl Watcher for Notes {
 }
 
 impl Intake {
-    pub(super) fn new(settings: Arc<SinkSettings>, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(settings: Arc<SinkSettings>, counts: Arc<Counts>, durable: bool) -> Self {
         Self {
             settings,
             counts,
+            durable,
             waiting: Mutex::default(),
             filled: Notify::new(),
             stored: watch::Sender::new(0),

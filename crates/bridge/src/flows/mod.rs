@@ -64,12 +64,23 @@ impl std::fmt::Debug for Flows {
     }
 }
 
+/// All sources and sinks of a node.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What is read.
+    pub sources: Vec<SourceSettings>,
+    /// What is sent on.
+    pub sinks: Vec<SinkSettings>,
+    /// Whether an acknowledgement of a message waits until the message stands in the store for the sinks that want it.
+    pub durable: bool,
+}
+
 impl Flows {
     /// Starts them on the calling runtime, on the node of that name; what happens on the hub from now on is kept for its sinks.
     #[must_use]
     pub fn start(
         hub: &Hub,
-        (sources, sinks): (Vec<SourceSettings>, Vec<SinkSettings>),
+        config: Config,
         leases: &Leases,
         node: &str,
         publish: &Arc<dyn Publish>,
@@ -82,12 +93,16 @@ impl Flows {
             writing: Mutex::default(),
             working: Mutex::default(),
         };
-        let with_sinks = sinks
+        let sinks = config.sinks.into_iter();
+        let with_sinks = sinks.fold(flows, |flows, sink| {
+            flows.sink(hub, (sink, config.durable), leases, node)
+        });
+        config
+            .sources
             .into_iter()
-            .fold(flows, |flows, sink| flows.sink(hub, sink, leases, node));
-        sources.into_iter().fold(with_sinks, |flows, source| {
-            flows.source(source, leases, node, publish)
-        })
+            .fold(with_sinks, |flows, source| {
+                flows.source(source, leases, node, publish)
+            })
     }
 
     fn source(
@@ -112,12 +127,22 @@ impl Flows {
         self
     }
 
-    fn sink(mut self, hub: &Hub, settings: SinkSettings, leases: &Leases, node: &str) -> Self {
+    fn sink(
+        mut self,
+        hub: &Hub,
+        (settings, durable): (SinkSettings, bool),
+        leases: &Leases,
+        node: &str,
+    ) -> Self {
         let counts = Arc::new(Counts::default());
         self.sinks
             .push((settings.name.clone(), Arc::clone(&counts)));
         let settings = Arc::new(settings);
-        let intake = Arc::new(Intake::new(Arc::clone(&settings), Arc::clone(&counts)));
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&settings),
+            Arc::clone(&counts),
+            durable,
+        ));
         hub.watch(Notes(Arc::clone(&intake)));
         self.intakes.push(Arc::clone(&intake));
         let writing = Arc::clone(&intake).write(leases.clone(), node.into());

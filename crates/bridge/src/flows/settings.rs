@@ -153,6 +153,4 @@ pub struct SinkSettings {
     pub overflow: Overflow,
     /// Messages sent before their confirmations are awaited.
     pub batch: usize,
-    /// Whether an acknowledgement of a message waits until the message stands in the store for this sink.
-    pub durable: bool,
 }

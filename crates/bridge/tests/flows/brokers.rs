@@ -245,7 +245,6 @@ impl Broker {
             queue_bytes: 64 << 20,
             overflow: Overflow::DropOldest,
             batch: 8,
-            durable: true,
         }
     }
 

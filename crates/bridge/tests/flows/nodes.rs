@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lakh_bridge::flows::{
-    Event, Figures, Flows, Known, Publish, PublishError, Publishing, SinkSettings, SourceSettings,
-    State,
+    Config, Event, Figures, Flows, Known, Publish, PublishError, Publishing, SinkSettings,
+    SourceSettings, State,
 };
 use lakh_bridge::lease::{Leases, Time};
 use lakh_hub::store::Store;
@@ -115,6 +115,12 @@ impl Node {
         };
         let leases = Leases::new(store.clone(), &run, shared, time);
         let publish: Arc<dyn Publish> = Arc::new(Door(Arc::clone(rooms)));
+        let (sources, sinks) = flows;
+        let flows = Config {
+            sources,
+            sinks,
+            durable: true,
+        };
         let flows = runtime.block_on(async { Flows::start(&hub, flows, &leases, name, &publish) });
         Self {
             runtime: Some(runtime),

@@ -1,13 +1,13 @@
 //! `[[bridge.sources]]` and `[[bridge.sinks]]`: events from message brokers, and on to them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lakh_auth::Pattern;
 use lakh_bridge::flows::{
-    Filter, Format, From, HAS_KAFKA, Mapping, Overflow, SinkSettings, SourceSettings, Start, To,
-    Url,
+    Config, Filter, Format, From, HAS_KAFKA, Mapping, Overflow, SinkSettings, SourceSettings,
+    Start, To, Url,
 };
 use lakh_hub::What;
 use toml::Value;
@@ -15,10 +15,8 @@ use toml::de::DeValue;
 
 use crate::config::problem::suggestion;
 use crate::config::section::section;
+use crate::config::tables::{ReadFile, words};
 use crate::config::value::{Raw, Secret, Setting, mismatch};
-
-/// Reads a file that the settings name.
-type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
 
 /// Keys of all sources and sinks that are texts.
 const TEXTS: [&str; 4] = ["name", "kind", "url", "url_file"];
@@ -231,14 +229,6 @@ impl Keys {
     }
 }
 
-/// One word or a list of them.
-fn words(raw: Raw<'_>) -> Result<Vec<String>, String> {
-    match raw {
-        Raw::Toml(DeValue::String(word)) => Ok(vec![word.to_string()]),
-        _ => Vec::<String>::read(raw),
-    }
-}
-
 /// One source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BridgeSource(Keys);
@@ -374,7 +364,6 @@ impl BridgeSink {
             queue_bytes: keys.count("queue_bytes", 256 << 20)? as u64,
             overflow: keys.one_of("overflow", &overflows)?,
             batch: keys.count("batch", 256)?.min(1_000),
-            durable: true,
         })
     }
 }
@@ -460,10 +449,19 @@ impl Bridge {
 
     /// The sinks.
     pub fn sinks(&self) -> Vec<SinkSettings> {
-        let sinks = self.sinks.iter();
-        let sinks = sinks.filter_map(|sink| sink.settings().ok());
-        let durable = self.durable;
-        sinks.map(|sink| SinkSettings { durable, ..sink }).collect()
+        self.sinks
+            .iter()
+            .filter_map(|sink| sink.settings().ok())
+            .collect()
+    }
+
+    /// All of it.
+    pub fn config(&self) -> Config {
+        Config {
+            sources: self.sources(),
+            sinks: self.sinks(),
+            durable: self.durable,
+        }
     }
 
     /// Reads the files that hold addresses, and says what is wrong, by key.
