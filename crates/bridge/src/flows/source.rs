@@ -6,7 +6,7 @@
 //! | the node dies | then |
 //! |---|---|
 //! | before an entry is published | the broker gives it again; it is published |
-//! | after that, before the store has noted it | the broker gives it again; it is published again, with the same `id` |
+//! | after that, before the store has noted it | the broker gives it again; the publisher knows it, if it keeps events at all |
 //! | after that, before the broker has the acknowledgement | the broker gives it again; the note says that it is done |
 //!
 //! An entry that can't be published (no JSON, a room that doesn't exist) goes where the dead lie, or is counted, and then

@@ -1,5 +1,6 @@
 //! A backend that hooks are sent to, over plain sockets: it answers as a test says, or hangs, or cuts the connection.
 
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 #![allow(
     clippy::needless_pass_by_value,
     reason = "tests write `json!({…})` where it is needed"
