@@ -23,6 +23,9 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BASE = """
+[server]
+loops = 1
+
 [rooms]
 events_per_second = 1000000
 """
@@ -91,7 +94,7 @@ def run(args, settings):
         with open(f"{folder}/lakh.toml", "w") as file:
             file.write(settings)
         port = free_port()
-        serve = [args.lakh, "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--loops", "1"]
+        serve = [args.lakh, "serve", "--bind", f"127.0.0.1:{port}"]
         server = subprocess.Popen(serve, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for(port)
