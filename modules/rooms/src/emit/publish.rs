@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use lakh_hub::{Bytes, EmitError, Failure, Operator, Payload, Person, Room, Socket};
+use lakh_hub::{Bytes, EmitError, Failure, Once, Operator, Payload, Person, Room, Socket};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::request::{Relayed, json};
 use crate::tail::Kept;
-use crate::{Inner, history, stored};
+use crate::{Inner, history, names, stored};
 
 /// The second argument, without its number.
 #[derive(Serialize)]
@@ -30,6 +30,8 @@ pub(super) struct Whose<'a> {
     pub(super) from: &'a str,
     pub(super) user: Option<&'a Person>,
     pub(super) id: Option<&'a str>,
+    /// By which it is published once.
+    pub(super) once: Option<Once>,
     /// The socket that sent it, if it came by one.
     pub(super) socket: Option<&'a Socket>,
 }
@@ -72,12 +74,22 @@ pub(super) async fn publish(
         attachments: event.attachments,
         time,
     };
+    // The stream notes by itself what it has, and looks.
+    let note = whose
+        .once
+        .as_ref()
+        .filter(|_| kept && kind.is_stored() && !rooms.counted);
     let (seq, sent) = match rooms.counted {
-        true => sending.by_the_stream(rooms, kept).await?,
+        true => {
+            sending
+                .by_the_stream(rooms, kept, whose.once.as_ref())
+                .await?
+        }
         false => sending.by_this_node(rooms, kept)?,
     };
+    // Of what the stream has had before, too: it may not have come to this.
     if let Some((room, sent)) = sent.filter(|_| kind.is_stored()) {
-        stored::write(rooms, &room, &kind.history, &sent).await?;
+        stored::write(rooms, &room, &kind.history, &sent, note).await?;
     }
     Ok(seq)
 }
@@ -97,7 +109,12 @@ type Numbered = (u64, Option<(Room, Arc<Kept>)>);
 
 impl Sending {
     /// The number is that of the stream which all nodes follow.
-    async fn by_the_stream(self, rooms: &Inner, kept: bool) -> Result<Numbered, Failure> {
+    async fn by_the_stream(
+        self,
+        rooms: &Inner,
+        kept: bool,
+        once: Option<&Once>,
+    ) -> Result<Numbered, Failure> {
         let known = rooms.numbers.of(&self.room).0;
         let mut text = self.text;
         let begin = kept.then(|| (text.clone(), self.attachments.clone()));
@@ -105,7 +122,7 @@ impl Sending {
         let payload = Payload::from_raw(text, self.attachments);
         let sent = self
             .to
-            .emit_counted(&self.name, known, payload)
+            .emit_counted_once(&self.name, known, payload, once)
             .map_err(|error| unavailable(&error))?;
         let seq = match sent {
             Some(sent) => sent.await,
@@ -183,4 +200,18 @@ pub(crate) fn kept(seq: u64, payload: &Payload) -> Option<Kept> {
         text: payload.text().into(),
         attachments: payload.attachments().to_vec(),
     })
+}
+
+/// Sees to it that an event of this room takes its place as soon as it is published, and tells whether it was before: see
+/// [`Rooms::ready`](crate::Rooms::ready).
+pub(crate) async fn ready(rooms: &Inner, name: &str, once: &Once) -> Result<bool, Failure> {
+    let (room, kind) = (names::room(name)?, rooms.kinds.of(name));
+    if !kind.keeps() || !kind.is_stored() || rooms.without_order {
+        return Ok(false);
+    }
+    history::learn(rooms, &room, kind).await?;
+    if rooms.counted {
+        return Ok(false);
+    }
+    Ok(stored::before(rooms, once).await?.is_some())
 }
