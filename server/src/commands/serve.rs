@@ -282,6 +282,7 @@ async fn start(
         ask,
         hooks.clone(),
     );
+    node.refuses(sign_in.clone());
     let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,

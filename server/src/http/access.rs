@@ -23,10 +23,14 @@ use crate::console::SessionProblem;
 use crate::graphql;
 use crate::mode::Mode;
 use crate::service::{Caller, Kind, Problem};
-use crate::sign_in::{Credentials, SignInError};
+use crate::sign_in::{Credentials, Place, SignInError, word};
 
 /// Where a key may stand beside `Authorization`.
 const API_KEY: &str = "x-api-key";
+/// What a refused key is counted as.
+const BAD_KEY: &str = "bad_key";
+/// A token, which is counted by what is wrong with it.
+const TOKEN: &str = "token";
 
 /// What they hear who show what was taken back.
 pub const TAKEN_BACK: &str = "what you show was taken back: sign in again";
@@ -87,9 +91,19 @@ async fn who(
                 Err(problem) => return Ok(Err(problem)),
             },
         },
-        shown => check(state, parts, shown, content).await?,
+        shown => {
+            let kind = shown.word();
+            let checked = check(state, parts, shown, content).await;
+            checked.inspect_err(|problem| {
+                if problem.kind == Kind::Unauthorized && kind != TOKEN {
+                    state.sign_in.refused(Place::Http, kind, address(parts));
+                }
+            })?
+        }
     };
     if state.service.is_revoked(caller.principal()) {
+        let why = word(SignInError::Revoked);
+        state.sign_in.refused(Place::Http, why, address(parts));
         return Err(unauthorized(TAKEN_BACK));
     }
     let now_ms = state.service.hub().clock_ms();
@@ -106,7 +120,7 @@ async fn check(
     match shown {
         Shown::None => of_this_machine(state, parts),
         Shown::Key(key) => state.door.by_key(&key, state.service.now_s()),
-        Shown::Token(token) => by_token(state, &token).await,
+        Shown::Token(token) => by_token(state, &token, address(parts)).await,
         Shown::Signed(header) => {
             let (caller, bytes) = signed(state, parts, &header, std::mem::take(content)).await?;
             *content = Body::from(bytes);
@@ -121,6 +135,24 @@ enum Shown {
     Key(String),
     Token(String),
     Signed(String),
+}
+
+impl Shown {
+    /// What is counted when it's refused; tokens are counted by what is wrong with them.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::None => word(SignInError::Needed),
+            Self::Key(_) => BAD_KEY,
+            Self::Token(_) => TOKEN,
+            Self::Signed(_) => "bad_signature",
+        }
+    }
+}
+
+/// Where a request came from, as trusted proxies tell it.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    address.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
@@ -166,8 +198,11 @@ pub async fn by_text(state: &HttpState, text: &str) -> Result<Caller, Problem> {
         _ => text,
     };
     match shown.starts_with("lakh_") {
-        true => state.door.by_key(shown, state.service.now_s()),
-        false => by_token(state, shown).await,
+        true => {
+            let found = state.door.by_key(shown, state.service.now_s());
+            found.inspect_err(|_| state.sign_in.refused(Place::Http, BAD_KEY, None))
+        }
+        false => by_token(state, shown, None).await,
     }
 }
 
@@ -191,7 +226,7 @@ async fn by_session(state: &HttpState, parts: &Parts) -> Result<Option<Caller>, 
     }
 }
 
-async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
+async fn by_token(state: &HttpState, token: &str, from: Option<IpAddr>) -> Result<Caller, Problem> {
     if !state.sign_in.needs_tokens() {
         return Err(unauthorized(
             "this server checks no tokens: set auth.secret, or show an API key",
@@ -203,10 +238,13 @@ async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
     };
     match state.sign_in.check(&shown).await {
         Ok(principal) => Ok(Caller::new(principal)),
-        Err(SignInError::Unavailable) => {
-            Err(Problem::unavailable(SignInError::Unavailable.to_string()))
+        Err(error) => {
+            state.sign_in.refused(Place::Http, word(error), from);
+            Err(match error {
+                SignInError::Unavailable => Problem::unavailable(error.to_string()),
+                error => unauthorized(error.to_string()),
+            })
         }
-        Err(error) => Err(unauthorized(error.to_string())),
     }
 }
 

@@ -6,8 +6,10 @@
 
 mod keys;
 mod provider;
+mod refusals;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use lakh_auth::{Checks, ClaimNames, IssueError, KeySet, Principal, TokenError, named};
@@ -16,9 +18,11 @@ use serde_json::Value;
 
 pub use keys::SetUpError;
 pub use lakh_auth::SignInError;
+pub use refusals::{Place, word};
 
 use crate::config::Auth;
 use provider::{Pace, Provider};
+use refusals::Refusals;
 
 /// Whom tokens for rooms are for, so that none of them counts as a sign-in where `auth.audience` is set, and no sign-in as one
 /// of them.
@@ -89,6 +93,7 @@ struct Inner {
     /// `None`: a name is enough.
     tokens: Option<Tokens>,
     now_s: fn() -> u64,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
@@ -127,13 +132,29 @@ impl SignIn {
                 anonymous: auth.anonymous,
             }),
         };
-        Ok(Self(Arc::new(Inner { tokens, now_s })))
+        Ok(Self(Arc::new(Inner {
+            tokens,
+            now_s,
+            refusals: Refusals::default(),
+        })))
     }
 
     /// Whether tokens are checked; otherwise a name is enough.
     #[must_use]
     pub fn needs_tokens(&self) -> bool {
         self.0.tokens.is_some()
+    }
+
+    /// Somebody was refused there, for a reason in one word. It is counted and logged.
+    pub fn refused(&self, place: Place, why: &'static str, from: Option<IpAddr>) {
+        let now_ms = (self.0.now_s)().saturating_mul(1_000);
+        self.0.refusals.note(place, why, from, now_ms);
+    }
+
+    /// How often somebody was refused: where, why, how often.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.0.refusals.counts()
     }
 
     /// Fetches the keys of identity providers, now and again. To be run beside the server; without providers it ends at

@@ -29,7 +29,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     out.value("lakh_ready", &[], u8::from(about.ready));
     gauges(&mut out, snapshot);
     counters(&mut out, snapshot);
-    limits(&mut out, snapshot);
+    super::access_metrics::limits(&mut out, snapshot);
     forwards(&mut out, snapshot);
     recovery_logs(&mut out, &snapshot.recovery_logs);
     store(&mut out, &snapshot.store);
@@ -95,24 +95,6 @@ fn gauges(out: &mut Text, snapshot: &Snapshot) {
         "Open network connections, those of HTTP requests among them.",
     );
     out.value("lakh_network_connections", &[], snapshot.open_streams);
-}
-
-/// Who was held back, and what was taken back.
-fn limits(out: &mut Text, snapshot: &Snapshot) {
-    let name = "lakh_limit_hits_total";
-    out.counter(name, "Times that a limit was run into.");
-    for (scope, limit, count) in &snapshot.limits_hit {
-        out.value(name, &[("scope", scope), ("limit", limit)], count);
-    }
-    let name = "lakh_revocations";
-    out.gauge(name, "Tokens, sign-ins and persons that are taken back.");
-    out.value(name, &[], snapshot.revocations);
-    let name = "lakh_sockets_revoked_total";
-    out.counter(
-        name,
-        "Sockets thrown out because their sign-in was taken back.",
-    );
-    out.value(name, &[], snapshot.sockets_revoked);
 }
 
 /// What is passed on to other nodes.
@@ -367,6 +349,8 @@ mod tests {
             forwarded: vec![("polling", "answered", 8)],
             forwarding: [("websocket", 3)].into(),
             limits_hit: vec![("person", "events", 6)],
+            acts_refused: vec![("rooms", "join", 3)],
+            sign_ins_refused: vec![("connect", "expired", 4)],
             revocations: 2,
             ..Snapshot::default()
         };
@@ -397,6 +381,8 @@ mod tests {
             "lakh_forwarded_requests_total{kind=\"polling\",result=\"answered\"} 8",
             "lakh_forwarded_open{kind=\"websocket\"} 3",
             "lakh_limit_hits_total{scope=\"person\",limit=\"events\"} 6",
+            "lakh_acts_refused_total{module=\"rooms\",act=\"join\"} 3",
+            "lakh_sign_ins_refused_total{place=\"connect\",why=\"expired\"} 4",
             "lakh_revocations 2",
             "lakh_store_ok 1",
             "lakh_store_commits_total 6",

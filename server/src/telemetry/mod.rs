@@ -1,5 +1,6 @@
 //! What the server says about itself: logs and numbers.
 
+mod access_metrics;
 mod flow_metrics;
 mod hook_metrics;
 pub mod log_writer;
