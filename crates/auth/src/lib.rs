@@ -21,6 +21,7 @@ pub mod pattern;
 pub mod policy;
 pub mod principal;
 pub mod revocations;
+pub mod shown;
 #[cfg(feature = "api-keys")]
 pub mod signature;
 #[cfg(feature = "tokens")]

@@ -39,6 +39,37 @@ pub use server_side::{
     Publish, Published,
 };
 use state::States;
+
+/// The parsers of what clients send, for the fuzz targets.
+#[doc(hidden)]
+pub mod fuzzing {
+    use serde_json::Value;
+
+    /// The text of a filter. `None`: it's none, or lets everything through.
+    #[must_use]
+    pub fn filter_text(value: &Value) -> Option<String> {
+        crate::filter::read(value).ok()?
+    }
+
+    /// Whether an event passes a filter; both as text.
+    #[must_use]
+    pub fn fits(filter: &str, event: &str) -> bool {
+        let filters = crate::filter::Filters::new(crate::options::Kinds::new(Vec::new()).into());
+        filters.get(filter).fits(&crate::filter::tags_of(event))
+    }
+
+    /// What the hub calls a client's room.
+    #[must_use]
+    pub fn hub_room(name: &str) -> Option<String> {
+        Some(crate::names::room(name).ok()?.to_string())
+    }
+
+    /// What clients call a room of the hub.
+    #[must_use]
+    pub fn public_name(room: &str) -> Option<&str> {
+        crate::names::name(room)
+    }
+}
 pub use state::{KeepState, Nodes, StateOptions, StateSetup};
 pub use tokens::{RoomToken, TokenCheck};
 

@@ -14,6 +14,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use lakh_auth::shown;
 use lakh_auth::signature::{self, SignatureError, Signed, WINDOW_S};
 
 use super::error::Failed;
@@ -173,15 +174,10 @@ fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
             "show a key in `X-Api-Key` or something in `Authorization`, not both",
         )),
         (Some(header), None) if Signed::is_scheme(&header) => Ok(Shown::Signed(header)),
-        (Some(header), None) => match header.split_once(' ') {
-            Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => {
-                let shown = shown.trim().to_owned();
-                Ok(match shown.starts_with("lakh_") {
-                    true => Shown::Key(shown),
-                    false => Shown::Token(shown),
-                })
-            }
-            _ => Err(unauthorized(
+        (Some(header), None) => match shown::bearer(&header) {
+            Some(key) if key.starts_with("lakh_") => Ok(Shown::Key(key.to_owned())),
+            Some(token) => Ok(Shown::Token(token.to_owned())),
+            None => Err(unauthorized(
                 "`Authorization` takes `Bearer` with a token or an API key, or `Lakh-HMAC-SHA256` with a signature",
             )),
         },
@@ -193,10 +189,7 @@ fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
 /// # Errors
 /// As for a request that shows it.
 pub async fn by_text(state: &HttpState, text: &str) -> Result<Caller, Problem> {
-    let shown = match text.split_once(' ') {
-        Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => shown.trim(),
-        _ => text,
-    };
+    let shown = shown::bearer(text).unwrap_or(text);
     match shown.starts_with("lakh_") {
         true => {
             let found = state.door.by_key(shown, state.service.now_s());

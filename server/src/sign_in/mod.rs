@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use lakh_auth::{Checks, ClaimNames, IssueError, KeySet, Principal, TokenError, named};
+use lakh_auth::{Checks, ClaimNames, IssueError, KeySet, Principal, TokenError, named, shown};
 use lakh_hub::Handshake;
 use serde_json::Value;
 
@@ -69,18 +69,12 @@ impl<'a> Credentials<'a> {
     }
 
     fn find_token(&self, cookie: Option<&str>) -> Option<&'a str> {
-        let bearer = || {
-            let (scheme, token) = self.authorization?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        };
+        let in_header = || shown::bearer(self.authorization?);
         let in_cookie = || {
-            let mut all = self.cookies?.split(';');
-            all.find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                (Some(name.trim()) == cookie).then(|| value.trim().trim_matches('"'))
-            })
+            let value = shown::cookies(self.cookies.into_iter(), cookie?).next()?;
+            Some(value.trim_matches('"'))
         };
-        self.token.or_else(bearer).or_else(in_cookie)
+        self.token.or_else(in_header).or_else(in_cookie)
     }
 }
 

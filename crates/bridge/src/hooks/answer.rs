@@ -97,6 +97,15 @@ pub(crate) fn read(
     }
 }
 
+/// The data that an answer changes a question's data to, for the fuzz targets.
+#[must_use]
+pub fn changed(answer: &[u8], on: On, asked: &str) -> Option<String> {
+    match read(answer, on, Some(asked), &Limits::default()) {
+        Ok(Said::Change(data)) => Some(data.get().to_owned()),
+        _ => None,
+    }
+}
+
 fn failure(refusal: Refusal) -> Failure {
     let message = refusal.message.unwrap_or_default();
     let message: String = message

@@ -51,6 +51,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use admit::admit;
+#[doc(hidden)]
+pub use answer::changed;
 pub use breaker::BreakerState;
 pub use config::{Config, ConfigError, Endpoint, Full, GateHook, MAX_HOOKS, On, Order, Silence};
 pub use dead::{DeadError, DeadLetter, DeadLetters, Which};
