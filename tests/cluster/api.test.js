@@ -279,3 +279,40 @@ test("a node is drained by its name from another one", async (t) => {
   const gone = await post(nodes[1], "/nodes/n09/drain");
   assert.equal(gone.status, 404, gone.text);
 });
+
+test("what is taken back at one node holds on all: sockets go, nobody comes in, and HTTP refuses it", async (t) => {
+  const [one, two, three] = nodes;
+  const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+  for (const kind of ["token", "session", "person"]) {
+    const id = `taken-${kind}`;
+    const body = { id, grants: ["rooms:join:x"], ...(kind === "session" ? { session: `of-${id}` } : {}) };
+    const { token } = await good(post(one, "/tokens", body), 201);
+    const { jti, sid } = claims(token);
+    assert.ok(jti, "a token has an id by which it's taken back");
+    const options = { transports: ["websocket"], forceNew: true, reconnection: false, auth: { token } };
+    const sockets = [one, two, three].map((node) => io(node.url, options));
+    t.after(() => sockets.forEach((socket) => socket.disconnect()));
+    await within(Promise.all(sockets.map((socket) => new Promise((done) => socket.once("connect", done)))), "all to be in");
+    const told = sockets.map(async (socket) => {
+      const why = new Promise((done) => socket.once("auth:revoked", done));
+      const gone = new Promise((done) => socket.once("disconnect", done));
+      return [await within(why, "auth:revoked"), await within(gone, "the disconnect")];
+    });
+    const begun = performance.now();
+    const what = { token: { token: jti }, session: { session: sid }, person: { person: id } }[kind];
+    await good(post(two, "/revocations", what), 201);
+    for (const [why, reason] of await Promise.all(told)) {
+      assert.deepEqual([why, reason], [{ code: "revoked" }, "io server disconnect"]);
+    }
+    t.diagnostic(`${kind}: gone from three nodes after ${Math.round(performance.now() - begun)} ms`);
+    for (const node of [one, two, three]) {
+      const again = io(node.url, options);
+      const error = await within(new Promise((done) => again.once("connect_error", done)), "a refusal");
+      assert.equal(error.message, "The token was revoked: sign in again");
+      const { status, text } = await ask(node.url, "GET", "/api/v1/rooms", { key: token });
+      assert.equal(status, 401, text);
+      const { revocations } = await good(get(node, "/revocations"));
+      assert.ok(revocations.some((entry) => entry.kind === kind), node.name);
+    }
+  }
+});
