@@ -460,13 +460,24 @@ fn keys_and_passwords_are_made_on_the_command_line() {
     let (code, out, err) = output(folder.path(), &args);
     assert_eq!(code, 0, "{err}");
     let table: toml::Table = out.parse().unwrap();
-    let text = |name: &str| table[name].as_str().unwrap();
-    assert!(
-        text("key").starts_with(&format!("lakh_{}_", text("id"))),
-        "{out}"
-    );
+    let kept = &table["api"]["keys"][0];
+    let text = |name: &str| kept[name].as_str().unwrap();
+    let key = table["key"].as_str().unwrap();
+    assert!(key.starts_with(&format!("lakh_{}_", text("id"))), "{out}");
     assert!(text("hash").starts_with("sha256:"), "{out}");
     assert_eq!(text("signing_secret").len(), 64);
+    assert_eq!(table["signing_secret"], kept["signing_secret"]);
+    // The part for the settings is settings as it stands; a typing error is no key.
+    let (_, settings) = out.split_once("\n\n").unwrap();
+    std::fs::write(folder.path().join("lakh.toml"), settings).unwrap();
+    let (code, _, err) = output(folder.path(), &["check-config"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = output(
+        folder.path(),
+        &["key", "--name", "x", "--grant", "api:emitt:*"],
+    );
+    assert_eq!(code, 2);
+    assert!(err.contains("did you mean `emit`?"), "{err}");
 
     let hash = |password: &str| {
         let mut command = support::lakh(folder.path(), &["password"]);

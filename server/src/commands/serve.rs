@@ -107,6 +107,17 @@ fn tell_production(settings: &Settings) {
             "production: who shows no token is nobody in particular, as auth.anonymous says"
         ),
     }
+    let console = &settings.console;
+    let ways = [
+        console.oidc_issuer.as_ref().map(|_| "its OpenID provider"),
+        console
+            .admin_user
+            .as_ref()
+            .map(|_| "the local admin's password"),
+        Some("a token (`lakh token --admin`)"),
+    ];
+    let ways: Vec<&str> = ways.into_iter().flatten().collect();
+    tracing::info!("the page at / takes a sign-in by {}", ways.join(", or "));
     if settings.auth.rules.is_empty() && settings.rooms.rules.is_empty() {
         tracing::warn!(
             "there are no rules: a client may do only what its token grants (the claim `{}`, or `lakh token --grant`), and \

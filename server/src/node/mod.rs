@@ -32,6 +32,6 @@ pub use modules::{install, namespace};
 pub use names::{NoRandom, random_name};
 pub use neighbours::Neighbours;
 pub use observed::Node;
-pub use policy::RuleError;
+pub use policy::{RuleError, unknown as unknown_right};
 pub use prepare::{PrepareError, Prepared};
 pub use stored::{FILE, tidy};

@@ -18,10 +18,11 @@ const MODULES: [(&str, &[&str]); 3] = [
     (caller::MODULE, caller::ACTS),
 ];
 
-/// A rule speaks of what isn't there.
+/// A rule, or the grant of a key, speaks of what isn't there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`auth.rules`, number {number}: `{grant}` speaks of {what}")]
+#[error("`{list}`, number {number}: `{grant}` speaks of {what}")]
 pub struct RuleError {
+    list: &'static str,
     number: usize,
     grant: String,
     what: String,
@@ -41,10 +42,15 @@ pub(super) fn policy(settings: &Settings) -> Policy {
 
 /// Finds rules that speak of what isn't there.
 pub(super) fn check(settings: &Settings) -> Result<(), RuleError> {
-    for (at, rule) in settings.auth.rules.iter().enumerate() {
-        for grant in &rule.what {
+    let rules = settings.auth.rules.iter().map(|rule| &rule.what);
+    let keys = settings.api.keys.iter().map(|key| &key.grants);
+    let rules = rules.enumerate().map(|(at, what)| ("auth.rules", at, what));
+    let keys = keys.enumerate().map(|(at, what)| ("api.keys", at, what));
+    for (list, at, grants) in rules.chain(keys) {
+        for grant in grants {
             if let Some(what) = unknown(grant) {
                 return Err(RuleError {
+                    list,
                     number: at + 1,
                     grant: grant.to_string(),
                     what,
@@ -55,7 +61,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), RuleError> {
     Ok(())
 }
 
-fn unknown(grant: &Grant) -> Option<String> {
+/// What a grant speaks of that isn't there.
+#[must_use]
+pub fn unknown(grant: &Grant) -> Option<String> {
     let names = MODULES.map(|(name, _)| name);
     let known: Vec<&str> = match grant.module() {
         None => MODULES
