@@ -196,8 +196,8 @@ fn metric(server: &Server, name: &str) -> u64 {
     let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let text = lakh_testkit::exchange(server.address, request.as_bytes()).unwrap();
     let text = text.text();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.map_or(0, |value| value.trim().parse().unwrap())
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.map_or(0, |value| value.trim().parse().unwrap())
 }
 
 #[test]
@@ -467,7 +467,6 @@ fn keys_and_passwords_are_made_on_the_command_line() {
     assert!(text("hash").starts_with("sha256:"), "{out}");
     assert_eq!(text("signing_secret").len(), 64);
     assert_eq!(table["signing_secret"], kept["signing_secret"]);
-    // The part for the settings is settings as it stands; a typing error is no key.
     let (_, settings) = out.split_once("\n\n").unwrap();
     std::fs::write(folder.path().join("lakh.toml"), settings).unwrap();
     let (code, _, err) = output(folder.path(), &["check-config"]);
