@@ -1,7 +1,7 @@
 //! The numbers of those who were held back, refused or taken back.
 
-use super::metrics::Text;
 use super::snapshot::Snapshot;
+use super::text::Text;
 
 /// Adds them.
 pub(super) fn limits(out: &mut Text, snapshot: &Snapshot) {

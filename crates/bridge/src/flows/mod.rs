@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use filter::Filter;
-pub use mapping::{BadPick, Data, Format, Mapping, Pick, Entry};
+pub use mapping::{BadPick, Data, Entry, Format, Mapping, Pick};
 pub use publish::{Event, Known, Publish, PublishError, Publishing};
 pub use settings::{From, Overflow, SinkSettings, SourceSettings, Start, To, Url};
 pub use stats::{Figures, State};
