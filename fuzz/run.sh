@@ -20,6 +20,8 @@ for target in "${targets[@]}"; do
     bins+=(--bin "$target")
     case "$target" in
         auth_*) bins+=(--features auth) ;;
+        bridge_*) bins+=(--features bridge) ;;
+        rooms_*) bins+=(--features rooms) ;;
         net_*) bins+=(--features net) ;;
         broker_*) bins+=(--features broker) ;;
     esac

@@ -80,7 +80,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A client that recovers, and looks at the ids of what sources bring.
+/// A client that recovers, and gets nothing twice of what sources bring.
 struct Client {
     ws: WsClient,
     pid: String,
@@ -149,9 +149,8 @@ impl Client {
             (&json!("order"), &json!("source:orders"))
         );
         let id = event[2]["id"].as_str().unwrap();
-        if self.ids.insert(id.to_owned()) {
-            self.seen.push(event[1].as_u64().unwrap());
-        }
+        assert!(self.ids.insert(id.to_owned()), "{event} came twice");
+        self.seen.push(event[1].as_u64().unwrap());
     }
 }
 
@@ -163,9 +162,10 @@ fn entries_of_a_stream_reach_a_client_over_kills_of_the_server() {
     let bind = server.address.to_string();
     let mut client = Client::connect(server.address);
     client.join();
-    for life in 1..=3 {
-        add(&redis, (life - 1) * 100..life * 100);
-        let goal = usize::try_from(life * 100 - 70).unwrap();
+    add(&redis, 0..300);
+    for life in 1..=12 {
+        // In the middle of a window: some of it is published, and nothing of it noted.
+        let goal = 20 * life + 5;
         client.until(|client| client.seen.len() >= goal);
         server.signal("-KILL");
         server.wait();
@@ -189,6 +189,43 @@ fn entries_of_a_stream_reach_a_client_over_kills_of_the_server() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+}
+
+/// Without a log that outlives the process, a history in the store is what is left of an event: each stands there once.
+#[test]
+fn a_history_in_the_store_has_each_entry_once_over_kills_of_the_server() {
+    let (folder, redis) = (TempDir::new().unwrap(), redis());
+    configure(&folder, &redis.url());
+    let path = folder.path().join("lakh.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("log = \"store\"", "log = \"memory\"")
+        + "\n[[rooms.options]]\npattern = \"r\"\nhistory = \"store\"\n";
+    std::fs::write(path, text).unwrap();
+    let mut server = serve(&folder, "127.0.0.1:0");
+    let bind = server.address.to_string();
+    for life in 0..12 {
+        let mut client = Client::connect(server.address);
+        client.join();
+        add(&redis, life * 25..(life + 1) * 25);
+        client.until(|client| client.seen.len() >= 5);
+        server.signal("-KILL");
+        server.wait();
+        server = serve(&folder, &bind);
+    }
+    let mut client = Client::connect(server.address);
+    client.join();
+    add(&redis, 300..301);
+    client.until(|client| client.seen.last() == Some(&300));
+    let auth = json!({"name": "Grace"});
+    let mut reader = SocketClient::connect(server.address, "/", &auth).unwrap();
+    let ask = json!({"room": "r", "limit": 1000, "oldest_first": true});
+    reader.call("room:join", &[json!({"room": "r"})]).unwrap();
+    let told = reader.call("history:get", &[ask]).unwrap();
+    let numbers = told["events"].as_array().unwrap().iter();
+    let numbers: Vec<_> = numbers
+        .map(|event| event["data"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (0..=300).collect::<Vec<_>>());
 }
 
 #[test]
@@ -231,7 +268,7 @@ fn what_was_said_while_the_broker_was_away_is_sent_by_the_next_life() {
     );
     for (entry, number) in [(first, 0), (last, 29)] {
         assert!(
-            entry.contains(&format!("\"seq\":{},\"data\":{number}}}", number + 1)),
+            entry.contains(&format!("\"data\":{number},\"seq\":{}}}", number + 1)),
             "{entry}"
         );
         assert!(entry.contains("\"name\":\"Grace\""), "{entry}");

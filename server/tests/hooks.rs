@@ -72,12 +72,6 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn waits(server: &Server, count: f64) {
-    until("events in the store", || {
-        metric(server, "lakh_hooks_waiting{hook=\"crm\"}") >= Some(count)
-    });
-}
-
 fn serve(folder: &TempDir) -> Server {
     let args = ["serve", "--bind", "127.0.0.1:0", "--log-format", "json"];
     Server::run(&mut lakh(folder.path(), &args))
@@ -100,10 +94,7 @@ fn what_was_stored_is_sent_after_kills_and_stops_and_nothing_is_lost() {
         for number in 0..40 {
             last = chat.say("a", &format!("{signal} {last} {number}"));
         }
-        // What is noted and not stored yet is lost with a kill; a stop stores it, whenever it comes.
-        if signal == "-KILL" {
-            waits(&server, last as f64);
-        }
+        // What was acknowledged is in the store, however soon after that it ends.
         server.signal(signal);
         server.wait();
     }

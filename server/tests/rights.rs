@@ -191,6 +191,85 @@ fn without_rules_only_grants_count_and_both_sides_are_told_what_to_do() {
     assert_eq!(may(&mut eve, "room:join", json!({"room": "a"})), 'y');
 }
 
+/// The value of a line of the metrics.
+fn metric(server: &Server, name: &str) -> u64 {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let text = lakh_testkit::exchange(server.address, request.as_bytes()).unwrap();
+    let text = text.text();
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+#[test]
+fn who_is_refused_is_counted_and_logged_without_what_was_shown() {
+    let folder = TempDir::new().unwrap();
+    let config = format!("[auth]\nsecret = {SECRET:?}\n[metrics]\nenabled = true\n");
+    let mut server = start(folder.path(), &config);
+    let good = token(folder.path(), &["--sub", "ada"]);
+    let forged = format!("{}x", &good[..good.len() - 2]);
+    let mut ada = connect(&server, "/", Some(&good));
+    for (shown, why) in [
+        (json!({}), "needed"),
+        (json!({ "token": forged }), "bad_token"),
+        (json!({ "token": "a.b.c\nforged" }), "bad_token"),
+    ] {
+        SocketClient::connect(server.address, "/", &shown).unwrap_err();
+        let line = server.wait_for("a sign-in was refused");
+        let told = (&line["place"], &line["why"], &line["address"]);
+        assert_eq!(told, (&json!("connect"), &json!(why), &json!("127.0.0.1")));
+        assert!(!line.to_string().contains(&forged[..40]), "{line}");
+    }
+    for (header, why) in [
+        (format!("Authorization: Bearer {forged}"), "bad_token"),
+        ("X-Api-Key: lakh_unknown_0123456789".to_owned(), "bad_key"),
+    ] {
+        let host = server.address;
+        let request = format!("GET /api/v1/rooms HTTP/1.1\r\nHost: {host}\r\n{header}\r\n\r\n");
+        let answer = lakh_testkit::exchange(host, request.as_bytes()).unwrap();
+        assert_eq!(answer.status, 401);
+        let line = server.wait_for("a sign-in was refused");
+        assert_eq!(
+            (&line["place"], &line["why"]),
+            (&json!("http"), &json!(why))
+        );
+        assert!(!line.to_string().contains("0123456789"), "{line}");
+    }
+    let answer = ada.call("auth:refresh", &[json!({ "token": forged })]);
+    assert_eq!(answer.unwrap()["error"]["code"], "unauthorized");
+    assert_eq!(server.wait_for("a sign-in was refused")["place"], "refresh");
+    for event in ["room:join", "room:join", "room:emit"] {
+        let request = json!({"room": "x", "event": "e", "data": 1});
+        let answer = ada.call(event, &[request]).unwrap();
+        assert_eq!(answer["ok"], false);
+    }
+    server.wait_for("an act was refused");
+    for (name, count) in [
+        ("lakh_acts_refused_total{module=\"rooms\",act=\"join\"}", 2),
+        (
+            "lakh_sign_ins_refused_total{place=\"connect\",why=\"needed\"}",
+            1,
+        ),
+        (
+            "lakh_sign_ins_refused_total{place=\"connect\",why=\"bad_token\"}",
+            2,
+        ),
+        (
+            "lakh_sign_ins_refused_total{place=\"http\",why=\"bad_token\"}",
+            1,
+        ),
+        (
+            "lakh_sign_ins_refused_total{place=\"http\",why=\"bad_key\"}",
+            1,
+        ),
+        (
+            "lakh_sign_ins_refused_total{place=\"refresh\",why=\"bad_token\"}",
+            1,
+        ),
+    ] {
+        assert_eq!(metric(&server, name), count, "{name}");
+    }
+}
+
 /// A handshake with one more header.
 fn with_header(server: &Server, path: &str, header: &str) -> WsClient {
     let path = format!("{path} HTTP/1.1\r\n{header}\r\nX-Rest: x");
@@ -381,13 +460,23 @@ fn keys_and_passwords_are_made_on_the_command_line() {
     let (code, out, err) = output(folder.path(), &args);
     assert_eq!(code, 0, "{err}");
     let table: toml::Table = out.parse().unwrap();
-    let text = |name: &str| table[name].as_str().unwrap();
-    assert!(
-        text("key").starts_with(&format!("lakh_{}_", text("id"))),
-        "{out}"
-    );
+    let kept = &table["api"]["keys"][0];
+    let text = |name: &str| kept[name].as_str().unwrap();
+    let key = table["key"].as_str().unwrap();
+    assert!(key.starts_with(&format!("lakh_{}_", text("id"))), "{out}");
     assert!(text("hash").starts_with("sha256:"), "{out}");
     assert_eq!(text("signing_secret").len(), 64);
+    assert_eq!(table["signing_secret"], kept["signing_secret"]);
+    let (_, settings) = out.split_once("\n\n").unwrap();
+    std::fs::write(folder.path().join("lakh.toml"), settings).unwrap();
+    let (code, _, err) = output(folder.path(), &["check-config"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = output(
+        folder.path(),
+        &["key", "--name", "x", "--grant", "api:emitt:*"],
+    );
+    assert_eq!(code, 2);
+    assert!(err.contains("did you mean `emit`?"), "{err}");
 
     let hash = |password: &str| {
         let mut command = support::lakh(folder.path(), &["password"]);

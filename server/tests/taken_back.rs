@@ -54,6 +54,7 @@ fn redis(redis: &Redis, more: &str) -> Settings {
 /// A node on a thread of its own, ended when it's dropped.
 struct Node {
     address: SocketAddr,
+    hub: Hub,
     revocations: Arc<Revocations>,
     sign_in: SignIn,
     runtime: tokio::runtime::Handle,
@@ -84,21 +85,23 @@ impl Node {
                 let sign_in = SignIn::new(&settings.auth, now_s).unwrap();
                 let revocations = backing.make_revocations(&hub, &settings, now_ms);
                 node::guard(&hub, &sign_in, &revocations, None, &settings, now_ms);
-                node::install(&hub, backing.store(), &settings, &sign_in);
+                node::install(&hub, backing.store(), &settings, &sign_in, &revocations);
                 backing.settle().await.unwrap();
                 backing.hear_revocations().await.unwrap();
-                let running = Server::new(hub, prepared.options).start().unwrap();
+                let running = Server::new(hub.clone(), prepared.options).start().unwrap();
                 let address = running.local_addr().unwrap();
                 let runtime = tokio::runtime::Handle::current();
-                send.send((address, revocations, sign_in, runtime)).unwrap();
+                send.send((address, hub, revocations, sign_in, runtime))
+                    .unwrap();
                 let _ = ended.await;
                 running.stop().await;
                 backing.close().await.unwrap();
             });
         });
-        let (address, revocations, sign_in, runtime) = receive.recv().unwrap();
+        let (address, hub, revocations, sign_in, runtime) = receive.recv().unwrap();
         Self {
             address,
+            hub,
             revocations,
             sign_in,
             runtime,
@@ -128,6 +131,15 @@ impl Node {
             send.send(done.map(drop)).unwrap();
         });
         receive.recv().unwrap()
+    }
+
+    /// Waits until it has seen that all connections broke.
+    fn is_left(&self) {
+        let begun = std::time::Instant::now();
+        while self.hub.stats().sockets > 0 {
+            assert!(begun.elapsed() < lakh_testkit::BOUND, "somebody stays");
+            std::thread::yield_now();
+        }
     }
 
     /// Waits until it has heard of so many.
@@ -205,6 +217,104 @@ fn what_is_taken_back_on_one_node_is_so_on_those_that_hear_of_it() {
 }
 
 #[test]
+fn who_is_in_a_room_by_a_token_that_another_node_takes_back_is_out() {
+    let server = Redis::start();
+    let private = "[[rooms.options]]\npattern = \"deal:*\"\nprivate = true\n";
+    let settings = redis(&server, private);
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let one = Node::start(&settings, folders[0].path(), "n01");
+    let two = Node::start(&settings, folders[1].path(), "n02");
+    let pass = |token: &str| {
+        let principal = Principal {
+            token: Some(token.into()),
+            grants: vec!["rooms:*:deal:*".parse().unwrap()],
+            ..Principal::person("eve", "eve")
+        };
+        let issued = one.sign_in.issue(&principal, Some("lakh:rooms"), 3_600);
+        json!({"room": "deal:1", "token": issued.unwrap()})
+    };
+    let mut eve = two.connect(&one.token("eve", "e1", "es")).unwrap();
+    let join = |eve: &mut SocketClient, pass: &Value| {
+        eve.call("room:join", std::slice::from_ref(pass)).unwrap()
+    };
+    let bad = pass("bad");
+    assert_eq!(join(&mut eve, &bad)["ok"], true);
+    one.revoke(Revoked::Token("bad".into()), None).unwrap();
+    let told = eve.next_named("room:revoked").unwrap();
+    assert_eq!(told.args[0], json!({"room": "deal:1"}));
+    assert_eq!(join(&mut eve, &bad)["error"]["code"], "token_revoked");
+    let emit = json!({"room": "deal:1", "event": "e"});
+    let refused = eve.call("room:emit", &[emit]).unwrap();
+    assert_eq!(refused["error"]["code"], "not_member");
+    // The sign-in holds, and so does another token.
+    assert_eq!(join(&mut eve, &pass("good"))["ok"], true);
+}
+
+/// Sends a request, and gives its answer.
+fn ask(ws: &mut WsClient, event: &str, request: &Value) -> Value {
+    ws.send_text(&format!("420{}", json!([event, request])))
+        .unwrap();
+    until(ws, "430")[0].take()
+}
+
+/// The next packet that begins so.
+fn until(ws: &mut WsClient, prefix: &str) -> Value {
+    loop {
+        let frame = ws.receive().unwrap();
+        if frame.opcode == Opcode::Text
+            && let Some(data) = frame.text().strip_prefix(prefix)
+        {
+            return serde_json::from_str(data).unwrap();
+        }
+    }
+}
+
+#[test]
+fn who_was_in_by_a_token_is_out_where_the_token_is_not_known() {
+    let server = Redis::start();
+    let private =
+        "broker = \"redis-streams\"\n[[rooms.options]]\npattern = \"deal:*\"\nprivate = true\n";
+    let settings = redis(&server, private);
+    let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let one = Node::start(&settings, folders[0].path(), "n01");
+    let two = Node::start(&settings, folders[1].path(), "n02");
+    let granted = Principal {
+        grants: vec!["rooms:*:*".parse().unwrap()],
+        ..Principal::person("eve", "eve")
+    };
+    let pass = one.sign_in.issue(&granted, Some("lakh:rooms"), 3_600);
+    let pass = pass.unwrap();
+    let sign_in = one.token("eve", "e1", "es");
+    let (mut ws, first) = come(&one, &json!({ "token": sign_in }));
+    // Neither lets her in by the rules.
+    for room in ["deal:1", "open:1"] {
+        let refused = ask(&mut ws, "room:join", &json!({ "room": room }));
+        assert_eq!(refused["ok"], false, "{refused}");
+        let join = json!({"room": room, "token": pass, "state": true});
+        let joined = ask(&mut ws, "room:join", &join);
+        assert_eq!(joined["ok"], true, "{joined}");
+    }
+    go(ws);
+    let (mut ws, back) = come(&two, &json!({ "token": sign_in, "pid": first["pid"] }));
+    assert_eq!(back["pid"], first["pid"]);
+    let mut out = Vec::new();
+    while out.len() < 2 {
+        let event = until(&mut ws, "42");
+        assert_ne!(event[0], "state:snapshot", "of a room that she's not in");
+        if event[0] == "room:expired" {
+            out.push(event[1]["room"].as_str().unwrap().to_owned());
+        }
+    }
+    out.sort_unstable();
+    assert_eq!(out, ["deal:1", "open:1"]);
+    for room in ["deal:1", "open:1"] {
+        let emit = json!({"room": room, "event": "e"});
+        let refused = ask(&mut ws, "room:emit", &emit);
+        assert_eq!(refused["error"]["code"], "not_member");
+    }
+}
+
+#[test]
 fn nodes_that_share_a_store_alone_find_it_there() {
     let server = Redis::start();
     let settings = redis(&server, "broker = \"local\"\nstore = \"redis\"\n");
@@ -267,6 +377,13 @@ fn come(node: &Node, auth: &Value) -> (WsClient, Value) {
     }
 }
 
+/// Goes away, and waits until the node knows: whoever is still there is thrown out for good by what is taken back.
+fn go(mut ws: WsClient) {
+    ws.send(true, Opcode::Close, &1_000_u16.to_be_bytes())
+        .unwrap();
+    ws.receive_close().unwrap();
+}
+
 /// Who comes back by a session's id is asked like everybody else.
 fn nobody_slips_in_behind(one: &Node, two: &Node) {
     let (ada, eve) = (one.token("ada", "t1", "s1"), one.token("eve", "t2", "s2"));
@@ -282,8 +399,11 @@ fn nobody_slips_in_behind(one: &Node, two: &Node) {
         assert_eq!(data["data"]["code"], "unauthorized", "{data}");
         let (ws, data) = come(node, &back(&ada));
         assert_eq!((&data["pid"], &data["sid"]), (&first["pid"], &first["sid"]));
-        drop(ws);
+        go(ws);
     }
+    // Who is still there is thrown out, and a session that the server ended is nobody's any more.
+    one.is_left();
+    two.is_left();
     one.revoke(Revoked::Session("s1".into()), None).unwrap();
     two.hears(1);
     for node in [one, two] {

@@ -6,7 +6,9 @@ mod support;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use lakh_testkit::{Response, SocketClient, exchange};
 use serde_json::{Value, json};
@@ -228,4 +230,72 @@ fn line_breaks_in_what_is_echoed_make_no_headers() {
         &["healthcheck", "--bind", &server.address.to_string()],
     );
     assert_eq!(code, 0, "and it lives");
+}
+
+/// Lines that a stranger would like to have in the log.
+const FORGED: &str = "x\r\n2030-01-01T00:00:00Z  INFO signed in at the console id=root\n";
+
+#[test]
+fn nobody_writes_lines_of_their_own_into_the_log() {
+    let folder = TempDir::new().unwrap();
+    let args = ["serve", "--bind", "127.0.0.1:0", "--log-format", "text"];
+    let mut command = lakh(folder.path(), &args);
+    command.env("LAKH_LOG", "debug").stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    let address = loop {
+        let line = log.next().unwrap().unwrap();
+        let found = line.split_once("listening on http://");
+        let found = found.map(|(_, rest)| rest.split(' ').next().unwrap().parse().unwrap());
+        lines.push(line);
+        if let Some(address) = found {
+            break address;
+        }
+    };
+    let started = lines.join("\n");
+    assert!(started.contains("development"), "{started}");
+    assert!(started.contains("a name is enough"), "{started}");
+
+    let mut ada = SocketClient::connect(address, "/", &json!({"name": "Ada"})).unwrap();
+    for (event, request) in [
+        ("room:join", json!({ "room": FORGED })),
+        (
+            "room:join",
+            json!({ "room": "a\u{2028}b\u{1b}[2J", "token": FORGED }),
+        ),
+        (
+            "room:emit",
+            json!({"room": FORGED, "event": FORGED, "data": FORGED}),
+        ),
+        ("auth:refresh", json!({ "token": FORGED })),
+        (FORGED, json!({ FORGED: FORGED })),
+    ] {
+        // Whether it's answered is not what is asked here.
+        let _ = ada.emit(event, &[request]);
+    }
+    assert!(ada.call("room:leave", &[json!({"room": "x"})]).is_ok());
+    for auth in [
+        json!({ "name": FORGED }),
+        json!({ "name": 5, "token": FORGED }),
+    ] {
+        let _ = SocketClient::connect(address, "/chat", &auth);
+    }
+    let _ = SocketClient::connect(address, &format!("/{}", FORGED.trim_end()), &json!({}));
+    let encoded = "%0d%0a2030-01-01T00:00:00Z%20%20INFO%20forged";
+    for path in [format!("/{encoded}"), format!("{POLLING}&sid={encoded}")] {
+        let raw =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://x{encoded}\r\n\r\n");
+        exchange(address, raw.as_bytes()).unwrap();
+    }
+    let status = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(status.unwrap().success());
+    lines.extend(log.map(Result::unwrap));
+    child.wait().unwrap();
+    for line in &lines {
+        let time = line.split(' ').next().unwrap();
+        assert!(time.starts_with("20") && time.ends_with('Z'), "{line:?}");
+        assert!(!time.starts_with("2030"), "{line:?}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
 }

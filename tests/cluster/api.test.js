@@ -6,7 +6,9 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { createClient } from "graphql-ws";
 import { io } from "socket.io-client";
+import WebSocket from "ws";
 import { ask, keysSetting, newKey, signature } from "../conformance/support/api.js";
 import { start, startRedis } from "./support/processes.js";
 
@@ -21,7 +23,7 @@ const SETTINGS = {
   LAKH_AUTH__RULES: '[{ who = "signed-in", allow = "rooms:*:*" }]',
   LAKH_API__KEYS: keysSetting([all]),
   LAKH_API__REQUESTS_PER_SECOND: "100000",
-  LAKH_ROOMS__OPTIONS: '[{ pattern = "log:*", history = "memory" }]',
+  LAKH_ROOMS__OPTIONS: '[{ pattern = "log:*", history = "memory" }, { pattern = "who:*", presence = true, presence_grace_ms = 0 }]',
   LAKH_DRAIN__WINDOW_MS: "200",
 };
 
@@ -185,6 +187,62 @@ test("an idempotency key holds on all nodes, at the same time too", async (t) =>
   assert.deepEqual(got, [1]);
 });
 
+for (const by of ["token", "session", "person"]) {
+  test(`what one node is told to take back by ${by} throws out who is on another within a second, and lets nobody in`, async (t) => {
+    const [person, session] = [fresh("eve-"), fresh("s-")];
+    const issued = await good(post(nodes[0], "/tokens", { id: person, session }), 201);
+    const what = { token: issued.id, session, person }[by];
+    const show = { transports: ["websocket"], auth: { token: issued.token }, forceNew: true, reconnection: false };
+    const socket = io(nodes[1].url, show);
+    t.after(() => socket.disconnect());
+    await next(socket, "connect");
+    const left = next(socket, "disconnect").then(([reason]) => ({ reason, at: performance.now() }));
+    const told = next(socket, "auth:revoked");
+    await good(post(nodes[0], "/revocations", { [by]: what }), 201);
+    const answered = performance.now();
+    assert.deepEqual((await told)[0], { code: "revoked" });
+    const { reason, at } = await left;
+    assert.equal(reason, "io server disconnect");
+    // The bound that is promised, and no measure of speed: it takes some 20 ms.
+    assert.ok(at - answered < 1_000, `${at - answered} ms`);
+    for (const node of nodes) {
+      const again = io(node.url, show);
+      t.after(() => again.disconnect());
+      const [error] = await next(again, "connect_error");
+      assert.equal(error.data.code, "unauthorized", node.name);
+    }
+    const { revocations } = await good(get(nodes[2], "/revocations?limit=1000"));
+    assert.ok(revocations.some(({ kind, id }) => kind === by && id === what));
+  });
+}
+
+test("presence over GraphQL is that of all nodes, wherever it's asked", async (t) => {
+  const rooms = { "room:list-": false, "who:": true };
+  for (const [prefix, keeps] of Object.entries(rooms)) {
+    const room = fresh(prefix);
+    const subscribers = nodes.map((node) => {
+      const url = `${node.url.replace("http", "ws")}/api/v1/graphql`;
+      const client = createClient({ url, webSocketImpl: WebSocket, connectionParams: { token: all.key }, retryAttempts: 0 });
+      t.after(() => client.dispose());
+      const query = "subscription ($room: String!) { roomPresence(room: $room) { snapshot joined { id } left { id } total } }";
+      return client.iterate({ query, variables: { room } });
+    });
+    const told = (news) => within(news.next(), `news of ${room}`).then(({ value }) => value.data.roomPresence);
+    for (const news of subscribers) assert.deepEqual(await told(news), { snapshot: true, joined: [], left: [], total: 0 });
+    const id = fresh("ada-");
+    const ada = await client(t, nodes[1], id, [room]);
+    const until = async (news, list) => {
+      for (;;) {
+        const one = await told(news);
+        if (one[list].some((person) => person.id === id)) return one.total;
+      }
+    };
+    for (const news of subscribers) assert.equal(await until(news, "joined"), 1, `${keeps}`);
+    ada.disconnect();
+    for (const news of subscribers) assert.equal(await until(news, "left"), 0, `${keeps}`);
+  }
+});
+
 test("a signed request that one node has taken is refused by the others", async () => {
   const text = JSON.stringify({ rooms: ["log:signed"], event: "e" });
   const headers = { authorization: signature(all, "POST", "/api/v1/emit", text) };
@@ -220,4 +278,41 @@ test("a node is drained by its name from another one", async (t) => {
   assert.equal((await within(extra.exited, "its end")).code, 0);
   const gone = await post(nodes[1], "/nodes/n09/drain");
   assert.equal(gone.status, 404, gone.text);
+});
+
+test("what is taken back at one node holds on all: sockets go, nobody comes in, and HTTP refuses it", async (t) => {
+  const [one, two, three] = nodes;
+  const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+  for (const kind of ["token", "session", "person"]) {
+    const id = `taken-${kind}`;
+    const body = { id, grants: ["rooms:join:x"], ...(kind === "session" ? { session: `of-${id}` } : {}) };
+    const { token } = await good(post(one, "/tokens", body), 201);
+    const { jti, sid } = claims(token);
+    assert.ok(jti, "a token has an id by which it's taken back");
+    const options = { transports: ["websocket"], forceNew: true, reconnection: false, auth: { token } };
+    const sockets = [one, two, three].map((node) => io(node.url, options));
+    t.after(() => sockets.forEach((socket) => socket.disconnect()));
+    await within(Promise.all(sockets.map((socket) => new Promise((done) => socket.once("connect", done)))), "all to be in");
+    const told = sockets.map(async (socket) => {
+      const why = new Promise((done) => socket.once("auth:revoked", done));
+      const gone = new Promise((done) => socket.once("disconnect", done));
+      return [await within(why, "auth:revoked"), await within(gone, "the disconnect")];
+    });
+    const begun = performance.now();
+    const what = { token: { token: jti }, session: { session: sid }, person: { person: id } }[kind];
+    await good(post(two, "/revocations", what), 201);
+    for (const [why, reason] of await Promise.all(told)) {
+      assert.deepEqual([why, reason], [{ code: "revoked" }, "io server disconnect"]);
+    }
+    t.diagnostic(`${kind}: gone from three nodes after ${Math.round(performance.now() - begun)} ms`);
+    for (const node of [one, two, three]) {
+      const again = io(node.url, options);
+      const error = await within(new Promise((done) => again.once("connect_error", done)), "a refusal");
+      assert.equal(error.message, "The token was revoked: sign in again");
+      const { status, text } = await ask(node.url, "GET", "/api/v1/rooms", { key: token });
+      assert.equal(status, 401, text);
+      const { revocations } = await good(get(node, "/revocations"));
+      assert.ok(revocations.some((entry) => entry.kind === kind), node.name);
+    }
+  }
 });

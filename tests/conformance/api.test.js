@@ -12,7 +12,7 @@ const all = newKey(["api:*:*"], { signing: true });
 const boards = newKey(["api:emit,join,leave,rooms,presence,history,sockets:board:*"]);
 const old = newKey(["api:*:*"], { expires_at: 1_000_000_000 });
 const scoped = Object.fromEntries(
-  ["emit", "sockets", "rooms", "presence", "history", "join", "leave", "disconnect", "tokens", "nodes", "stats"].map(
+  ["emit", "sockets", "rooms", "presence", "history", "join", "leave", "disconnect", "tokens", "nodes", "stats", "revocations", "hooks"].map(
     (act) => [act, newKey([`api:${act}:*`])],
   ),
 );
@@ -48,6 +48,9 @@ async function bad(answer, status, code) {
   assert.equal(headers["cache-control"], "no-store");
   return body.error.message;
 }
+
+// A secret may begin with `_`.
+const secretOf = ({ id, key }) => key.slice(`lakh_${id}_`.length);
 
 let names = 0;
 const fresh = (prefix = "board:") => `${prefix}${(names += 1)}`;
@@ -410,27 +413,35 @@ describe("rights", () => {
     nodes: () => get("/nodes", scope),
     stats: () => get("/stats", scope),
     drain: () => post("/nodes/nobody/drain", undefined, scope),
+    revoke: () => post("/revocations", { token: "other" }, scope),
+    revocations: () => get("/revocations", scope),
+    hooks: () => get("/hooks", scope),
+    dead: () => get("/hooks/crm/dead", scope),
+    replay: () => post("/hooks/crm/dead/replay", { all: true }, scope),
+    discard: () => post("/hooks/crm/dead/discard", { all: true }, scope),
   };
   let scope;
 
   const TABLE = {
-    //           emit ack join leave disc sockets socket rooms room presence history tokens nodes stats drain
-    admin: "yyyyyyyyyyyyyyy",
-    all: "yyyyyyyyyyyyyyy",
-    emit: "yy.............",
-    join: "..y............",
-    leave: "...y...........",
-    disconnect: "....y..........",
-    sockets: ".....yy........",
-    rooms: ".......yy......",
-    presence: ".........y.....",
-    history: "..........y....",
-    tokens: "...........y...",
-    nodes: "............y..",
-    stats: ".............y.",
-    boards: "...............",
-    person: "...............",
-    "person with a grant": "yy.............",
+    //           emit ack join leave disc sockets socket rooms room presence history tokens nodes stats drain revoke revocations hooks dead replay discard
+    admin: "yyyyyyyyyyyyyyyyyyyyy",
+    all: "yyyyyyyyyyyyyyyyyyyyy",
+    emit: "yy...................",
+    join: "..y..................",
+    leave: "...y.................",
+    disconnect: "....y................",
+    sockets: ".....yy..............",
+    rooms: ".......yy............",
+    presence: ".........y...........",
+    history: "..........y..........",
+    tokens: "...........y.........",
+    nodes: "............y........",
+    stats: ".............y.......",
+    revocations: "...............yy....",
+    hooks: ".................yyyy",
+    boards: ".....................",
+    person: ".....................",
+    "person with a grant": "yy...................",
   };
 
   test("each key may do what its grants say, in each place", async () => {
@@ -495,7 +506,7 @@ describe("rights", () => {
     const cases = {
       none: {},
       "an unknown key": { key: stranger },
-      "another's secret": { key: `lakh_${all.id}_${stranger.key.split("_")[2]}` },
+      "another's secret": { key: `lakh_${all.id}_${secretOf(stranger)}` },
       "a key that has ended": { key: old },
       "half a key": { key: all.key.slice(0, -1) },
       "no token": { key: "a.b.c" },
@@ -506,7 +517,7 @@ describe("rights", () => {
       const answer = await ask(server.url, "GET", `/api/v1${path}`, shown);
       assert.equal(answer.status, 401, `${name}: ${answer.text}`);
       assert.match(answer.headers["www-authenticate"], /^Bearer/, name);
-      assert.ok(!answer.text.includes(all.key.split("_")[2]), name);
+      assert.ok(!answer.text.includes(secretOf(all)), name);
     }
     await good(ask(server.url, "GET", "/api/v1/rooms", { headers: { "x-api-key": all.key } }));
     await bad(get("/rooms", { headers: { "x-api-key": all.key } }), 400, "bad_request");
@@ -637,10 +648,16 @@ describe("HTTP", () => {
       await bad(answer, 415, "unsupported_media_type");
     }
     await bad(post("/emit", undefined, { raw: "{}", headers: { "content-encoding": "gzip" } }), 415, "unsupported_media_type");
-    for (const raw of ["", "{", "[]", "null", '{"event":"e","event":"e","all":true}']) {
+    const values = '["/", ["a"], [], [], false, {}, "moved", 1]';
+    for (const raw of ["", "{", "[]", "null", values, '{"event":"e","event":"e","all":true}']) {
       await bad(post("/emit", undefined, { raw }), 400, "bad_request");
     }
     await bad(post("/emit", undefined, { raw: `{"event":"${"x".repeat(1_000_001)}"}` }), 413, "too_large");
+    await bad(get("/rooms/%FF"), 400, "bad_request");
+    assert.match(await bad(get("/rooms?limit=x"), 400, "bad_request"), /^the query is not what is taken here: limit: invalid digit/);
+    assert.match(await bad(get("/rooms?surplus=1"), 400, "bad_request"), /unknown field `surplus`/);
+    assert.match(await bad(get("/nothing"), 404, "not_found"), /\/api\/v1\/nothing$/);
+    assert.match(await bad(ask(server.url, "DELETE", "/api/v1/emit", { key: all }), 405, "method_not_allowed"), /^\/api\/v1\/emit/);
     const head = await ask(server.url, "HEAD", "/api/v1/rooms", { key: all });
     assert.deepEqual([head.status, head.text], [200, ""]);
   });

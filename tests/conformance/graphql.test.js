@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { createClient } from "graphql-ws";
 import { serverAudits } from "graphql-http";
 import WebSocket from "ws";
+import { keysSetting, newKey } from "./support/api.js";
 import { call, connect, next, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
+
+const SECRET = "0123456789abcdef0123456789abcdef";
 
 let server;
 before(async () => (server = await startLakh()));
@@ -238,15 +241,14 @@ test("requests are bounded in depth and in cost", async () => {
 });
 
 test("where tokens are needed, nobody asks without one and each only what it grants", async (t) => {
-  const secret = "0123456789abcdef0123456789abcdef";
-  const own = await startLakh({ env: { LAKH_AUTH__SECRET: secret } });
+  const own = await startLakh({ env: { LAKH_AUTH__SECRET: SECRET } });
   t.after(() => own.stop());
   const url = `${own.url}/api/v1/graphql`;
   const encode = (json) => Buffer.from(JSON.stringify(json)).toString("base64url");
   const token = (claims) => {
     const exp = Math.floor(Date.now() / 1000) + 60;
     const text = `${encode({ alg: "HS256", typ: "JWT" })}.${encode({ sub: "backend", exp, ...claims })}`;
-    return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
+    return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
   };
   const query = "{ rooms { rooms { room } } }";
   const bare = await ask(query, {}, { url });
@@ -274,4 +276,268 @@ test("where tokens are needed, nobody asks without one and each only what it gra
   assert.equal(await closeOf({}), 4403);
   assert.equal(await closeOf({ token: "x.y.z" }), 4403);
   assert.equal(await closeOf({ token: token({ grants: ["api:rooms:*"] }) }), "connected");
+});
+
+const LOOKED_AT = "people of a room that keeps no presence of its own are looked at";
+const PRESENCE = `subscription ($namespace: String!, $room: String!) {
+  roomPresence(namespace: $namespace, room: $room) {
+    snapshot joined { id user { name } sockets data } left { id } updated { id data } total occupancy complete
+  }
+}`;
+
+describe("who comes and goes", () => {
+  let own;
+  before(async () => {
+    own = await startLakh({
+      env: { LAKH_ROOMS__OPTIONS: '[{ pattern = "who:*", presence = true, presence_named = 3, presence_batched = 3, presence_tick_ms = 50, presence_grace_ms = 0 }]' },
+    });
+  });
+  after(() => own.stop());
+
+  // What is told, one after the other, after the snapshot.
+  async function watch(t, namespace, room) {
+    const client = subscriber(t, { url: `${own.url.replace("http", "ws")}/api/v1/graphql` });
+    const news = client.iterate({ query: PRESENCE, variables: { namespace, room } });
+    const told = async () => {
+      const { value } = await within(news.next(), `news of ${room}`);
+      assert.equal(value.errors, undefined, JSON.stringify(value.errors));
+      return value.data.roomPresence;
+    };
+    const first = await told();
+    assert.equal(first.snapshot, true);
+    // Reads on until somebody is told in one of the lists.
+    const until = async (list, id) => {
+      for (;;) {
+        const one = await told();
+        if (one[list].some((person) => person.id === id)) return one;
+      }
+    };
+    return { first, told, until, end: () => news.return() };
+  }
+
+  const enter = async (t, name, room, namespace = "/") => {
+    const socket = await connect(t, own.url + namespace, { auth: { name } });
+    assert.equal((await call(socket, "room:join", { room })).ok, true);
+    return socket;
+  };
+
+  test("of a room with presence all is told: first who is there, then each by name", async (t) => {
+    await enter(t, "Ada", "who:1");
+    const { first, until, end } = await watch(t, "/", "who:1");
+    const ada = { id: "dev:ada", user: { name: "Ada" }, sockets: 1, data: null };
+    assert.deepEqual([first.joined, first.total, first.occupancy, first.complete], [[ada], 1, 1, true]);
+    const ben = await enter(t, "Ben", "who:1");
+    const came = await until("joined", "dev:ben");
+    assert.deepEqual([came.snapshot, came.total, came.occupancy], [false, 2, 2]);
+    await call(ben, "presence:update", { room: "who:1", data: { busy: true } });
+    assert.deepEqual((await until("updated", "dev:ben")).updated, [{ id: "dev:ben", data: { busy: true } }]);
+    ben.disconnect();
+    const left = await until("left", "dev:ben");
+    assert.deepEqual([left.total, left.occupancy], [1, 1]);
+    await end();
+  });
+
+  test("in a crowd it's told how many there are, and names again when it has gone", async (t) => {
+    const { told, end } = await watch(t, "/", "who:2");
+    const sockets = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => enter(t, `Guest ${n}`, "who:2")),
+    );
+    let news;
+    do news = await told();
+    while (news.total < 8);
+    assert.equal(news.complete, false);
+    for (const socket of sockets.slice(2)) socket.disconnect();
+    do news = await told();
+    while (!news.snapshot);
+    assert.equal(news.complete, true);
+    while (news.total > 2) news = await told();
+    assert.equal(news.occupancy, 2);
+    await end();
+  });
+
+  for (const [namespace, room] of [["/", "plain:1"], ["/chat", "lobby"]]) {
+    test(`${LOOKED_AT}: ${room} of ${namespace}`, async (t) => {
+      await enter(t, "Ada", room, namespace);
+      const { first, until, end } = await watch(t, namespace, room);
+      assert.deepEqual(first.joined.map(({ id }) => id), ["dev:ada"]);
+      const ben = await enter(t, "Ben", room, namespace);
+      const came = await until("joined", "dev:ben");
+      assert.deepEqual([came.total, came.occupancy, came.complete], [2, 2, true]);
+      await call(ben, "room:leave", { room });
+      const left = await until("left", "dev:ben");
+      assert.deepEqual([left.total, left.occupancy], [1, 1]);
+      await end();
+    });
+  }
+
+  test("a namespace that isn't there, or a name that is none, is told", async (t) => {
+    const client = subscriber(t, { url: `${own.url.replace("http", "ws")}/api/v1/graphql` });
+    for (const [variables, code] of [
+      [{ namespace: "/nowhere", room: "a" }, "no_such_namespace"],
+      [{ namespace: "/", room: "" }, "bad_request"],
+    ]) {
+      const errors = await client
+        .iterate({ query: PRESENCE, variables })
+        .next()
+        .then(({ value }) => value.errors, (thrown) => thrown);
+      assert.equal(errors[0].extensions.code, code);
+    }
+  });
+
+  test("no more rooms are looked at than a node can bear", async (t) => {
+    const client = subscriber(t, { url: `${own.url.replace("http", "ws")}/api/v1/graphql` });
+    const first = (client, n) => {
+      const news = client.iterate({ query: PRESENCE, variables: { namespace: "/", room: `plain:${n}` } });
+      return within(news.next(), "an answer").then(({ value }) => value.errors ?? "told", (errors) => errors);
+    };
+    const answers = await Promise.all(Array.from({ length: 64 }, (_, n) => first(client, n)));
+    // Those of the tests before may still be on their way out.
+    const other = subscriber(t, { url: `${own.url.replace("http", "ws")}/api/v1/graphql` });
+    const errors = [...answers, await first(other, 64)].find((answer) => answer !== "told");
+    assert.equal(errors[0].extensions.code, "too_many");
+    assert.match(errors[0].message, /presence/);
+  });
+});
+
+describe("the rest of what HTTP offers", () => {
+  let own;
+  before(async () => {
+    own = await startLakh({
+      env: {
+        LAKH_AUTH__SECRET: SECRET,
+        LAKH_AUTH__RULES: '[{ who = "signed-in", allow = "rooms:*:*" }]',
+        LAKH_ROOMS__OPTIONS: '[{ pattern = "log:*", history = "memory" }]',
+        LAKH_API__KEYS: keysSetting([key, slow]),
+      },
+    });
+  });
+  after(() => own.stop());
+  const key = newKey(["api:*:*"]);
+  const slow = newKey(["api:emit:*"]);
+  const as = (one) => ({ url: `${own.url}/api/v1/graphql`, headers: { authorization: `Bearer ${one.key}` } });
+  const run = (query, variables) => granted(query, variables, as(key));
+
+  test("events are sent with tags and on somebody's behalf, and history has them", async () => {
+    await run(`mutation {
+      a: emit(to: {rooms: ["log:1"]}, event: {event: "moved", data: 1, tags: {kind: "x"}, user: {id: "ada", name: "Ada"}}) { repeated }
+      b: emit(to: {rooms: ["log:1"]}, event: {event: "other", data: {x: [1.5, null]}}) { repeated }
+    }`);
+    const { room } = await run(`{ room(room: "log:1") {
+      seq history(oldestFirst: true, limit: 10) { seq next complete events { seq event data meta } }
+      only: history(event: "moved", before: 2) { events { seq } }
+    } }`);
+    assert.deepEqual([room.seq, room.history.seq, room.history.next, room.history.complete], [2, 2, null, true]);
+    assert.deepEqual(room.history.events.map(({ seq, event, data }) => [seq, event, data]), [
+      [1, "moved", 1],
+      [2, "other", { x: [1.5, null] }],
+    ]);
+    assert.deepEqual(room.history.events[0].meta.user, { id: "ada", name: "Ada" });
+    assert.deepEqual(room.only.events, [{ seq: 1 }]);
+    const { errors } = await ask('{ room(room: "plain") { history { seq } } }', {}, as(key));
+    assert.equal(errors[0].extensions.code, "unsupported");
+  });
+
+  test("a batch has a result for each operation, once for its key", async () => {
+    const batch = `mutation { batch(idempotencyKey: "b-1", operations: [
+      {emit: {to: {rooms: ["log:2"]}, event: {event: "a", data: 1}}}
+      {join: {whom: {people: ["ada"]}, rooms: ["log:2"]}}
+      {disconnect: {whom: {}}}
+    ]) { results { numbered { room seq } error { code } } failed repeated } }`;
+    const first = (await run(batch)).batch;
+    assert.deepEqual(first, {
+      results: [
+        { numbered: [{ room: "log:2", seq: 1 }], error: null },
+        { numbered: [], error: null },
+        { numbered: [], error: { code: "bad_request" } },
+      ],
+      failed: 1,
+      repeated: false,
+    });
+    assert.deepEqual((await run(batch)).batch, { ...first, repeated: true });
+    const two = await ask("mutation { batch(operations: [{}]) { failed } }", {}, as(key));
+    assert.equal(two.status, 400);
+  });
+
+  test("tokens are made, taken back and listed", async (t) => {
+    const { issueToken } = await run(`mutation { issueToken(token: {id: "eve", session: "s1", ttlS: 60}) { token id expiresAt } }`);
+    assert.ok(issueToken.expiresAt > Date.now() / 1000);
+    const socket = await connect(t, own.url, { auth: { token: issueToken.token } });
+    const told = next(socket, "auth:revoked");
+    const { revoke } = await run(`mutation { revoke(what: {session: "s1"}) { kind id issuedBefore } }`);
+    assert.deepEqual(revoke, { kind: "session", id: "s1", issuedBefore: null });
+    assert.deepEqual((await told)[0], { code: "revoked" });
+    const { revocations } = await run("{ revocations(limit: 10) { revocations { kind id } next } }");
+    assert.deepEqual(revocations, { revocations: [{ kind: "session", id: "s1" }], next: null });
+    const both = await ask('mutation { revoke(what: {session: "a", token: "b"}) { id } }', {}, as(key));
+    assert.equal(both.errors[0].extensions.code, "bad_request");
+  });
+
+  test("nodes, their numbers and hooks are told", async () => {
+    const { nodes, stats, hooks } = await run(`{
+      nodes { nodes { name status } answeredBy }
+      stats { node mode ready namespaces { name } residentBytes }
+      hooks { endpoints { name } gates { name } missing { count } }
+    }`);
+    assert.deepEqual(nodes.nodes, [{ name: nodes.answeredBy, status: "ready" }]);
+    assert.deepEqual([stats.node, stats.mode, stats.ready], [nodes.answeredBy, "production", true]);
+    assert.ok(stats.residentBytes > 1e6);
+    assert.deepEqual(hooks, { endpoints: [], gates: [], missing: { count: 0 } });
+    const { errors } = await ask('{ deadLetters(endpoint: "crm") { next } }', {}, as(key));
+    assert.equal(errors[0].extensions.code, "not_found");
+  });
+
+  test("each field takes its own right", async (t) => {
+    for (const query of [
+      '{ room(room: "log:1") { history { seq } } }',
+      "{ revocations { next } }",
+      "{ hooks { missing { count } } }",
+      '{ deadLetters(endpoint: "crm") { next } }',
+      "{ stats { node } }",
+      'mutation { issueToken(token: {id: "x"}) { id } }',
+      'mutation { revoke(what: {person: "x"}) { id } }',
+      'mutation { replayDeadLetters(endpoint: "crm", all: true) }',
+      'mutation { discardDeadLetters(endpoint: "crm", all: true) }',
+      'mutation { batch(operations: [{join: {whom: {people: ["a"]}, rooms: ["b"]}}]) { results { error { code } } } }',
+    ]) {
+      const { errors, data } = await ask(query, {}, as(slow));
+      const code = errors?.[0].extensions.code ?? data.batch.results[0].error.code;
+      assert.equal(code, "forbidden", query);
+    }
+    const client = subscriber(t, { url: `${own.url.replace("http", "ws")}/api/v1/graphql`, connectionParams: { token: slow.key } });
+    const asked = client.iterate({ query: PRESENCE, variables: { namespace: "/", room: "a" } }).next();
+    const errors = await within(asked, "an answer").then(({ value }) => value.errors, (thrown) => thrown);
+    assert.equal(errors[0].extensions.code, "forbidden");
+  });
+});
+
+test("many fields of a request count as many requests, over each way", async (t) => {
+  const own = await startLakh({ env: { LAKH_API__REQUESTS_PER_SECOND: "20" } });
+  t.after(() => own.stop());
+  const url = `${own.url}/api/v1/graphql`;
+  const emits = (count) =>
+    `mutation { ${Array.from({ length: count }, (_, n) => `a${n}: emit(to: {all: true}, event: {event: "e"}) { repeated }`).join(" ")} }`;
+  const client = subscriber(t, { url: url.replace("http", "ws") });
+  const asked = client.iterate({ query: emits(100) }).next();
+  const errors = await within(asked, "an answer").then(({ value }) => value.errors, (thrown) => thrown);
+  assert.equal(errors[0].extensions.code, "rate_limited");
+  assert.ok(errors[0].extensions.retryAfterMs > 0);
+  const many = await ask(emits(100), {}, { url });
+  assert.deepEqual([many.status, many.errors[0].extensions.code], [429, "rate_limited"]);
+});
+
+test("whatever is wrong with a request's credentials is told in GraphQL's own form", async () => {
+  for (const headers of [{ authorization: "Bearer a.b.c" }, { authorization: "Basic eDp5" }, { "x-api-key": "lakh_x_y" }]) {
+    const answer = await ask("{ __typename }", {}, { headers });
+    assert.deepEqual([answer.status, answer.errors[0].extensions.code], [401, "unauthorized"]);
+  }
+});
+
+test("a body that is too long, or no object, is told in GraphQL's own form", async () => {
+  const send = async (body) => {
+    const headers = { "content-type": "application/json", accept: "application/graphql-response+json" };
+    const response = await fetch(endpoint(), { method: "POST", headers, body });
+    return [response.status, (await response.json()).errors[0].extensions.code];
+  };
+  assert.deepEqual(await send(JSON.stringify({ query: " ".repeat(1_000_001) })), [413, "too_large"]);
+  assert.deepEqual(await send('["{ __typename }"]'), [400, "bad_request"]);
 });

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
+import { ask, keysSetting, newKey } from "./support/api.js";
 import { call, connect, next, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
@@ -24,7 +25,7 @@ async function backend(t, answer) {
     const body = new Webhook(SECRET).verify(text, request.headers);
     requests.push({ headers: request.headers, text, body });
     const said = answer(body);
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(said ?? {}));
+    response.writeHead(said?.status ?? 200, { "content-type": "application/json" }).end(JSON.stringify(said ?? {}));
     more();
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
@@ -42,11 +43,11 @@ async function backend(t, answer) {
   return { url: `http://127.0.0.1:${server.address().port}/`, requests, until };
 }
 
-async function start(t, hooks) {
+async function start(t, hooks, env = {}) {
   const folder = mkdtempSync(join(tmpdir(), "lakh-hooks-"));
   const config = join(folder, "lakh.toml");
   writeFileSync(config, hooks);
-  const server = await startLakh({ env: { LAKH_CONFIG: config } });
+  const server = await startLakh({ env: { LAKH_CONFIG: config, ...env } });
   t.after(async () => {
     await server.stop();
     rmSync(folder, { recursive: true });
@@ -114,4 +115,93 @@ test("a backend refuses and changes what a stock client says", async (t) => {
   assert.equal(first.body.type, "connect");
   assert.deepEqual(first.body.auth, { name: "Ada" });
   assert.ok(requests.every(({ text }) => !text.includes("t0ps3cret")));
+});
+
+test("what was given up is read over the API, sent anew or thrown away, by whom that is allowed", async (t) => {
+  let away = true;
+  const { url, requests, until } = await backend(t, () => (away ? { status: 400 } : null));
+  const [all, crm, other] = [newKey(["api:*:*"]), newKey(["api:hooks:hook:crm"]), newKey(["api:hooks:hook:other"])];
+  const server = await start(
+    t,
+    `[[hooks.endpoints]]
+name = "crm"
+url = "${url}?key=t0ps3cret"
+secret = "${SECRET}"
+events = ["message"]
+max_attempts = 1
+retry_first_ms = 10
+retry_longest_ms = 10
+`,
+    {
+      LAKH_AUTH_SECRET: "0123456789abcdef0123456789abcdef",
+      LAKH_AUTH__RULES: '[{ who = "signed-in", allow = "rooms:*:*" }]',
+      LAKH_API__KEYS: keysSetting([all, crm, other]),
+      LAKH_API__REQUESTS_PER_SECOND: "100000",
+    },
+  );
+  const api = (method, path, body, key = all) => ask(server.url, method, `/api/v1${path}`, { key, body });
+  const good = async (answer) => {
+    const { status, body, text } = await answer;
+    assert.equal(status, 200, text);
+    return body;
+  };
+  for (const data of [1, 2, 3]) await good(api("POST", "/emit", { rooms: ["a"], event: "moved", data }));
+  let letters = [];
+  await within(
+    (async () => {
+      while (letters.length < 3) ({ letters } = await good(api("GET", "/hooks/crm/dead")));
+    })(),
+    "three letters",
+  );
+  assert.deepEqual(letters.map(({ event }) => event.data), [1, 2, 3]);
+  for (const { attempts, reason, time } of letters) {
+    assert.ok(attempts >= 1 && /400/.test(reason) && Math.abs(time - Date.now()) < 60_000, reason);
+  }
+  const pages = [];
+  for (let cursor; pages.length === 0 || cursor; ) {
+    const page = await good(api("GET", `/hooks/crm/dead?limit=2${cursor ? `&cursor=${cursor}` : ""}`));
+    pages.push(page.letters.map(({ key }) => key));
+    cursor = page.next;
+  }
+  assert.deepEqual(pages.flat(), letters.map(({ key }) => key));
+  assert.equal(pages[0].length, 2);
+
+  const { text } = await api("GET", "/hooks");
+  assert.ok(!text.includes("t0ps3cret"));
+  const { endpoints, gates, missing } = JSON.parse(text);
+  const [{ name, sender, dead, sent, waiting }] = endpoints;
+  assert.deepEqual([name, typeof sender, dead, sent, waiting], ["crm", "string", 3, 0, 0]);
+  assert.deepEqual([endpoints.length, gates, missing.count], [1, [], 0]);
+
+  for (const [method, path, body, key, status, code] of [
+    ["GET", "/hooks", undefined, crm, 403, "forbidden"],
+    ["GET", "/hooks/crm/dead", undefined, other, 403, "forbidden"],
+    ["POST", "/hooks/crm/dead/replay", { all: true }, other, 403, "forbidden"],
+    ["POST", "/hooks/crm/dead/discard", { all: true }, other, 403, "forbidden"],
+    ["GET", "/hooks/other/dead", undefined, other, 404, "not_found"],
+    ["GET", "/hooks/crm/dead?limit=201", undefined, crm, 400, "bad_request"],
+    ["GET", "/hooks/crm/dead?cursor=%21", undefined, crm, 400, "bad_request"],
+    ["POST", "/hooks/crm/dead/replay", {}, crm, 400, "bad_request"],
+    ["POST", "/hooks/crm/dead/replay", { all: true, keys: ["x"] }, crm, 400, "bad_request"],
+    ["POST", "/hooks/crm/dead/replay", { every: true }, crm, 400, "bad_request"],
+    ["POST", "/hooks/crm/dead/discard", { keys: Array(201).fill("x") }, crm, 413, "too_large"],
+  ]) {
+    const { status: got, body: told, text } = await api(method, path, body, key);
+    assert.deepEqual([got, told.error.code], [status, code], `${method} ${path} ${text}`);
+  }
+
+  const [first, second, third] = letters;
+  const discarded = api("POST", "/hooks/crm/dead/discard", { keys: [second.key, second.key, "gone"] }, crm);
+  assert.deepEqual(await good(discarded), { taken: 1 });
+  away = false;
+  const before = requests.length;
+  assert.deepEqual(await good(api("POST", "/hooks/crm/dead/replay", { keys: [third.key] }, crm)), { taken: 1 });
+  await until("the third event", () => requests.length > before);
+  const graphql = await good(api("POST", "/graphql", { query: 'mutation { replayDeadLetters(endpoint: "crm", all: true) }' }, crm));
+  assert.deepEqual(graphql, { data: { replayDeadLetters: 1 } });
+  const again = () => events(requests.slice(before));
+  await until("the first event", () => again().length === 2);
+  assert.deepEqual(again().map(({ id }) => id), [third.event.id, first.event.id], "with their old ids");
+  assert.deepEqual(await good(api("POST", "/hooks/crm/dead/replay", { all: true }, crm)), { taken: 0 });
+  assert.deepEqual((await good(api("GET", "/hooks/crm/dead"))).letters, []);
 });

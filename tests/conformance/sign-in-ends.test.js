@@ -149,8 +149,8 @@ describe("limits", { concurrency: true }, () => {
   const named = async (t, env) => {
     const server = await startLakh({ env });
     t.after(() => server.stop());
-    return (options = {}) =>
-      connect(t, server.url, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
+    return ({ namespace = "", ...options } = {}) =>
+      connect(t, server.url + namespace, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
   };
 
   test("events a second of a person: refused with a code", async (t) => {
@@ -233,6 +233,30 @@ describe("limits", { concurrency: true }, () => {
       await call(one, "room:leave", { room: "c" });
     }
     assert.ok(codes.includes("ok") && codes.includes("rate_limited"), codes.join());
+  });
+
+  test("joins of chat count as those of rooms do, in one account of the person", async (t) => {
+    const ada = await named(t, {
+      LAKH_LIMITS__MAX_ROOMS_PER_PERSON: "3",
+      LAKH_LIMITS__JOINS_PER_SECOND_PER_PERSON: "6",
+    });
+    const [rooms, chat] = [await ada(), await ada({ namespace: "/chat" })];
+    const join = async (socket, room) => {
+      const answer = await call(socket, "room:join", { room });
+      return answer.ok ? "ok" : answer.error.code;
+    };
+    assert.deepEqual([await join(rooms, "a"), await join(chat, "b"), await join(chat, "c")], ["ok", "ok", "ok"]);
+    assert.equal(await join(chat, "d"), "too_many_rooms");
+    assert.equal(await join(rooms, "d"), "too_many_rooms");
+    // Who is in already may say so again.
+    assert.equal(await join(chat, "b"), "ok");
+    const codes = [];
+    for (let i = 0; i < 12; i++) {
+      await call(chat, "room:leave", { room: "c" });
+      codes.push(await join(chat, "c"));
+    }
+    assert.ok(codes.includes("ok") && codes.includes("rate_limited"), codes.join());
+    assert.equal(await join(rooms, "e"), "rate_limited");
   });
 
   test("bytes a second: slowed by default, refused where that is chosen", async (t) => {

@@ -149,4 +149,100 @@ describe("state", { concurrency: true }, () => {
     ada.disconnect();
     assert.deepEqual((await left)[0], { room, ids: [id] });
   });
+
+  test("who has two tabs has two cursors, and the one that closes takes its own along", async (t) => {
+    const [one, two, grace] = [await here(t), await here(t), await here(t, { auth: { name: "Grace" } })];
+    const room = freshRoom();
+    for (const socket of [one, two, grace]) await ok(socket, "cursor:join", { room });
+    const places = new Map();
+    const left = [];
+    grace.on("cursor:moved", ({ moved }) => moved.forEach(([id, x, y]) => places.set(id, [x, y])));
+    grace.on("cursor:left", ({ ids }) => left.push(...ids));
+    one.emit("cursor:move", { room, x: 1, y: 1 });
+    two.emit("cursor:move", { room, x: 2, y: 2 });
+    while (places.size < 2) await next(grace, "cursor:moved");
+    assert.deepEqual(Object.fromEntries(places), { [one.id]: [1, 1], [two.id]: [2, 2] });
+    const { cursors } = await ok(grace, "cursor:join", { room });
+    const ada = { id: "dev:ada", name: "Ada" };
+    const byX = cursors.sort((a, b) => a.x - b.x);
+    assert.deepEqual(byX, [{ id: one.id, x: 1, y: 1, user: ada }, { id: two.id, x: 2, y: 2, user: ada }]);
+    const gone = [next(grace, "cursor:left"), one.id];
+    one.disconnect();
+    assert.deepEqual((await gone[0])[0], { room, ids: [gone[1]] });
+    two.emit("cursor:move", { room, x: 3, y: 3 });
+    while (places.get(two.id)[0] !== 3) await next(grace, "cursor:moved");
+    assert.deepEqual((await ok(grace, "cursor:join", { room })).cursors.map(({ id }) => id), [two.id]);
+    assert.deepEqual(left, [gone[1]]);
+  });
+});
+
+describe("what goes with a socket", { concurrency: true }, () => {
+  // Long enough that no test lives to see its end.
+  const GRACE_MS = 600_000;
+  let slow;
+  let quick;
+  before(async () => {
+    const serve = (grace) =>
+      startLakh({ env: { LAKH_ROOMS__OPTIONS: `[{ pattern = "*", state_grace_ms = ${grace} }]` } });
+    [slow, quick] = await Promise.all([serve(GRACE_MS), serve(300)]);
+  });
+  after(() => Promise.all([slow.stop(), quick.stop()]));
+  const at = (t, server, name, options) =>
+    connect(t, server.url, { transports: ["websocket"], auth: { name }, ...options });
+
+  // Ada holds the lock and has a key of her own; Grace waits for the one and follows the other.
+  async function hold(t, server, options) {
+    const [ada, grace] = [await at(t, server, "Ada", options), await at(t, server, "Grace")];
+    const room = freshRoom();
+    for (const socket of [ada, grace]) await ok(socket, "room:join", { room });
+    const view = follow(grace, room);
+    await ok(grace, "state:join", { room });
+    await ok(ada, "state:set", { room, key: "hers", value: 1, bind: "socket" });
+    const { token } = await ok(ada, "lock:acquire", { room, name: "l", ttl_ms: 300_000 });
+    const freed = call(grace, "lock:acquire", { room, name: "l", ttl_ms: 300_000, wait_ms: 300_000 });
+    await view.until(({ map }) => map.has("hers"));
+    return { ada, grace, room, view, token, freed };
+  }
+
+  for (const [name, options] of Object.entries(TRANSPORTS)) {
+    for (const [how, go] of [
+      ["disconnect()", ({ ada }) => ada.disconnect()],
+      ["room:leave", ({ ada, room }) => ok(ada, "room:leave", { room })],
+    ]) {
+      test(`${name}: ${how} frees at once what a broken connection would keep`, async (t) => {
+        const held = await hold(t, slow, options);
+        await go(held);
+        const next = await held.freed;
+        assert.ok(next.ok && next.token > held.token, JSON.stringify(next));
+        await held.view.until(({ map }) => !map.has("hers"));
+      });
+    }
+  }
+
+  test("who is cut off and comes back in time holds what they held", async (t) => {
+    const { ada, room, view, token, grace, freed } = await hold(t, slow);
+    // An event of the log, by which the client comes back.
+    const event = next(ada, "e");
+    await ok(grace, "room:emit", { room, event: "e" });
+    await event;
+    const back = next(ada, "connect");
+    cut(ada);
+    await back;
+    assert.equal(ada.recovered, true);
+    await ok(ada, "lock:renew", { room, name: "l", token, ttl_ms: 300_000 });
+    await ok(ada, "state:set", { room, key: "end", value: 1 });
+    await view.until(({ map }) => map.has("end"));
+    assert.ok(view.map.has("hers"));
+    await ok(ada, "lock:release", { room, name: "l", token });
+    assert.ok((await freed).token > token);
+  });
+
+  test("who is cut off and does not come back loses it after the grace", async (t) => {
+    const { ada, view, token, freed } = await hold(t, quick);
+    ada.io.reconnection(false);
+    cut(ada);
+    const next = await freed;
+    assert.ok(next.ok && next.token > token, JSON.stringify(next));
+    await view.until(({ map }) => !map.has("hers"));
+  });
 });

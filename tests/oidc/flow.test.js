@@ -174,6 +174,41 @@ test("a sign-in leads back into this page and nowhere else", async (t) => {
   }
 });
 
+test("nothing that a link says makes a header, a cookie or a line of the log", async (t) => {
+  const { lakh, server } = await both(t);
+  const forged = "x\r\nSet-Cookie: lakh-session=planted\r\n\r\n2030-01-01T00:00:00Z  INFO signed in at the console id=root";
+  const person = new Walker();
+  const state = async () => new URL(await person.begin(lakh)).searchParams.get("state");
+  for (const query of [
+    `?return_to=${encodeURIComponent(`/${forged}`)}`,
+    `?return_to=${encodeURIComponent(`/chat?x=${forged}`)}`,
+    `?return_to=%0d%0aLocation:%20https://evil.example`,
+  ]) {
+    const { response, status } = await person.ask(`${lakh}/console/sign-in${query}`);
+    assert.equal(status, 303);
+    assert.ok(!response.headers.get("set-cookie").includes("planted"));
+    assert.ok(!response.headers.get("location").includes("evil.example"));
+  }
+  for (const query of [
+    { error: forged, state: await state() },
+    { error: "access_denied", error_description: forged, state: await state() },
+    { code: forged, state: await state() },
+    { code: "x", state: forged },
+    { code: "x", iss: forged, state: await state() },
+  ]) {
+    const { response, next, status } = await person.ask(`${lakh}/console/callback?${new URLSearchParams(query)}`);
+    assert.equal(status, 303);
+    assert.equal(new URL(next).origin, lakh);
+    assert.ok(!(response.headers.get("set-cookie") ?? "").includes("planted"));
+    assert.equal(person.cookie(lakh, SESSION), undefined);
+  }
+  for (const line of server.log().split("\n").filter(Boolean)) {
+    const time = line.startsWith("{") ? JSON.parse(line).timestamp : line.split(" ")[0];
+    assert.match(time, /^20\d\d-[\d-]+T[\d:.]+Z$/, line);
+    assert.ok(!time.startsWith("2030"), line);
+  }
+});
+
 test("a provider that is away is told at once, and asked again when it is back", async (t) => {
   const { lakh, provider, server } = await both(t);
   await provider.stop();

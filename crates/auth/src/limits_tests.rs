@@ -1,5 +1,8 @@
 //! Tests of the limits.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use super::*;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));

@@ -54,7 +54,16 @@ pub struct Leases {
     run: Arc<str>,
     taken: Arc<AtomicU64>,
     shared: bool,
-    now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    time: Time,
+}
+
+/// Where leases have the time from.
+#[derive(Clone, Copy, Debug)]
+pub struct Time {
+    /// Milliseconds since 1970: for the store.
+    pub wall_ms: fn() -> u64,
+    /// A clock that never goes back: by it a holder knows how long it has heard nothing.
+    pub instant: fn() -> Instant,
 }
 
 impl std::fmt::Debug for Leases {
@@ -67,19 +76,20 @@ impl Leases {
     /// Leases in a store. `run` tells this process from all others that ever had this store. A store that isn't `shared`
     /// belongs to this process alone: there a lease is had at once, and costs no beats.
     #[must_use]
-    pub fn new(
-        store: Store,
-        run: &str,
-        shared: bool,
-        now_ms: impl Fn() -> u64 + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(store: Store, run: &str, shared: bool, time: Time) -> Self {
         Self {
             store,
             run: run.into(),
             taken: Arc::default(),
             shared,
-            now_ms: Arc::new(now_ms),
+            time,
         }
+    }
+
+    /// What tells this process from all others.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
     }
 
     /// The store that they are in.
@@ -97,7 +107,12 @@ impl Leases {
     /// Milliseconds since 1970.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        (self.now_ms)()
+        (self.time.wall_ms)()
+    }
+
+    /// By when more must be heard of a lease that is heard of now.
+    fn deadline(&self) -> Instant {
+        (self.time.instant)() + PATIENCE
     }
 
     /// Waits until this node holds the lease of that name. May be dropped at any time.
@@ -144,7 +159,7 @@ impl Leases {
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         let mark = Bytes::from(format!("{}#{number}", self.run));
         // Counted from before the word is given, as others count from after it.
-        let deadline = sleep(PATIENCE).deadline();
+        let deadline = self.deadline();
         let batch = Batch::new(self.now_ms())
             .put(BEATS, name, mark.clone(), condition, None)
             .put(FENCES, name, mark.clone(), Condition::Any, None);
@@ -223,7 +238,7 @@ impl Word {
         loop {
             sleep_until(deadline - PATIENCE + BEAT).await;
             loop {
-                let next = sleep(PATIENCE).deadline();
+                let next = self.leases.deadline();
                 match timeout_at(deadline, self.beat(version)).await {
                     Ok(Ok(beaten)) => {
                         (version, deadline) = (beaten, next);
@@ -376,8 +391,13 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
+    const TIME: Time = Time {
+        wall_ms: || 1_000,
+        instant: Instant::now,
+    };
+
     fn leases(store: &Store, run: &str) -> Leases {
-        Leases::new(store.clone(), run, true, || 1_000)
+        Leases::new(store.clone(), run, true, TIME)
     }
 
     fn note(text: &str) -> Batch {
@@ -446,11 +466,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_of_ones_own_gives_the_lease_of_a_killed_process_at_once() {
         let store = Store::memory();
-        let mut first = Leases::new(store.clone(), "a", false, || 1_000)
+        let mut first = Leases::new(store.clone(), "a", false, TIME)
             .acquire("work")
             .await;
         let started = Instant::now();
-        let _second = Leases::new(store.clone(), "b", false, || 1_000)
+        let _second = Leases::new(store.clone(), "b", false, TIME)
             .acquire("work")
             .await;
         assert_eq!(started.elapsed(), Duration::ZERO);

@@ -16,6 +16,17 @@ pub mod redis;
 pub use channel::{Channel, Position, PositionText};
 pub use log::{Entry, LogLimits, LogStats, ReadError};
 
+/// What makes an entry stand in a log once, however often it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Who publishes it. Ids are told apart within this.
+    pub scope: Box<str>,
+    /// What the entry is told apart by: the same when it is published again.
+    pub id: Box<str>,
+    /// How long that is remembered, in milliseconds.
+    pub keep_ms: u64,
+}
+
 /// A room's name, shared by all who hold it.
 pub type Room = std::sync::Arc<str>;
 

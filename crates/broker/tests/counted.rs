@@ -5,6 +5,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lakh_broker::Once;
 use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::cluster::{Data, Message};
 use lakh_broker::redis::{Backend, Config, Event, Inbound, Link, PublishError};
@@ -114,6 +115,38 @@ async fn a_counter_is_kept_for_a_day_and_a_forgotten_one_goes_on_from_its_floor(
     assert!(redis.ask("SCRIPT FLUSH")?.starts_with("+OK"));
     a.publish_counted("/", &event("e"), "r", 1)?;
     assert_eq!(told(&mut to_a, 1).await?[&2].1, Some(2));
+    Ok(())
+}
+
+/// Another node sends again what one that died may have sent; so does a link that lost its connection.
+#[tokio::test]
+async fn what_is_to_stand_there_once_does_whoever_sends_it_again() -> Tested {
+    let redis = Redis::start_cluster()?;
+    let url = format!("redis+cluster://127.0.0.1:{}", redis.port());
+    let (a, mut to_a) = linked(config(&url, Backend::streams())).await?;
+    let (b, mut to_b) = linked(config(&url, Backend::streams())).await?;
+    let once = |id: &str| Once {
+        scope: "s".into(),
+        id: id.into(),
+        keep_ms: 60_000,
+    };
+    for id in ["1", "2", "2"] {
+        a.publish_once("/", &event(id), ("r", 0), Some(&once(id)))?;
+    }
+    let of_a = told(&mut to_a, 3).await?;
+    let numbers: Vec<_> = of_a.values().map(|(_, number)| *number).collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(2)]);
+    for id in ["2", "3", "1"] {
+        b.publish_once("/", &event(id), ("r", 0), Some(&once(id)))?;
+    }
+    b.publish_counted("/", &event("4"), "r", 0)?;
+    let of_b = told(&mut to_b, 4).await?;
+    let numbers: Vec<_> = of_b.values().map(|(_, number)| *number).collect();
+    assert_eq!(numbers, [Some(2), Some(3), Some(1), Some(4)]);
+    assert!(redis.ask("XLEN socket.io")?.starts_with(":4"));
+    let left = redis.ask("PTTL {socket.io}:o:/#s#3")?;
+    let left: u64 = left.trim_start_matches(':').trim().parse()?;
+    assert!((1..=60_000).contains(&left), "{left}");
     Ok(())
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Modules tell with [`Hub::tell`]. A watcher is called on the loop where it happened, and only takes note.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lakh_wire::Bytes;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::Failure;
 use crate::hub::Hub;
 use crate::person::Person;
 use crate::socket::Socket;
@@ -124,7 +127,18 @@ pub trait Watcher: Send + Sync + 'static {
 
     /// It happened. Called on the loop: only takes note.
     fn saw(&self, occurrence: &Arc<Occurrence>);
+
+    /// Is done when what it saw so far stands where it outlives this process. `None`: nobody is to wait for that.
+    fn kept(&self) -> Option<Keeping> {
+        None
+    }
 }
+
+/// Until watchers have kept what they saw.
+pub type Keeping = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long an answer waits for watchers.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Hub {
     /// Tells one more watcher from now on.
@@ -144,6 +158,36 @@ impl Hub {
         watchers
             .iter()
             .any(|watcher| watcher.wants(what, namespace))
+    }
+
+    /// Waits until the watchers that want to know of such things, and keep them, have kept what they were told so far: then an
+    /// answer may promise it. They keep it in the store, and wait for nobody outside.
+    ///
+    /// # Errors
+    /// `not_stored` if the store takes nothing for a while.
+    pub async fn told(&self, what: What, namespace: &str) -> Result<(), Failure> {
+        let keeping: Vec<_> = {
+            let watchers = self.0.watchers.load();
+            let wanting = watchers
+                .iter()
+                .filter(|watcher| watcher.wants(what, namespace));
+            wanting.filter_map(|watcher| watcher.kept()).collect()
+        };
+        if keeping.is_empty() {
+            return Ok(());
+        }
+        let all = async {
+            for one in keeping {
+                one.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all).await.map_err(|_| {
+            Failure::new(
+                "not_stored",
+                "the event was delivered, but the store does not take it for hooks and sinks now; \
+                 they hear of it unless this server is killed",
+            )
+        })
     }
 
     /// Tells what happened, if anybody wants to know.

@@ -5,24 +5,26 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakh_broker::Room;
 use lakh_broker::cluster::{Message, Opts};
+use lakh_broker::{Once, Room};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use thiserror::Error;
 
 use crate::ack::{BroadcastAckFuture, Collector};
 use crate::args::{self, ArgsError};
 use crate::cluster::Missing;
-use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::mailbox::Full;
 use crate::namespace::{Joining, Namespace, NamespaceInner};
 use crate::outgoing::{Flags, Outgoing, Targets};
 use crate::payload::Payload;
 use crate::shard::Shard;
-use crate::socket::Socket;
+
+mod found;
+mod whole;
+
+pub use found::{FetchedSockets, RemoteSocket};
 
 /// How long `emit_with_ack` to a room waits when no time was given.
 const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -178,11 +180,26 @@ impl Operator {
         floor: u64,
         payload: Payload,
     ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
+        self.emit_counted_once(counter, floor, payload, None)
+    }
+
+    /// The same, and what was sent with this `once` before is not sent again: then the number is the one that it got. The
+    /// note stands where the event does, and comes there in the same step, so no end of any process lies between.
+    ///
+    /// # Errors
+    /// As [`Operator::emit_counted`].
+    pub fn emit_counted_once(
+        &self,
+        counter: &str,
+        floor: u64,
+        payload: Payload,
+        once: Option<&Once>,
+    ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
         let inner = Arc::clone(&self.namespace);
         let outgoing = Outgoing::new(inner, payload, self.targets.clone(), self.flags);
         let confirmed = self
             .hub
-            .publish_counted(&outgoing, counter, floor)
+            .publish_counted(&outgoing, (counter, floor), once)
             .transpose()?;
         Ok(confirmed.map(|confirmed| async move { confirmed.await.ok()?.number }))
     }
@@ -323,93 +340,6 @@ impl Operator {
     }
 }
 
-/// What [`Operator::fetch_sockets`] gives: sockets, and who did not say which they have.
-#[derive(Clone, Debug, Default)]
-pub struct FetchedSockets {
-    sockets: Vec<RemoteSocket>,
-    /// Nodes that did not answer.
-    pub missing: Missing,
-}
-
-impl std::ops::Deref for FetchedSockets {
-    type Target = [RemoteSocket];
-
-    fn deref(&self) -> &[RemoteSocket] {
-        &self.sockets
-    }
-}
-
-impl IntoIterator for FetchedSockets {
-    type Item = RemoteSocket;
-    type IntoIter = std::vec::IntoIter<RemoteSocket>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.sockets.into_iter()
-    }
-}
-
-/// A socket as [`Operator::fetch_sockets`] gives it: a picture of one moment, and the means to reach it.
-#[derive(Clone)]
-pub struct RemoteSocket {
-    pub(crate) namespace: Namespace,
-    /// The socket's id.
-    pub id: String,
-    /// The rooms it is in, its own among them.
-    pub rooms: Vec<Room>,
-    /// What was set with [`crate::Socket::set_data`].
-    pub data: Value,
-    /// What its client gave as `auth`, as JSON.
-    pub(crate) auth: Option<Box<str>>,
-    /// Its connection's first request.
-    pub handshake: Arc<Handshake>,
-}
-
-impl std::fmt::Debug for RemoteSocket {
-    // Not what the client gave as `auth`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteSocket")
-            .field("id", &self.id)
-            .field("rooms", &self.rooms)
-            .field("data", &self.data)
-            .finish_non_exhaustive()
-    }
-}
-
-impl RemoteSocket {
-    /// The `auth` that its client gave, as JSON text.
-    #[must_use]
-    pub fn auth_text(&self) -> Option<&str> {
-        self.auth.as_deref()
-    }
-
-    fn operator(&self) -> Operator {
-        self.namespace.operator().to(&*self.id)
-    }
-
-    /// Sends an event to this socket.
-    ///
-    /// # Errors
-    /// As [`Operator::emit`].
-    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        self.operator().emit(event, args)
-    }
-
-    /// Makes it join a room.
-    pub fn join(&self, room: impl Into<Room>) {
-        self.operator().sockets_join([room.into()]);
-    }
-
-    /// Makes it leave a room.
-    pub fn leave(&self, room: impl Into<Room>) {
-        self.operator().sockets_leave([room.into()]);
-    }
-
-    /// Disconnects it, or closes its connection.
-    pub fn disconnect(&self, close: bool) {
-        self.operator().disconnect_sockets(close);
-    }
-}
-
 macro_rules! broadcasting {
     () => {
         /// Starts a broadcast to a room; see [`Operator::to`].
@@ -434,99 +364,3 @@ macro_rules! broadcasting {
     };
 }
 pub(crate) use broadcasting;
-
-impl Namespace {
-    broadcasting!();
-
-    /// Sends several broadcasts as one step of an order of the caller's own. `make` takes a lock of the caller's, and gives
-    /// the broadcasts together with it; it is let go when all of them have their place, and before anything is delivered.
-    /// So whatever else is sent under that lock, or done in its turn ([`Socket::in_turn`]), comes before all of them or
-    /// behind all of them. `make` isn't called if the server is overloaded, and must not use the hub otherwise.
-    ///
-    /// # Errors
-    /// If the server is overloaded. Nothing was sent, if all of them stay on this node.
-    pub fn emit_step<G>(
-        &self,
-        make: impl FnOnce() -> (Vec<(Operator, Payload)>, G),
-    ) -> Result<(), EmitError> {
-        let outgoing = |(to, payload): (Operator, Payload)| {
-            Outgoing::new(to.namespace, payload, to.targets, to.flags)
-        };
-        Ok(self.hub.publish_step(|| {
-            let (all, guard) = make();
-            (all.into_iter().map(outgoing).collect(), guard)
-        })?)
-    }
-
-    /// Starts a broadcast that is dropped for whoever can't take it right now.
-    pub fn volatile(&self) -> Operator {
-        self.operator().volatile()
-    }
-
-    /// Starts a broadcast with or without compression.
-    pub fn compress(&self, compress: bool) -> Operator {
-        self.operator().compress(compress)
-    }
-
-    /// Starts a broadcast that waits this long for acknowledgements.
-    pub fn timeout(&self, timeout: Duration) -> Operator {
-        self.operator().timeout(timeout)
-    }
-
-    /// Sends an event to everyone in this namespace.
-    ///
-    /// # Errors
-    /// As [`Operator::emit`].
-    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        self.operator().emit(event, args)
-    }
-
-    /// Sends an event to everyone and collects the answers.
-    ///
-    /// # Errors
-    /// As [`Operator::emit_with_ack`].
-    pub fn emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Result<BroadcastAckFuture<R>, EmitError> {
-        self.operator().emit_with_ack(event, args)
-    }
-
-    /// Makes all sockets join rooms.
-    pub fn sockets_join(&self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
-        self.operator().sockets_join(rooms);
-    }
-
-    /// Makes all sockets leave rooms.
-    pub fn sockets_leave(&self, rooms: impl IntoIterator<Item = impl Into<Room>>) {
-        self.operator().sockets_leave(rooms);
-    }
-
-    /// Disconnects all sockets, or closes their connections.
-    pub fn disconnect_sockets(&self, close: bool) {
-        self.operator().disconnect_sockets(close);
-    }
-
-    /// All sockets as they are now.
-    pub async fn fetch_sockets(&self) -> FetchedSockets {
-        self.operator().fetch_sockets().await
-    }
-
-    /// Some members of a room on this node, at most `limit`; in no order. Costs as much as it gives, however large
-    /// the room is. Sockets' own rooms have no members here.
-    pub async fn members(&self, room: impl Into<Room>, limit: usize) -> Vec<Socket> {
-        let (send, mut receive) = tokio::sync::mpsc::channel(self.hub.shard_count());
-        let (room, namespace) = (room.into(), Arc::clone(&self.inner));
-        self.hub.on_each_shard(move |shard| {
-            // There is room for one answer a shard, so this can't fail for want of it.
-            let _ = send.try_send(shard.members_of(&namespace, &room, limit));
-        });
-        let mut members = Vec::new();
-        while let Some(some) = receive.recv().await {
-            members.extend(some);
-        }
-        members.truncate(limit);
-        members
-    }
-}

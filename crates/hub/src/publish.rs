@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use lakh_broker::Once;
 use lakh_broker::Position;
 use tokio::sync::oneshot;
 
@@ -48,13 +49,13 @@ impl Hub {
     pub(crate) fn publish_counted(
         &self,
         outgoing: &Outgoing,
-        counter: &str,
-        floor: u64,
+        counter: (&str, u64),
+        once: Option<&Once>,
     ) -> Option<Result<oneshot::Receiver<Confirmed>, Full>> {
         let cluster = self
             .followed()
             .filter(|_| outgoing.namespace.recovery.get().is_some())?;
-        let appended = cluster.append_counted(outgoing, counter, floor);
+        let appended = cluster.append_counted(outgoing, counter, once);
         Some(appended.map(|(ticket, confirmed)| {
             if let Some(shard) = Shard::current(self) {
                 shard.note_ticket(ticket);

@@ -1,31 +1,27 @@
 //! A socket: one client in one namespace.
 
-use std::any::TypeId;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use lakh_broker::Room;
 use parking_lot::Mutex;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use crate::ack::{AckError, AckFuture, Slot};
-use crate::args;
 use crate::engine_io::EngineSocket;
-use crate::handler::{Handler, IntoHandler};
 use crate::handshake::Handshake;
 use crate::hub::Hub;
 use crate::ids::Id;
-use crate::kept::{Extensions, Kept, OwnHandlers, Said};
+use crate::kept::{Kept, Said};
 use crate::mailbox::{Command, Full};
-use crate::namespace::{CloseHook, Joining, Namespace, NamespaceInner, Recovery};
-use crate::operator::{EmitError, Operator, broadcasting};
-use crate::outgoing::{Flags, Outgoing, Targets};
+use crate::namespace::{Joining, Namespace, NamespaceInner};
+use crate::operator::{Operator, broadcasting};
 use crate::payload::Payload;
 use crate::shard::{Shard, SocketKey};
+
+mod emit;
+mod own;
+
+pub use emit::{FlaggedSocket, TimedSocket};
 
 pub(crate) struct SocketInner {
     pub hub: Hub,
@@ -136,121 +132,6 @@ impl Socket {
         self.0.hub.wall_ms()
     }
 
-    /// Keeps a value with this socket, one of each type. A recovered socket has it again.
-    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
-        let extensions = self.extensions();
-        let old = extensions.lock().insert(TypeId::of::<T>(), Arc::new(value));
-        // Users' values are dropped outside the lock: they may do anything then.
-        drop(old);
-    }
-
-    /// The value of this type that was kept.
-    #[must_use]
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.0.kept.lock().as_ref()?.get()
-    }
-
-    pub(crate) fn extensions(&self) -> Extensions {
-        let mut kept = self.0.kept.lock();
-        let kept = kept.get_or_insert_default();
-        Arc::clone(kept.extensions.get_or_insert_default())
-    }
-
-    /// Sets the JSON data that `fetch_sockets` shows to other parts of the server.
-    pub fn set_data(&self, data: Value) {
-        let old = self
-            .0
-            .kept
-            .lock()
-            .get_or_insert_default()
-            .data
-            .replace(data);
-        drop(old);
-        if self.0.hub.followed().is_some() && self.0.namespace.recovery.get().is_some() {
-            self.act(|shard, socket| shard.record_changed(socket.0.key, false));
-        }
-    }
-
-    /// The JSON data; null if none was set.
-    #[must_use]
-    pub fn data(&self) -> Value {
-        self.data_if_set().unwrap_or_default()
-    }
-
-    pub(crate) fn data_if_set(&self) -> Option<Value> {
-        let kept = self.0.kept.lock();
-        kept.as_ref().and_then(|kept| kept.data.clone())
-    }
-
-    /// What the record of its session keeps for it. `shared`: values kept from now on are to be in the record, too.
-    pub(crate) fn kept_for_record(&self, shared: bool) -> Option<Box<Kept>> {
-        if shared {
-            drop(self.extensions());
-        }
-        self.0.kept.lock().clone()
-    }
-
-    /// Handles an event of this socket alone, before the namespace's handler of that name. The namespace's own `on` is
-    /// lighter: it costs nothing for each socket.
-    pub fn on<M>(&self, event: &str, handler: impl IntoHandler<M>) {
-        self.add(event, handler.into_handler(), false);
-    }
-
-    /// Handles an event once.
-    pub fn once<M>(&self, event: &str, handler: impl IntoHandler<M>) {
-        self.add(event, handler.into_handler(), true);
-    }
-
-    /// Handles an event no longer.
-    pub fn off(&self, event: &str) {
-        drop(self.change_own(|own| own.on.remove(event)));
-    }
-
-    fn add(&self, event: &str, handler: Handler, once: bool) {
-        drop(self.change_own(|own| own.on.insert(event.into(), (handler, once))));
-    }
-
-    /// Changes the socket's own handlers, unless it's gone: they often hold the socket itself, and nothing would break
-    /// that circle any more. What comes back is to be dropped outside the lock: users' values may do anything then.
-    fn change_own<R>(&self, change: impl FnOnce(&mut OwnHandlers) -> R) -> Option<R> {
-        let mut kept = self.0.kept.lock();
-        if self.0.gone.load(Ordering::Acquire) {
-            drop(kept);
-            return None;
-        }
-        let own = &mut kept.get_or_insert_default().own;
-        Some(change(own.get_or_insert_default()))
-    }
-
-    /// The socket's own handlers, taken for good.
-    pub(crate) fn take_own(&self) -> Option<Box<OwnHandlers>> {
-        let mut kept = self.0.kept.lock();
-        self.0.gone.store(true, Ordering::Release);
-        kept.as_mut()?.own.take()
-    }
-
-    /// Runs when this socket is about to go; its rooms are still there.
-    pub fn on_disconnecting(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
-        let hook = sync_hook(hook);
-        self.change_own(|own| own.disconnecting.push(hook));
-    }
-
-    /// Runs when this socket has gone.
-    pub fn on_disconnect(&self, hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) {
-        let hook = sync_hook(hook);
-        self.change_own(|own| own.disconnect.push(hook));
-    }
-
-    pub(crate) fn own_handler(&self, event: &str) -> Option<Handler> {
-        let mut kept = self.0.kept.lock();
-        let own = kept.as_mut()?.own.as_mut()?;
-        let (handler, once) = own.on.get(event)?.clone();
-        if once {
-            own.on.remove(event);
-        }
-        Some(handler)
-    }
-
     /// Joins a room. From a handler this is done at once, and tells whether the socket is in the room now: it isn't if
     /// it's in as many rooms as it may. From another thread the answer is always yes, and a refusal is logged.
     pub fn join(&self, room: impl Into<Room>) -> bool {
@@ -301,137 +182,6 @@ impl Socket {
     /// Leaves the namespace (`false`), or closes the whole connection (`true`).
     pub fn disconnect(&self, close: bool) {
         self.act(move |shard, socket| shard.disconnect(socket.0.key, close));
-    }
-
-    /// Sends an event. A tuple is a list of arguments, `()` is none, anything else is one.
-    ///
-    /// # Errors
-    /// If the arguments can't be written, or the server is overloaded.
-    pub fn emit<T: Serialize + ?Sized>(&self, event: &str, args: &T) -> Result<(), EmitError> {
-        let payload = args::encode(Some(event), args)?;
-        Ok(self.emit_payload(payload, Flags::default())?)
-    }
-
-    /// Sends an event whose arguments are raw JSON, the event's name first.
-    ///
-    /// # Errors
-    /// If the server is overloaded.
-    pub fn emit_raw(&self, payload: Payload) -> Result<(), EmitError> {
-        Ok(self.emit_payload(payload, Flags::default())?)
-    }
-
-    /// Sends an event that is dropped if the client can't take it right now.
-    ///
-    /// # Errors
-    /// As [`Socket::emit`].
-    pub fn emit_volatile<T: Serialize + ?Sized>(
-        &self,
-        event: &str,
-        args: &T,
-    ) -> Result<(), EmitError> {
-        self.volatile().emit(event, args)
-    }
-
-    /// For an event that is dropped if the client can't take it right now: `socket.volatile().emit(…)`.
-    pub fn volatile(&self) -> FlaggedSocket<'_> {
-        FlaggedSocket::new(self).volatile()
-    }
-
-    /// For an event that may, or may not, be compressed where compression was negotiated; it may by default.
-    pub fn compress(&self, compress: bool) -> FlaggedSocket<'_> {
-        FlaggedSocket::new(self).compress(compress)
-    }
-
-    /// For an event that goes past the recovery log, at once from its own loop: who comes back does not get it again.
-    pub fn unlogged(&self) -> FlaggedSocket<'_> {
-        FlaggedSocket::new(self).unlogged()
-    }
-
-    fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
-        let recovery = self.0.namespace.recovery.get();
-        if let Some(recovery) = recovery.filter(|_| !flags.unlogged) {
-            return self.emit_recoverable(recovery, payload, flags);
-        }
-        self.try_act(payload.len(), move |shard, socket| {
-            shard.emit_to(socket, &payload, None, None, flags)
-        })
-    }
-
-    /// As in Node: in a recoverable namespace an emit goes through the log, as a broadcast to one's own room.
-    fn emit_recoverable(
-        &self,
-        recovery: &Recovery,
-        payload: Payload,
-        flags: Flags,
-    ) -> Result<(), Full> {
-        let Self(inner) = self;
-        // What isn't logged needs neither a room nor a broadcast: a world's ticks go this way.
-        if flags.volatile
-            && let Some(shard) = inner.hub.current_shard(inner.shard())
-        {
-            let send = |at| shard.emit_to(self, &payload, None, Some(at), flags);
-            if inner.hub.pass_now(&shard, recovery, send) {
-                return Ok(());
-            }
-        }
-        let targets = Targets {
-            rooms: [Room::from(self.id())].into_iter().collect(),
-            ..Targets::default()
-        };
-        let namespace = Arc::clone(&inner.namespace);
-        let mut outgoing = Outgoing::new(namespace, payload, targets, flags);
-        outgoing.only = Some((inner.shard(), inner.key));
-        inner.hub.publish(outgoing)
-    }
-
-    /// Sends an event and waits for its answer, as long as the socket is connected.
-    ///
-    /// # Errors
-    /// If the arguments can't be written, or the server is overloaded.
-    pub fn emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Result<AckFuture<R>, EmitError> {
-        self.emit_with_ack_within(None, event, args)
-    }
-
-    /// Waits for acknowledgements this long.
-    pub fn timeout(&self, timeout: Duration) -> TimedSocket<'_> {
-        TimedSocket {
-            socket: self,
-            timeout,
-        }
-    }
-
-    fn emit_with_ack_within<R: DeserializeOwned>(
-        &self,
-        timeout: Option<Duration>,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Result<AckFuture<R>, EmitError> {
-        let payload = args::encode(Some(event), args)?;
-        Ok(self.emit_raw_with_ack_within(timeout, payload)?)
-    }
-
-    fn emit_raw_with_ack_within<R: DeserializeOwned>(
-        &self,
-        timeout: Option<Duration>,
-        payload: Payload,
-    ) -> Result<AckFuture<R>, Full> {
-        let slot = Arc::new(Slot::default());
-        let waiting = Arc::clone(&slot);
-        if !self.is_connected() {
-            slot.resolve(Err(AckError::Disconnected));
-        } else {
-            self.try_act(payload.len(), move |shard, socket| {
-                shard.emit_with_ack(socket, &payload, &waiting, timeout);
-            })?;
-        }
-        Ok(AckFuture {
-            slot,
-            kind: PhantomData,
-        })
     }
 
     pub(crate) fn send_ack(&self, id: u64, payload: Payload) {
@@ -489,100 +239,5 @@ impl Socket {
     /// Starts a broadcast to everyone else in the namespace.
     pub fn broadcast(&self) -> Operator {
         self.operator()
-    }
-}
-
-fn sync_hook(hook: impl Fn(lakh_wire::CloseReason) + Send + Sync + 'static) -> CloseHook {
-    let hook = Arc::new(hook);
-    Arc::new(move |_, reason| {
-        let hook = Arc::clone(&hook);
-        // Not before it's polled: a panic must be caught where those of all handlers are.
-        Box::pin(async move { hook(reason) })
-    })
-}
-
-/// A socket whose acknowledgements have a time limit.
-#[derive(Debug)]
-#[must_use = "nothing is sent until `emit_with_ack`"]
-pub struct TimedSocket<'a> {
-    socket: &'a Socket,
-    timeout: Duration,
-}
-
-impl TimedSocket<'_> {
-    /// Sends an event and waits for its answer within the time given.
-    ///
-    /// # Errors
-    /// As [`Socket::emit_with_ack`].
-    pub fn emit_with_ack<R: DeserializeOwned>(
-        &self,
-        event: &str,
-        args: &(impl Serialize + ?Sized),
-    ) -> Result<AckFuture<R>, EmitError> {
-        self.socket
-            .emit_with_ack_within(Some(self.timeout), event, args)
-    }
-
-    /// The same with arguments that are raw JSON, the event's name first.
-    ///
-    /// # Errors
-    /// If the server is overloaded.
-    pub fn emit_raw_with_ack<R: DeserializeOwned>(
-        &self,
-        payload: Payload,
-    ) -> Result<AckFuture<R>, Full> {
-        self.socket
-            .emit_raw_with_ack_within(Some(self.timeout), payload)
-    }
-}
-
-/// An event to one socket in the making.
-#[derive(Debug)]
-#[must_use = "nothing is sent until `emit`"]
-pub struct FlaggedSocket<'a> {
-    socket: &'a Socket,
-    flags: Flags,
-}
-
-impl<'a> FlaggedSocket<'a> {
-    fn new(socket: &'a Socket) -> Self {
-        Self {
-            socket,
-            flags: Flags::default(),
-        }
-    }
-
-    /// As [`Socket::volatile`].
-    pub fn volatile(mut self) -> Self {
-        self.flags.volatile = true;
-        self
-    }
-
-    /// As [`Socket::unlogged`].
-    pub fn unlogged(mut self) -> Self {
-        self.flags.unlogged = true;
-        self
-    }
-
-    /// As [`Socket::compress`].
-    pub fn compress(mut self, compress: bool) -> Self {
-        self.flags.compress = compress;
-        self
-    }
-
-    /// Sends the event.
-    ///
-    /// # Errors
-    /// As [`Socket::emit`].
-    pub fn emit<T: Serialize + ?Sized>(self, event: &str, args: &T) -> Result<(), EmitError> {
-        self.emit_raw(args::encode(Some(event), args)?)
-    }
-
-    /// Sends an event whose arguments are raw JSON, the event's name first.
-    ///
-    /// # Errors
-    /// If the server is overloaded.
-    pub fn emit_raw(self, payload: Payload) -> Result<(), EmitError> {
-        Ok(self.socket.emit_payload(payload, self.flags)?)
     }
 }

@@ -143,6 +143,8 @@ fn spawn(folder: &Path, [port, distribution, mapper]: [u16; 3]) -> Result<Child,
         .env("RABBITMQ_LOG_BASE", at("log"))
         .env("RABBITMQ_LOGS", "-")
         .env("RABBITMQ_PID_FILE", at("pid"))
+        // Else it would lie where the test was started.
+        .env("ERL_CRASH_DUMP", at("erl_crash.dump"))
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", at("plugins"))
         .env("RABBITMQ_CONFIG_FILE", at("rabbitmq"))
         .env("RABBITMQ_GENERATED_CONFIG_DIR", at("generated"))

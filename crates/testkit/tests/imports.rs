@@ -58,6 +58,18 @@ const NOT_IN_WIRE: [&str; 8] = [
     "fastrand",
 ];
 
+/// The arithmetic of keys and passwords. Only the server needs it; a server of somebody's own, built on the library, is
+/// built without.
+const NOT_IN_THE_LIBRARY: [&str; 7] = [
+    "argon2",
+    "ed25519-dalek",
+    "jsonwebtoken",
+    "openidconnect",
+    "p256",
+    "p384",
+    "rsa",
+];
+
 fn workspace() -> Result<Vec<Value>, Box<dyn Error>> {
     let output = Command::new(env!("CARGO"))
         .args([
@@ -158,6 +170,42 @@ fn the_protocol_names_no_runtime_socket_or_random_source() -> Result<(), Box<dyn
             kind == "dev" || !NOT_IN_WIRE.contains(&dependency),
             "lakh-wire may not import {dependency}"
         );
+    }
+    Ok(())
+}
+
+/// Every crate that this package is built with, whatever the rest of the workspace asks for.
+fn built_with(package: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--format", "{lib}", "--offline", "--package", package])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let names = String::from_utf8(output.stdout)?;
+    // What was told before is marked with a star behind the name.
+    let first = |line: &str| line.split(' ').next().unwrap_or_default().replace('_', "-");
+    Ok(names.lines().map(first).collect())
+}
+
+#[test]
+fn the_library_brings_no_arithmetic_of_keys_and_passwords() -> Result<(), Box<dyn Error>> {
+    for package in ["lakh", "lakh-hub", "lakh-net", "lakh-rooms", "lakh-chat"] {
+        let crates = built_with(package)?;
+        assert!(crates.iter().any(|name| name == "lakh-auth"), "{package}");
+        for name in NOT_IN_THE_LIBRARY {
+            assert!(
+                !crates.iter().any(|other| other == name),
+                "{package} brings {name}: `cargo tree -p {package} -e normal -i {name}` tells the way"
+            );
+        }
+    }
+    // What is looked for is written as cargo writes it.
+    let server = built_with("lakh-server")?;
+    for name in NOT_IN_THE_LIBRARY {
+        assert!(server.iter().any(|other| other == name), "{name}");
     }
     Ok(())
 }

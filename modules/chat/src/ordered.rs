@@ -85,6 +85,16 @@ pub(crate) fn tell(chat: &Chat, room: &str) {
     }
 }
 
+/// Those who watch the server and keep what they are told, such as hooks, have the message.
+///
+/// # Errors
+/// `not_stored` if they can't keep it now.
+pub(crate) async fn noted(chat: &Chat) -> Result<(), Failure> {
+    let namespace = &chat.0.namespace;
+    let hub = namespace.hub();
+    hub.told(What::Message, namespace.name()).await
+}
+
 /// What was stored has been told to other nodes, too, as far as it can be known.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
 //! Who gets into a room, sees it and speaks in it: rules, hooks in the way, and signed tokens for private rooms.
 //!
-//! A token's word stands in for the rules: who signs it has the server's key. Membership by token ends when the token does.
+//! A token's word stands in for the rules: who signs it has the server's key. Membership by token ends when the token does, or
+//! is taken back; with it end the room's state, cursors and presence for that socket.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakh_hub::auth::Grant;
+use lakh_hub::auth::{Grant, Principal};
 use lakh_hub::{Failure, Namespace, Person, Room, Socket, Wish};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -18,7 +19,7 @@ use crate::{Inner, MODULE, Rooms, names};
 /// What a token lets a socket do in a room.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pass {
-    grants: Vec<Grant>,
+    of: Arc<Principal>,
     expires_ms: Option<u64>,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct Passes {
 }
 
 #[derive(Serialize)]
-struct Expired<'a> {
+struct Over<'a> {
     room: &'a str,
 }
 
@@ -44,6 +45,10 @@ pub(crate) fn too_many_rooms() -> Failure {
 
 fn not_member() -> Failure {
     Failure::new("not_member", "join the room first")
+}
+
+fn revoked() -> Failure {
+    Failure::new("token_revoked", "this token was taken back; get a new one")
 }
 
 fn forbidden(message: &str) -> Failure {
@@ -90,7 +95,7 @@ pub(crate) fn may_with(
         return socket.allow(MODULE, act, name);
     };
     let is_over = pass.expires_ms.is_some_and(|end| end <= socket.now_ms());
-    if is_over || !covers(&pass.grants, socket, act, name) {
+    if is_over || !covers(&pass.of.grants, socket, act, name) {
         return Err(forbidden(
             "your token for this room doesn't let you do that",
         ));
@@ -144,7 +149,7 @@ pub(crate) fn show(
     let token = check.check(token, now_ms)?;
     let person = socket.get::<Person>();
     let user = person.as_ref().map(|person| &*person.id);
-    if token.user.is_some() && token.user.as_deref() != user {
+    if !token.for_anyone && Some(&*token.principal.id) != user {
         return Err(forbidden("this token is for somebody else"));
     }
     if token.expires_ms.is_some_and(|end| end <= now_ms) {
@@ -153,36 +158,68 @@ pub(crate) fn show(
             "this token is over; get a new one",
         ));
     }
-    if !covers(&token.grants, socket, "join", name) {
+    if check.is_revoked(&token.principal) {
+        return Err(revoked());
+    }
+    if !covers(&token.principal.grants, socket, "join", name) {
         return Err(forbidden("this token doesn't let you join this room"));
     }
     Ok(Some(Pass {
-        grants: token.grants,
+        of: Arc::new(token.principal),
         expires_ms: token.expires_ms,
     }))
 }
 
-/// Keeps what a token says for as long as the socket is in the room, and ends that in time.
-pub(crate) fn admit(socket: &Socket, room: &Room, pass: Option<Pass>) {
+/// Whether what let somebody in was taken back.
+fn is_revoked(rooms: &Inner, pass: &Pass) -> bool {
+    let check = rooms.config.tokens.as_ref();
+    check.is_some_and(|check| check.is_revoked(&pass.of))
+}
+
+/// Keeps what a token says for as long as the socket is in the room, and ends that in time. A socket whose token was taken
+/// back in this moment is out again.
+pub(crate) fn admit(
+    rooms: &Rooms,
+    socket: &Socket,
+    room: &Room,
+    pass: Option<Pass>,
+) -> Result<(), Failure> {
     let Some(pass) = pass else {
         if let Some(passes) = socket.get::<Passes>() {
             passes.rooms.lock().remove(room);
+            socket.leave(names::by_token(room));
         }
-        return;
+        return Ok(());
     };
+    // Of a private room it's known anyway that its members have one.
+    let private = names::name(room).is_some_and(|name| rooms.0.kinds.of(name).private);
+    if !private && !socket.join(names::by_token(room)) {
+        put_out(&rooms.0, socket, room);
+        return Err(Failure::new(
+            "too_large",
+            "this socket is in as many rooms as it may; leave one first",
+        ));
+    }
     let passes = socket.get::<Passes>().unwrap_or_else(|| {
         socket.insert(Passes::default());
         socket.get().unwrap_or_default()
     });
     let expires_ms = pass.expires_ms;
     let before = passes.rooms.lock().insert(Room::clone(room), pass.clone());
-    if let Some(end) = expires_ms.filter(|_| before != Some(pass)) {
-        tokio::task::spawn_local(end_in_time(socket.clone(), Room::clone(room), end));
+    // Asked once it's kept: what is taken back later finds it there.
+    if is_revoked(&rooms.0, &pass) {
+        put_out(&rooms.0, socket, room);
+        return Err(revoked());
     }
+    if let Some(end) = expires_ms.filter(|_| before != Some(pass)) {
+        let (rooms, socket, room) = (rooms.clone(), socket.clone(), Room::clone(room));
+        tokio::task::spawn_local(end_in_time(rooms, socket, room, end));
+    }
+    Ok(())
 }
 
 /// Waits until a token is over, unless its socket is out of the room or has another one before.
-async fn end_in_time(socket: Socket, room: Room, end_ms: u64) {
+async fn end_in_time(rooms: Rooms, socket: Socket, room: Room, end_ms: u64) {
     loop {
         let Some(passes) = socket.get::<Passes>() else {
             return;
@@ -194,7 +231,7 @@ async fn end_in_time(socket: Socket, room: Room, end_ms: u64) {
         }
         let left = end_ms.saturating_sub(socket.now_ms());
         if left == 0 {
-            return end(&socket, &room);
+            return end(&rooms.0, &socket, &room, "room:expired");
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(left)) => {}
@@ -203,14 +240,56 @@ async fn end_in_time(socket: Socket, room: Room, end_ms: u64) {
     }
 }
 
-/// A membership is over.
-fn end(socket: &Socket, room: &Room) {
+/// A socket is out of a room, and of all that it followed there.
+fn put_out(rooms: &Inner, socket: &Socket, room: &Room) {
     socket.leave(Room::clone(room));
+    if let Some(name) = names::name(room) {
+        rooms.states.leave(socket, name);
+    }
+    for counts_only in [false, true] {
+        socket.leave(names::watchers(room, counts_only));
+    }
+    socket.leave(names::by_token(room));
+}
+
+/// A membership is over.
+fn end(rooms: &Inner, socket: &Socket, room: &Room, event: &str) {
+    put_out(rooms, socket, room);
     let Some(name) = names::name(room) else {
         return;
     };
-    if let Err(error) = socket.emit("room:expired", &Expired { room: name }) {
+    if let Err(error) = socket.emit(event, &Over { room: name }) {
         tracing::debug!(%error, "the end of a membership was not told");
+    }
+}
+
+/// A socket leaves by its own will. Who is in a private room is for its members to know.
+pub(crate) fn leave(rooms: &Inner, socket: &Socket, name: &str) -> Result<(), Failure> {
+    let room = names::room(name)?;
+    if rooms.kinds.of(name).private {
+        put_out(rooms, socket, &room);
+    } else {
+        socket.leave(names::by_token(&room));
+        socket.leave(room);
+        rooms.states.leave(socket, name);
+    }
+    Ok(())
+}
+
+/// Ends the memberships of a socket whose tokens were taken back.
+pub(crate) fn end_revoked(rooms: &Inner, socket: &Socket) {
+    let Some(passes) = socket.get::<Passes>().filter(|_| socket.is_connected()) else {
+        return;
+    };
+    let over: Vec<Room> = {
+        let rooms_by_token = passes.rooms.lock();
+        let of_revoked = rooms_by_token
+            .iter()
+            .filter(|(_, pass)| is_revoked(rooms, pass));
+        of_revoked.map(|(room, _)| Room::clone(room)).collect()
+    };
+    for room in over {
+        end(rooms, socket, &room, "room:revoked");
     }
 }
 
@@ -236,25 +315,31 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
 
 /// A socket is in its rooms again. What it was let in by did not come along if it was on another node.
 async fn come_back(rooms: &Rooms, socket: &Socket) {
-    for full in socket.rooms().await {
+    let all = socket.rooms().await;
+    let by_token = |room: &Room| all.contains(&names::by_token(room));
+    for full in &all {
         let room: Room = match full.split_once(lakh_hub::FILTER_MARK) {
             Some((room, _)) => room.into(),
-            None => full,
+            None => Room::clone(full),
         };
         let Some(name) = names::name(&room) else {
             continue;
         };
-        if &*room == socket.id() || !rooms.0.kinds.of(name).private {
+        if &*room == socket.id() {
             continue;
         }
         match pass_of(socket, &room) {
-            None => end(socket, &room),
+            None if rooms.0.kinds.of(name).private || by_token(&room) => {
+                end(&rooms.0, socket, &room, "room:expired")
+            }
+            None => {}
             Some(pass) => {
-                let passes = socket
-                    .get::<Passes>()
-                    .unwrap_or_else(|| Arc::new(Passes::default()));
-                passes.rooms.lock().remove(&room);
-                admit(socket, &room, Some(pass));
+                if let Some(passes) = socket.get::<Passes>() {
+                    passes.rooms.lock().remove(&room);
+                }
+                if admit(rooms, socket, &room, Some(pass)).is_err() {
+                    end(&rooms.0, socket, &room, "room:revoked");
+                }
             }
         }
     }

@@ -107,6 +107,9 @@ fn no_list(name: &str) -> Failure {
 
 fn tests(name: &str, wanted: &Value) -> Result<Vec<Test>, Failure> {
     match wanted {
+        Value::Object(tests) if tests.is_empty() => Err(Failure::bad_request(format!(
+            "nothing is asked of `{name}`: give a value, or a word such as {{\"in\": […]}}"
+        ))),
         Value::Object(tests) => tests
             .iter()
             .map(|(word, value)| test(name, word, value))

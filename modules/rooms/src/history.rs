@@ -4,183 +4,28 @@
 //! no number between them is missing. An answer says up to which number it is: whoever joins with it gets what is behind by
 //! the usual way, and nothing twice.
 
-use std::collections::VecDeque;
+mod gather;
+mod requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use lakh_hub::store::Order;
-use lakh_hub::{Ack, Bytes, Failure, Namespace, Payload, Room, Socket, answer};
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::value::RawValue;
+use lakh_hub::{Failure, Payload, Room};
 
-use crate::filter::{self, Filter};
 use crate::numbers::View;
 use crate::options::RoomOptions;
 use crate::server_side::{HistoryEntry, HistoryPage, HistoryRange};
 use crate::tail::Kept;
-use crate::{Inner, Rooms, enter, names, stored};
+use crate::{Inner, names, stored};
+use gather::Gather;
+pub(crate) use gather::{Found, MAX_EVENTS, Want};
+pub(crate) use requests::{install, push_found};
 
-/// Events in an answer, where none is told.
-const EVENTS: usize = 100;
-/// Events in an answer at most.
-pub(crate) const MAX_EVENTS: usize = 1_000;
-/// Binary values of one page. Stock JavaScript clients break the connection over a packet with more
-/// (`maxAttachments` of socket.io-parser).
-const MAX_ATTACHMENTS: usize = 10;
-/// Bytes of an answer, past which it ends.
-const MAX_BYTES: usize = 1 << 20;
-/// Events looked at for one answer, where most don't fit.
-const MAX_LOOKED_AT: usize = 10_000;
 /// How often it's read again because memory has moved on meanwhile.
 const TRIES: usize = 8;
 /// Wait for a write that is under way, or for the stream.
 const BREATH: Duration = Duration::from_millis(10);
-
-/// Which events are wanted.
-#[derive(Clone, Debug)]
-pub(crate) struct Want {
-    pub(crate) after: u64,
-    pub(crate) before: u64,
-    pub(crate) since_ms: u64,
-    pub(crate) event: Option<String>,
-    pub(crate) filter: Option<Arc<Filter>>,
-    pub(crate) oldest_first: bool,
-    pub(crate) limit: usize,
-}
-
-impl Want {
-    pub(crate) fn new(range: HistoryRange) -> Result<Self, Failure> {
-        let limit = if range.limit == 0 {
-            EVENTS
-        } else {
-            range.limit
-        };
-        if limit > MAX_EVENTS {
-            return Err(Failure::bad_request(format!("limit is 1 to {MAX_EVENTS}")));
-        }
-        Ok(Self {
-            after: range.after.unwrap_or(0),
-            before: range.before.unwrap_or(u64::MAX),
-            since_ms: range.since_ms.unwrap_or(0),
-            event: range.event,
-            filter: None,
-            oldest_first: range.oldest_first,
-            limit,
-        })
-    }
-
-    fn fits(&self, kept: &Kept) -> bool {
-        if let Some(event) = &self.event
-            && event_name(&kept.text).as_ref() != Some(event)
-        {
-            return false;
-        }
-        let filter = self.filter.as_ref();
-        filter.is_none_or(|filter| filter.fits(&filter::tags_of(&kept.text)))
-    }
-}
-
-fn event_name(text: &str) -> Option<String> {
-    serde_json::from_str::<(String, &RawValue, &RawValue)>(text)
-        .ok()
-        .map(|(name, ..)| name)
-}
-
-/// What was found.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// In the order of their numbers.
-    pub(crate) events: VecDeque<Arc<Kept>>,
-    /// Number of the room's last event at that moment.
-    pub(crate) seq: u64,
-    /// Where to go on: `before` this number, or `after` it if the oldest came first.
-    pub(crate) next: Option<u64>,
-    /// Nothing that was asked for is missing up to there.
-    pub(crate) complete: bool,
-}
-
-/// Goes through events in the order asked for, and takes those that fit.
-struct Gather<'a> {
-    want: &'a Want,
-    found: Found,
-    bytes: usize,
-    attachments: usize,
-    looked_at: usize,
-    /// The number looked at last.
-    at: Option<u64>,
-    /// Nothing more is wanted.
-    done: bool,
-    holes: bool,
-}
-
-impl<'a> Gather<'a> {
-    fn new(want: &'a Want) -> Self {
-        Self {
-            want,
-            found: Found::default(),
-            bytes: 0,
-            attachments: 0,
-            looked_at: 0,
-            at: None,
-            done: false,
-            holes: false,
-        }
-    }
-
-    /// Looks at one more event.
-    fn look(&mut self, kept: &Arc<Kept>) {
-        let (want, seq) = (self.want, kept.seq);
-        let (behind, beyond) = match want.oldest_first {
-            true => (seq <= want.after, seq >= want.before),
-            false => (seq >= want.before, seq <= want.after),
-        };
-        if self.done || behind {
-            return;
-        }
-        if beyond {
-            self.done = true;
-            return;
-        }
-        let full = self.found.events.len() >= want.limit || self.looked_at >= MAX_LOOKED_AT;
-        let heavy = self.bytes > 0
-            && (self.bytes + kept.bytes() > MAX_BYTES
-                || self.attachments + kept.attachments.len() > MAX_ATTACHMENTS);
-        if full || heavy {
-            self.found.next = self.at;
-            self.done = true;
-            return;
-        }
-        self.holes |= self.at.is_some_and(|at| at.abs_diff(seq) != 1);
-        self.at = Some(seq);
-        self.looked_at += 1;
-        if kept.time_ms < want.since_ms || !want.fits(kept) {
-            self.done = kept.time_ms < want.since_ms && !want.oldest_first;
-            return;
-        }
-        self.bytes += kept.bytes();
-        self.attachments += kept.attachments.len();
-        match want.oldest_first {
-            true => self.found.events.push_back(Arc::clone(kept)),
-            false => self.found.events.push_front(Arc::clone(kept)),
-        }
-    }
-
-    /// All that there is was looked at. `first`: the oldest that is kept.
-    fn end(mut self, seq: u64, first: Option<u64>) -> Found {
-        let want = self.want;
-        let from_there = first.is_some_and(|first| first <= want.after.saturating_add(1));
-        let begun_after = want.since_ms > 0 && self.done && !want.oldest_first;
-        let whole = match (self.found.next, self.done) {
-            // It ends where the page ends, and the rest is another question.
-            (Some(_), _) if !want.oldest_first => true,
-            _ => from_there || begun_after || want.after == seq || seq == 0 && want.after == 0,
-        };
-        self.found.seq = seq;
-        self.found.complete = whole && !self.holes && want.after <= seq;
-        self.found
-    }
-}
 
 /// Reads, and calls `fenced` with what was found while no further event can come; see [`View`].
 pub(crate) async fn read<R>(
@@ -385,119 +230,4 @@ pub(crate) async fn page(
         next: found.next,
         complete: found.complete,
     })
-}
-
-#[derive(Deserialize)]
-struct Get {
-    room: String,
-    after: Option<u64>,
-    before: Option<u64>,
-    since: Option<u64>,
-    event: Option<String>,
-    #[serde(default)]
-    oldest_first: bool,
-    limit: Option<usize>,
-    filter: Option<Value>,
-}
-
-pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
-    let rooms = rooms.clone();
-    namespace.on(
-        "history:get",
-        async move |socket: Socket, event: lakh_hub::Event, ack: Ack| {
-            let found = match event.args::<Get>() {
-                Ok(request) => get(&rooms.0, &socket, request).await,
-                Err(error) => Err(Failure::bad_request(error.to_string())),
-            };
-            ack.send_raw(match found {
-                Ok(found) => answer_with(&found),
-                Err(failure) => answer::<()>(Err(failure)),
-            });
-        },
-    );
-}
-
-async fn get(rooms: &Inner, socket: &Socket, request: Get) -> Result<Found, Failure> {
-    let (room, kind) = (names::room(&request.room)?, rooms.kinds.of(&request.room));
-    enter::may_see(rooms, socket, &request.room, &room).await?;
-    supported(rooms, kind)?;
-    let mut want = Want::new(HistoryRange {
-        after: request.after,
-        before: request.before,
-        since_ms: request.since,
-        event: request.event,
-        oldest_first: request.oldest_first,
-        limit: request.limit.unwrap_or(0),
-    })?;
-    if request.limit == Some(0) {
-        return Err(Failure::bad_request(format!("limit is 1 to {MAX_EVENTS}")));
-    }
-    if let Some(filter) = &request.filter {
-        want.filter = filter::read(filter)?.map(|text| rooms.filters.get(&text));
-    }
-    read(rooms, &room, kind, &want, |found| found).await
-}
-
-/// The fields of an answer that tell what was found.
-pub(crate) fn push_found(text: &mut String, attachments: &mut Vec<Bytes>, found: &Found) {
-    text.push_str(r#""events":["#);
-    for (at, kept) in found.events.iter().enumerate() {
-        if at > 0 {
-            text.push(',');
-        }
-        push_event(text, attachments, kept);
-    }
-    text.push_str(&format!(r#"],"complete":{}"#, found.complete));
-    if let Some(next) = found.next {
-        text.push_str(&format!(r#","next":{next}"#));
-    }
-}
-
-fn answer_with(found: &Found) -> Payload {
-    let mut attachments = Vec::new();
-    let mut text = format!(r#"[{{"ok":true,"seq":{},"#, found.seq);
-    push_found(&mut text, &mut attachments, found);
-    text.push_str("}]");
-    Payload::from_raw(text, attachments)
-}
-
-/// An event of before as one object: name and data beside what its second argument was.
-fn push_event(text: &mut String, attachments: &mut Vec<Bytes>, kept: &Kept) {
-    let parts = serde_json::from_str::<(&RawValue, &RawValue, &RawValue)>(&kept.text);
-    let Ok((name, data, origin)) = parts else {
-        // It was put together by this module; nothing else is kept.
-        text.push_str("null");
-        return;
-    };
-    let moved = match (kept.attachments.is_empty(), attachments.is_empty()) {
-        (true, _) | (_, true) => None,
-        // Binary values before this event's come first.
-        _ => serde_json::from_str(data.get())
-            .ok()
-            .map(|mut data: Value| {
-                move_holes(&mut data, attachments.len() as u64);
-                data.to_string()
-            }),
-    };
-    attachments.extend(kept.attachments.iter().cloned());
-    text.push_str(r#"{"event":"#);
-    text.push_str(name.get());
-    text.push_str(r#","data":"#);
-    text.push_str(moved.as_deref().unwrap_or(data.get()));
-    text.push(',');
-    text.push_str(origin.get().strip_prefix('{').unwrap_or("}"));
-}
-
-/// Adds to the numbers of the placeholders of binary values.
-fn move_holes(value: &mut Value, by: u64) {
-    match value {
-        Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => {
-            if let Some(number) = fields.get("num").and_then(Value::as_u64) {
-                fields.insert("num".to_owned(), (number + by).into());
-            }
-        }
-        Value::Object(fields) => fields.values_mut().for_each(|value| move_holes(value, by)),
-        Value::Array(list) => list.iter_mut().for_each(|value| move_holes(value, by)),
-        _ => {}
-    }
 }

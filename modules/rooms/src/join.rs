@@ -327,7 +327,7 @@ impl Entering {
                 "this socket is in as many rooms as it may, or the room has as many filters as it may",
             ));
         }
-        enter::admit(socket, &self.room, self.pass);
+        enter::admit(&self.rooms, socket, &self.room, self.pass)?;
         let (seq, here) = inner.numbers.of(&self.room);
         let count = presence::sockets(inner, &self.room).unwrap_or(here);
         let present = self

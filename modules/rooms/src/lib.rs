@@ -7,6 +7,7 @@
 //! answer to `room:emit` says that the room's log has the event. The server looks at no event's data: it's relayed as
 //! the bytes that came.
 
+mod args;
 mod emit;
 mod enter;
 mod filter;
@@ -26,7 +27,7 @@ mod tokens;
 use std::sync::Arc;
 
 use lakh_hub::store::Store;
-use lakh_hub::{Hub, LogLimits, Namespace, Occurrence, RoomEvent, What};
+use lakh_hub::{Hub, LogLimits, Namespace, Occurrence, RoomEvent, Socket, What};
 
 use filter::Filters;
 use numbers::{Bounds, Numbers};
@@ -38,6 +39,37 @@ pub use server_side::{
     Publish, Published,
 };
 use state::States;
+
+/// The parsers of what clients send, for the fuzz targets.
+#[doc(hidden)]
+pub mod fuzzing {
+    use serde_json::Value;
+
+    /// The text of a filter. `None`: it's none, or lets everything through.
+    #[must_use]
+    pub fn filter_text(value: &Value) -> Option<String> {
+        crate::filter::read(value).ok()?
+    }
+
+    /// Whether an event passes a filter; both as text.
+    #[must_use]
+    pub fn fits(filter: &str, event: &str) -> bool {
+        let filters = crate::filter::Filters::new(crate::options::Kinds::new(Vec::new()).into());
+        filters.get(filter).fits(&crate::filter::tags_of(event))
+    }
+
+    /// What the hub calls a client's room.
+    #[must_use]
+    pub fn hub_room(name: &str) -> Option<String> {
+        Some(crate::names::room(name).ok()?.to_string())
+    }
+
+    /// What clients call a room of the hub.
+    #[must_use]
+    pub fn public_name(room: &str) -> Option<&str> {
+        crate::names::name(room)
+    }
+}
 pub use state::{KeepState, Nodes, StateOptions, StateSetup};
 pub use tokens::{RoomToken, TokenCheck};
 
@@ -122,6 +154,12 @@ impl Rooms {
     #[must_use]
     pub fn kept(&self) -> usize {
         self.0.numbers.kept()
+    }
+
+    /// Puts a socket out of the rooms that it's in by tokens which were taken back, and tells it. To be called on the socket's
+    /// loop, for each socket, when something was taken back.
+    pub fn end_revoked(&self, socket: &Socket) {
+        enter::end_revoked(&self.0, socket);
     }
 }
 

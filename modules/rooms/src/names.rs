@@ -70,6 +70,11 @@ pub(crate) fn watchers(room: &str, counts_only: bool) -> Room {
     format!("{HUB_PREFIX}{INNER_MARK}{what}:{room}").into()
 }
 
+/// The room of those who are in a room by token. It stands in a session's record, so another node knows it too.
+pub(crate) fn by_token(room: &str) -> Room {
+    format!("{HUB_PREFIX}{INNER_MARK}token:{room}").into()
+}
+
 /// Checks an event's name.
 pub(crate) fn event(name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.chars().nth(MAX_CHARS).is_some() {
@@ -142,6 +147,7 @@ mod tests {
             let room = room(known).expect("a name");
             assert_eq!(name(&room), Some(known));
             assert_eq!(name(&watchers(&room, true)), None);
+            assert_eq!(name(&by_token(&room)), None);
         }
     }
 

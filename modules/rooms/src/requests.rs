@@ -5,7 +5,7 @@ use std::time::Duration;
 use lakh_hub::{Failure, Namespace, Person, Room, Socket};
 use serde::{Deserialize, Serialize};
 
-use crate::{Inner, Rooms, names};
+use crate::{Inner, Rooms, enter, names};
 
 /// Members told at once when the client names no number.
 const MEMBERS: usize = 100;
@@ -43,9 +43,7 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
     namespace.on_request(
         "room:leave",
         async move |socket: Socket, request: InRoom| {
-            socket.leave(names::room(&request.room)?);
-            module.0.states.leave(&socket, &request.room);
-            Ok(())
+            enter::leave(&module.0, &socket, &request.room)
         },
     );
     let module = rooms.clone();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lakh_hub::{Bytes, Failure, Payload, Person, Room};
+use lakh_hub::{Bytes, Failure, Once, Payload, Person, Room};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -120,6 +120,9 @@ pub struct Publish {
     pub from: Option<String>,
     /// What tells it from others if it comes twice; members read it as `id`.
     pub id: Option<String>,
+    /// If it was published with this before, it isn't again: noted with the event itself, in a log that outlives the process or
+    /// in a history in the store. Of the latter [`Rooms::ready`] tells.
+    pub once: Option<Once>,
     /// Whether watchers of the hub aren't told: a sink that sends on what a source brings would feed it.
     pub quietly: bool,
 }
@@ -155,6 +158,16 @@ impl Rooms {
         crate::presence::page(self, room, range).await
     }
 
+    /// What the hub calls the room in which this node tells who comes to a room and goes, by the events that clients get
+    /// who subscribed to it: a listener there hears them, and a page that is read after it has begun to listen holds
+    /// all that came before.
+    ///
+    /// # Errors
+    /// As [`Rooms::presence`].
+    pub fn presence_room(&self, room: &str) -> Result<Room, Failure> {
+        crate::presence::told_in(&self.0, room)
+    }
+
     /// How many are in a room, on all nodes.
     ///
     /// # Errors
@@ -169,6 +182,16 @@ impl Rooms {
     /// `bad_request`, `too_large`, `unavailable`.
     pub async fn publish(&self, event: Publish) -> Result<Published, Failure> {
         crate::emit::from_outside(&self.0, event).await
+    }
+
+    /// To be awaited before events with `once` are published in their order: whether this one was published before, as far as
+    /// [`Rooms::publish`] doesn't find that by itself. An event of this room takes its place as soon as its publishing is
+    /// first polled then, and waits for nothing before.
+    ///
+    /// # Errors
+    /// `bad_request`, `unavailable`.
+    pub async fn ready(&self, room: &str, once: &Once) -> Result<bool, Failure> {
+        crate::emit::ready(&self.0, room, once).await
     }
 
     /// Number of the last event of a room, by the name that clients know; 0 if it had none, or is forgotten.

@@ -12,13 +12,15 @@
 use std::sync::Arc;
 
 use lakh_hub::store::{Batch, Condition, Op, Order, Scan};
-use lakh_hub::{Bytes, Failure, Room};
+use lakh_hub::{Bytes, Failure, Once, Room};
 
 use crate::Inner;
 use crate::options::HistoryOptions;
 use crate::tail::Kept;
 
 const COLLECTION: &str = "rooms_history";
+/// Numbers of events that are published once, as text.
+const ONCE: &str = "rooms_once";
 const FORMAT: u8 = 1;
 /// Stands between room and number.
 const MARK: char = '\u{1f}';
@@ -81,12 +83,28 @@ fn unavailable(what: &str, error: impl std::fmt::Display) -> Failure {
     )
 }
 
-/// Keeps an event. It's done when the store has it.
+fn once_key(once: &Once) -> String {
+    format!("{}#{}", once.scope, once.id)
+}
+
+/// The number of an event that is to be published once, if it was.
+pub(crate) async fn before(rooms: &Inner, once: &Once) -> Result<Option<u64>, Failure> {
+    let now_ms = rooms.hub.wall_ms();
+    let found = rooms.store.get(now_ms, ONCE, &once_key(once)).await;
+    let found = found.map_err(|error| unavailable("read", error))?;
+    let text = found
+        .as_ref()
+        .map(|found| std::str::from_utf8(&found.value));
+    Ok(text.and_then(|text| text.ok()?.parse().ok()))
+}
+
+/// Keeps an event, and notes that if it is to be published once. It's done when the store has both.
 pub(crate) async fn write(
     rooms: &Inner,
     room: &Room,
     history: &HistoryOptions,
     kept: &Kept,
+    once: Option<&Once>,
 ) -> Result<(), Failure> {
     let now_ms = rooms.hub.wall_ms();
     let mut batch = Batch::new(now_ms).op(Op::Put {
@@ -99,6 +117,15 @@ pub(crate) async fn write(
     let old = kept.seq.checked_sub(history.max_entries as u64);
     if let Some(old) = old.filter(|old| *old > 0) {
         batch = batch.op(remove(key(room, old)));
+    }
+    if let Some(once) = once {
+        batch = batch.op(Op::Put {
+            collection: ONCE.to_owned(),
+            key: once_key(once),
+            value: kept.seq.to_string().into(),
+            condition: Condition::Any,
+            expires_at_ms: Some(now_ms.saturating_add(once.keep_ms)),
+        });
     }
     let written = rooms.store.write(batch).await;
     if let Err(error) = written {

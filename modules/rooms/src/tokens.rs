@@ -4,23 +4,28 @@ use std::fmt;
 use std::sync::Arc;
 
 use lakh_hub::Failure;
-use lakh_hub::auth::Grant;
+use lakh_hub::auth::Principal;
 
 /// What a token says, once its signature was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoomToken {
-    /// What it allows in which rooms.
-    pub grants: Vec<Grant>,
-    /// Whom it's for; without it, for whoever shows it.
-    pub user: Option<String>,
+    /// Whom it's for, what it allows in which rooms, and what it may be taken back by.
+    pub principal: Principal,
+    /// Whether it's for whoever shows it.
+    pub for_anyone: bool,
     /// Milliseconds since 1970 at which the membership ends.
     pub expires_ms: Option<u64>,
 }
 
-/// Checks a token's signature and times (the second argument: milliseconds since 1970), and reads it.
+/// Checks a token's signature and times (the second argument: milliseconds since 1970), and reads it; and knows which were
+/// taken back since.
 #[derive(Clone)]
-pub struct TokenCheck(Arc<Check>);
+pub struct TokenCheck {
+    check: Arc<Check>,
+    is_revoked: Option<Arc<IsRevoked>>,
+}
 
+type IsRevoked = dyn Fn(&Principal) -> bool + Send + Sync;
 type Check = dyn Fn(&str, u64) -> Result<RoomToken, Failure> + Send + Sync;
 
 impl TokenCheck {
@@ -28,11 +33,30 @@ impl TokenCheck {
     pub fn new(
         check: impl Fn(&str, u64) -> Result<RoomToken, Failure> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(check))
+        Self {
+            check: Arc::new(check),
+            is_revoked: None,
+        }
+    }
+
+    /// Asks this function whether a token was taken back: when it's shown, and of those who are in by it whenever
+    /// [`Rooms::end_revoked`](crate::Rooms::end_revoked) is called.
+    #[must_use]
+    pub fn revoked_by(
+        mut self,
+        is_revoked: impl Fn(&Principal) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.is_revoked = Some(Arc::new(is_revoked));
+        self
+    }
+
+    pub(crate) fn is_revoked(&self, principal: &Principal) -> bool {
+        let is_revoked = self.is_revoked.as_ref();
+        is_revoked.is_some_and(|is_revoked| is_revoked(principal))
     }
 
     pub(crate) fn check(&self, token: &str, now_ms: u64) -> Result<RoomToken, Failure> {
-        (self.0)(token, now_ms)
+        (self.check)(token, now_ms)
     }
 }
 

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driver::{Client, Loop, START_MS, TestClock, hub, run};
 use fleet::{Dice, Fleet};
-use lakh_hub::Bytes;
 use lakh_hub::store::Store;
+use lakh_hub::{Bytes, Clock};
 use lakh_rooms::{Config, HistoryOptions, HistoryRange, Keep, Publish, RoomOptions, Rooms};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
@@ -60,6 +60,8 @@ fn numbers(answer: &Value) -> Vec<u64> {
 /// What one member has seen from one join to the next.
 struct Stint {
     from: u64,
+    /// The time that was asked for, if one was.
+    since: Option<u64>,
     seen: Vec<(u64, Value)>,
 }
 
@@ -85,30 +87,35 @@ async fn follow(client: &Client, answer: &Value, until: u64) -> Stint {
         last = event.args[1]["seq"].as_u64().expect("a number");
         seen.push((last, event.args[0].clone()));
     }
-    Stint { from, seen }
+    Stint {
+        from,
+        since: None,
+        seen,
+    }
 }
 
 /// Joins with a rewind of some kind, stays for a few events if some are to come, and leaves.
 async fn come_and_go(
     reader: &Client,
     dice: &mut Dice,
+    clock: &TestClock,
     last_seen: &mut u64,
-    busy: bool,
-    total: u64,
+    (busy, total): (bool, u64),
 ) -> Stint {
     let rewind = match dice.below(3) {
         0 => json!({"last": dice.below(30) + 1}),
-        1 => json!({"since": START_MS}),
+        1 => json!({"since": START_MS + dice.below(clock.wall_ms() - START_MS + 10)}),
         _ => json!({"after": *last_seen}),
     };
     let after = rewind["after"].as_u64();
-    let join = json!({"room": "r", "rewind": rewind});
+    let join = json!({"room": "r", "rewind": rewind.clone()});
     let answer = reader.ok("room:join", join).await;
     assert_eq!(answer["complete"], true, "{answer}");
     let seq = answer["seq"].as_u64().expect("a number");
     // While somebody writes, a few more come for sure.
     let until = seq + if busy { dice.below(3) } else { 0 };
-    let stint = follow(reader, &answer, until.min(total)).await;
+    let mut stint = follow(reader, &answer, until.min(total)).await;
+    stint.since = rewind["since"].as_u64();
     if let Some(after) = after {
         assert_eq!(stint.from, after + 1, "it goes on where it was left");
     }
@@ -124,12 +131,15 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
     const WRITES: u64 = 120;
     const READERS: usize = 4;
     const STINTS: u64 = 6;
-    let fleet = Fleet::start(nodes, &config(keeping(keep, 100_000)));
-    let list: Mutex<BTreeMap<u64, Value>> = Mutex::default();
+    let clock = TestClock::default();
+    let fleet = Fleet::start(nodes, &config(keeping(keep, 100_000)), &clock);
+    // Data and time by number.
+    let list: Mutex<BTreeMap<u64, (Value, u64)>> = Mutex::default();
     let stints: Mutex<Vec<Stint>> = Mutex::default();
     let writing = AtomicUsize::new(fleet.seats.len());
     let all = Barrier::new(fleet.seats.len());
     let (list_of, stints_of, writing_of, all_of) = (&list, &stints, &writing, &all);
+    let clock = &clock;
     let total = WRITES * fleet.seats.len() as u64;
     fleet.on_each(|seat, on| async move {
         let writer = on.connect("/", &format!("writer {seat}")).await;
@@ -137,8 +147,12 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
         let write = async {
             for number in 0..WRITES {
                 let data = json!(format!("{seat}/{number}"));
-                let seq = say(&writer, data.clone()).await;
-                let doubled = list_of.lock().expect("a list").insert(seq, data);
+                let said = json!({"room": "r", "event": "said", "data": data});
+                let sent = writer.ok("room:emit", said).await;
+                let number = |field: &str| sent[field].as_u64().expect("a number");
+                let (seq, time) = (number("seq"), number("time"));
+                let doubled = list_of.lock().expect("a list").insert(seq, (data, time));
+                clock.advance(7);
                 assert_eq!(doubled, None, "{seq} was given twice");
                 tokio::task::yield_now().await;
             }
@@ -154,7 +168,8 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
             for _ in 0..STINTS {
                 for (reader, last_seen) in readers.iter().zip(&mut last_seen) {
                     let busy = writing_of.load(Ordering::SeqCst) > 0;
-                    let stint = come_and_go(reader, &mut dice, last_seen, busy, total).await;
+                    let stint = come_and_go(reader, &mut dice, clock, last_seen, (busy, total));
+                    let stint = stint.await;
                     stints_of.lock().expect("stints").push(stint);
                     tokio::task::yield_now().await;
                 }
@@ -181,15 +196,24 @@ fn nobody_misses_anything(nodes: usize, keep: Keep) {
         (1..=total).collect::<Vec<_>>()
     );
     let stints = stints.into_inner().expect("stints");
-    let mut with_live = 0;
+    let (mut with_live, mut with_time) = (0, 0);
     for stint in &stints {
         with_live += usize::from(stint.seen.len() > 1);
         for ((seq, data), expected) in stint.seen.iter().zip(stint.from..) {
             assert_eq!(*seq, expected, "neither a hole nor a double");
-            assert_eq!(Some(data), list.get(seq));
+            assert_eq!(Some(data), list.get(seq).map(|(data, _)| data));
+        }
+        if let Some(since) = stint.since {
+            let mut before = list.range(..stint.from);
+            assert!(
+                before.all(|(_, (_, time))| *time < since),
+                "one was left out"
+            );
+            let first = list.get(&stint.from).filter(|_| !stint.seen.is_empty());
+            with_time += usize::from(first.is_some_and(|(_, time)| *time >= since));
         }
     }
-    assert!(with_live > 10, "{with_live}");
+    assert!(with_live > 10 && with_time > 2, "{with_live}, {with_time}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use driver::{Client, Loop, hub, run_paused};
+use driver::{Client, Loop, TestClock, hub_by, run_paused};
 use fleet::{Dice, Fleet};
 use lakh_hub::store::Store;
 use lakh_hub::{Hub, Occurrence, Watcher, What};
@@ -39,7 +39,7 @@ fn on() -> PresenceOptions {
 }
 
 fn start(presence: PresenceOptions) -> (Rc<Loop>, Rooms, Hub) {
-    let (hub, _) = hub(1, &["/"]);
+    let hub = hub_by(&TestClock::going(), "node", 1, &["/"]);
     let rooms = lakh_rooms::install(&hub, Store::memory(), config(presence));
     (Loop::start(&hub, 0), rooms, hub)
 }
@@ -338,7 +338,7 @@ fn all_nodes_agree_with_the_model(nodes: usize) {
     const PEOPLE: u64 = 5;
     const ROUNDS: usize = 6;
     const STEPS: u64 = 25;
-    let fleet = Fleet::start(nodes, &config(on()));
+    let fleet = Fleet::start(nodes, &config(on()), &TestClock::going());
     let seats = fleet.seats.len();
     // Sockets of each person, over all seats.
     let model: Mutex<BTreeMap<String, usize>> = Mutex::default();
@@ -399,7 +399,7 @@ fn three_nodes_say_what_the_model_says() {
 
 #[test]
 fn those_on_a_killed_node_leave_and_those_elsewhere_stay() {
-    let fleet = Fleet::start(3, &config(on()));
+    let fleet = Fleet::start(3, &config(on()), &TestClock::going());
     let (there, dead) = (Barrier::new(3), Barrier::new(3));
     let (there, dead, nodes) = (&there, &dead, &fleet.nodes);
     fleet.on_each(|seat, on| async move {

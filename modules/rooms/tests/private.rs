@@ -2,14 +2,16 @@
 
 mod driver;
 
+use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use driver::{Client, Loop, START_MS, TestClock, hub, run_paused};
-use lakh_hub::Failure;
-use lakh_hub::auth::{Effect, Grant, Policy, Rule, Who};
+use lakh_hub::auth::{Effect, Grant, Policy, Principal, Rule, Who};
 use lakh_hub::store::Store;
+use lakh_hub::{Failure, Hub};
 use lakh_rooms::{
-    Config, HistoryOptions, Keep, PresenceOptions, RoomOptions, RoomToken, TokenCheck,
+    Config, HistoryOptions, Keep, PresenceOptions, RoomOptions, RoomToken, Rooms, TokenCheck,
 };
 use serde_json::{Value, json};
 
@@ -18,20 +20,42 @@ fn check(token: &str, _: u64) -> Result<RoomToken, Failure> {
     let said: Value = serde_json::from_str(token)
         .map_err(|error| Failure::new("bad_token", error.to_string()))?;
     let grants: Vec<String> = serde_json::from_value(said["grants"].clone()).unwrap_or_default();
+    let user = said["user"].as_str();
     Ok(RoomToken {
-        grants: grants
-            .iter()
-            .map(|grant| grant.parse().expect("a grant"))
-            .collect(),
-        user: said["user"].as_str().map(str::to_owned),
+        principal: Principal {
+            grants: grants
+                .iter()
+                .map(|grant| grant.parse().expect("a grant"))
+                .collect(),
+            token: said["jti"].as_str().map(str::to_owned),
+            ..Principal::person(user.unwrap_or("anyone"), "")
+        },
+        for_anyone: user.is_none(),
         expires_ms: said["exp"].as_u64(),
     })
 }
 
+/// The `jti` of tokens that were taken back.
+#[derive(Clone, Default)]
+struct TakenBack(Arc<Mutex<HashSet<String>>>);
+
+impl TakenBack {
+    fn has(&self, principal: &Principal) -> bool {
+        let ids = self.0.lock().expect("a set");
+        principal.token.as_ref().is_some_and(|id| ids.contains(id))
+    }
+}
+
 fn start() -> (Rc<Loop>, TestClock) {
+    let (on, clock, ..) = start_with(TakenBack::default());
+    (on, clock)
+}
+
+fn start_with(taken_back: TakenBack) -> (Rc<Loop>, TestClock, Hub, Rooms) {
     let (hub, clock) = hub(1, &["/"]);
+    let is_revoked = move |principal: &Principal| taken_back.has(principal);
     let config = Config {
-        tokens: Some(TokenCheck::new(check)),
+        tokens: Some(TokenCheck::new(check).revoked_by(is_revoked)),
         options: vec![RoomOptions {
             private: true,
             presence: PresenceOptions {
@@ -46,8 +70,8 @@ fn start() -> (Rc<Loop>, TestClock) {
         }],
         ..Config::default()
     };
-    lakh_rooms::install(&hub, Store::memory(), config);
-    (Loop::start(&hub, 0), clock)
+    let rooms = lakh_rooms::install(&hub, Store::memory(), config);
+    (Loop::start(&hub, 0), clock, hub, rooms)
 }
 
 fn token(said: &Value) -> Value {
@@ -168,6 +192,124 @@ fn a_membership_by_token_comes_back_with_its_session_and_ends_in_time() {
             .await;
         clock.advance(5_000);
         assert_eq!(back.heard("room:expired").await, json!({"room": "deal:1"}));
+    });
+}
+
+/// Follows all that there is to follow in a room.
+async fn follow_all(client: &Client, token: Value) {
+    let mut join = token;
+    join["state"] = json!(true);
+    join["presence"] = json!(true);
+    client.ok("room:join", join).await;
+    for request in ["cursor:join", "lock:watch"] {
+        client.ok(request, json!({"room": "deal:1"})).await;
+    }
+    client.received();
+}
+
+/// Has everything happen in the room that somebody could hear of.
+async fn stir(client: &Client) {
+    let room = |more: Value| {
+        let mut request = json!({"room": "deal:1"});
+        let fields = request.as_object_mut().expect("fields");
+        fields.extend(more.as_object().expect("fields").clone());
+        request
+    };
+    client.ok("room:emit", room(json!({"event": "e"}))).await;
+    for n in 0..2 {
+        client
+            .ok("state:set", room(json!({"key": "k", "value": n})))
+            .await;
+    }
+    let lock = room(json!({"name": "l", "ttl_ms": 1_000}));
+    client.ok("lock:acquire", lock).await;
+    client
+        .ok("presence:update", room(json!({"data": {"a": 1}})))
+        .await;
+    client
+        .ok("cursor:move", room(json!({"x": 1, "y": 2})))
+        .await;
+    client.heard("cursor:moved").await;
+}
+
+#[test]
+fn what_was_taken_back_ends_all_that_it_let_somebody_follow() {
+    run_paused(async {
+        let taken_back = TakenBack::default();
+        let (on, _, hub, rooms) = start_with(taken_back.clone());
+        let (ada, eve) = (on.connect("/", "Ada").await, on.connect("/", "Eve").await);
+        let by = |jti: &str| token(&json!({"grants": ["rooms:*:deal:1"], "jti": jti}));
+        follow_all(&ada, by("hers")).await;
+        follow_all(&eve, by("bad")).await;
+        taken_back.0.lock().expect("a set").insert("bad".into());
+        hub.visit_sockets(move |socket| rooms.end_revoked(socket));
+        assert_eq!(eve.heard("room:revoked").await, json!({"room": "deal:1"}));
+        eve.received();
+        stir(&ada).await;
+        assert_eq!(eve.received(), [], "nothing of the room comes any more");
+        let write = json!({"room": "deal:1", "key": "k", "value": 1});
+        assert_eq!(eve.refused("state:set", write).await, "not_member");
+        assert_eq!(
+            eve.refused("state:get", json!({"room": "deal:1"})).await,
+            "forbidden"
+        );
+        assert_eq!(eve.refused("room:join", by("bad")).await, "token_revoked");
+        eve.ok("room:join", by("another")).await;
+    });
+}
+
+#[test]
+fn the_end_of_a_token_ends_all_that_it_let_somebody_follow() {
+    run_paused(async {
+        let (on, clock) = start();
+        let (ada, eve) = (on.connect("/", "Ada").await, on.connect("/", "Eve").await);
+        let grants = json!(["rooms:*:deal:1"]);
+        follow_all(&ada, token(&json!({"grants": grants}))).await;
+        let ends = json!({"grants": grants, "exp": START_MS + 1_000});
+        follow_all(&eve, token(&ends)).await;
+        clock.advance(1_000);
+        eve.heard("room:expired").await;
+        eve.received();
+        stir(&ada).await;
+        assert_eq!(eve.received(), []);
+        // Who leaves a private room hears no more of it either.
+        ada.ok("room:leave", json!({"room": "deal:1"})).await;
+        ada.received();
+        let ben = on.connect("/", "Ben").await;
+        follow_all(&ben, token(&json!({"grants": grants}))).await;
+        // The next batch of cursors has its time, too.
+        clock.advance(1_000);
+        stir(&ben).await;
+        assert_eq!(ada.received(), []);
+    });
+}
+
+#[test]
+fn who_was_away_while_a_token_was_taken_back_is_out() {
+    run_paused(async {
+        let taken_back = TakenBack::default();
+        let (on, ..) = start_with(taken_back.clone());
+        let eve = on.connect("/", "Eve").await;
+        // A token stands in for the rules in rooms that aren't private, too.
+        for room in ["deal:1", "open:1"] {
+            let said = json!({"grants": ["rooms:*:*"], "jti": "bad"});
+            let join = json!({"room": room, "token": said.to_string()});
+            eve.ok("room:join", join).await;
+        }
+        eve.ok("room:emit", json!({"room": "deal:1", "event": "e"}))
+            .await;
+        eve.next("e").await;
+        eve.cut();
+        taken_back.0.lock().expect("a set").insert("bad".into());
+        let back = eve.come_back().await;
+        let mut out = vec![
+            back.heard("room:revoked").await,
+            back.heard("room:revoked").await,
+        ];
+        out.sort_by_key(ToString::to_string);
+        assert_eq!(out, [json!({"room": "deal:1"}), json!({"room": "open:1"})]);
+        let emit = json!({"room": "open:1", "event": "e"});
+        assert_eq!(back.refused("room:emit", emit).await, "not_member");
     });
 }
 

@@ -1,62 +1,16 @@
 //! State of rooms through the hub, without sockets: what each request does and refuses, in memory and with a store.
 
 mod driver;
+mod stateful;
 mod views;
 
-use std::rc::Rc;
-
-use driver::{Client, Loop, START_MS, TestClock, hub, run_paused};
+use driver::{Loop, START_MS, hub, run_paused};
 use lakh_hub::auth::{Effect, Policy, Rule, Who};
 use lakh_hub::store::Store;
-use lakh_rooms::{Config, KeepState, RoomOptions, StateOptions};
+use lakh_rooms::{KeepState, StateOptions};
 use serde_json::{Value, json};
+use stateful::{KEPT, config, joined, options, set, start, version};
 use views::View;
-
-/// In memory, and with a store.
-const KEPT: [KeepState; 2] = [KeepState::Memory, KeepState::Store];
-
-fn options(keep: KeepState) -> StateOptions {
-    StateOptions {
-        keep,
-        max_keys: 8,
-        max_value_bytes: 2_000,
-        max_room_bytes: 4_000,
-        writes_per_second: 1_000_000,
-        own_keys: vec!["of/{user}/".into()],
-        ..StateOptions::default()
-    }
-}
-
-fn config(state: StateOptions) -> Config {
-    Config {
-        options: vec![RoomOptions {
-            state,
-            ..RoomOptions::of("*")
-        }],
-        ..Config::default()
-    }
-}
-
-fn start(state: StateOptions) -> (Rc<Loop>, TestClock) {
-    let (hub, clock) = hub(1, &["/"]);
-    lakh_rooms::install(&hub, Store::memory(), config(state));
-    (Loop::start(&hub, 0), clock)
-}
-
-async fn joined(on: &Rc<Loop>, name: &str) -> Client {
-    let client = on.connect("/", name).await;
-    client.ok("room:join", json!({"room": "r"})).await;
-    client
-}
-
-async fn set(client: &Client, key: &str, value: Value) -> u64 {
-    let request = json!({"room": "r", "key": key, "value": value});
-    version(&client.ok("state:set", request).await)
-}
-
-fn version(answer: &Value) -> u64 {
-    answer["version"].as_u64().expect("a version")
-}
 
 #[test]
 fn a_snapshot_comes_first_and_each_change_behind_it() {
@@ -285,116 +239,6 @@ fn who_was_away_asks_what_has_changed_since() {
                 assert_eq!(news.get("changes"), None, "{unknown}");
                 assert_eq!(news["entries"]["b"]["value"], 2);
             }
-        });
-    }
-}
-
-#[test]
-fn what_goes_with_a_socket_goes_when_it_leaves() {
-    for keep in KEPT {
-        run_paused(async {
-            let (on, _) = start(options(keep));
-            let mut watcher = View::of(joined(&on, "Watcher").await);
-            watcher.follow("r", json!({})).await;
-            for leaves in [true, false] {
-                let ada = joined(&on, "Ada").await;
-                let bound = json!({"room": "r", "key": "ada", "value": 1, "bind": "socket"});
-                ada.ok("state:set", bound).await;
-                set(&ada, "stays", json!(leaves)).await;
-                watcher.until("ada", |view| view.contains_key("ada")).await;
-                match leaves {
-                    true => drop(ada.ok("room:leave", json!({"room": "r"})).await),
-                    false => ada.disconnect(),
-                }
-                watcher
-                    .until("her leaving", |view| !view.contains_key("ada"))
-                    .await;
-                assert_eq!(watcher.entries["stays"], json!(leaves));
-                assert_eq!(watcher.last["why"], "left");
-            }
-        });
-    }
-}
-
-#[test]
-fn who_was_cut_off_keeps_what_goes_with_them_if_they_come_back_in_time() {
-    for keep in KEPT {
-        run_paused(async {
-            let (on, clock) = start(options(keep));
-            let mut watcher = View::of(joined(&on, "Watcher").await);
-            watcher.follow("r", json!({})).await;
-            let ada = joined(&on, "Ada").await;
-            ada.ok(
-                "state:set",
-                json!({"room": "r", "key": "ada", "value": 1, "bind": "socket"}),
-            )
-            .await;
-            ada.cut();
-            clock.advance(9_000);
-            let back = ada.come_back().await;
-            clock.advance(5_000);
-            // Some time passes in which it would be removed.
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-            set(&back, "b", json!(2)).await;
-            watcher.until("b", |view| view.contains_key("b")).await;
-            assert!(watcher.entries.contains_key("ada"));
-            back.cut();
-            clock.advance(10_000);
-            watcher
-                .until("her absence", |view| !view.contains_key("ada"))
-                .await;
-        });
-    }
-}
-
-#[test]
-fn what_goes_with_a_person_goes_with_their_last_socket() {
-    for keep in KEPT {
-        run_paused(async {
-            let (on, _) = start(options(keep));
-            let mut watcher = View::of(joined(&on, "Watcher").await);
-            watcher.follow("r", json!({})).await;
-            let (one, two) = (joined(&on, "Ada").await, joined(&on, "Ada").await);
-            let bound = json!({"room": "r", "key": "ada", "value": 1, "bind": "person"});
-            one.ok("state:set", bound.clone()).await;
-            one.disconnect();
-            set(&two, "two", json!(2)).await;
-            watcher.until("two", |view| view.contains_key("two")).await;
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-            watcher.take();
-            assert!(watcher.entries.contains_key("ada"));
-            two.disconnect();
-            watcher
-                .until("her leaving", |view| !view.contains_key("ada"))
-                .await;
-            let anonymous = on.open("/", json!({}));
-            anonymous.await_connect().await.expect("let in");
-            anonymous.ok("room:join", json!({"room": "r"})).await;
-            assert_eq!(anonymous.refused("state:set", bound).await, "forbidden");
-        });
-    }
-}
-
-#[test]
-fn who_comes_back_is_given_a_new_snapshot() {
-    for keep in KEPT {
-        run_paused(async {
-            let (on, _) = start(options(keep));
-            let ada = joined(&on, "Ada").await;
-            let ben = joined(&on, "Ben").await;
-            ben.ok("state:join", json!({"room": "r"})).await;
-            // An event of the log, by which the client comes back.
-            ada.ok("room:emit", json!({"room": "r", "event": "e"}))
-                .await;
-            ben.next("e").await;
-            ben.cut();
-            let last = set(&ada, "a", json!(1)).await;
-            let mut ben = View::of(ben.come_back().await);
-            ben.until("the snapshot", |view| view.contains_key("a"))
-                .await;
-            assert_eq!(ben.version, last);
-            set(&ada, "b", json!(1)).await;
-            ben.until("a change", |view| view.contains_key("b")).await;
         });
     }
 }

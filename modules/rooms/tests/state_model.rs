@@ -11,19 +11,7 @@ use driver::{Client, Loop, START_MS, TestClock, hub, run_paused};
 use lakh_hub::store::Store;
 use lakh_rooms::{Config, KeepState, RoomOptions, StateOptions};
 use serde_json::{Value, json};
-use views::View;
-
-/// A small generator: the same acts for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % most
-    }
-}
+use views::{Random, View};
 
 /// What stands in the plain map.
 #[derive(Clone, Debug)]

@@ -107,6 +107,17 @@ fn tell_production(settings: &Settings) {
             "production: who shows no token is nobody in particular, as auth.anonymous says"
         ),
     }
+    let console = &settings.console;
+    let ways = [
+        console.oidc_issuer.as_ref().map(|_| "its OpenID provider"),
+        console
+            .admin_user
+            .as_ref()
+            .map(|_| "the local admin's password"),
+        Some("a token (`lakh token --admin`)"),
+    ];
+    let ways: Vec<&str> = ways.into_iter().flatten().collect();
+    tracing::info!("the page at / takes a sign-in by {}", ways.join(", or "));
     if settings.auth.rules.is_empty() && settings.rooms.rules.is_empty() {
         tracing::warn!(
             "there are no rules: a client may do only what its token grants (the claim `{}`, or `lakh token --grant`), and \
@@ -268,8 +279,9 @@ async fn start(
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
     });
-    let rooms = node::install(&hub, backing.store(), settings, &sign_in);
-    let hooks = node::start_hooks(&hub, &backing, settings)?;
+    let rooms = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
+    let leases = node::leases(&backing, now_ms)?;
+    let hooks = node::start_hooks(&hub, &leases, settings)?;
     let backing = Arc::new(backing);
     let neighbours = Neighbours::open(settings, &prepared.hub.node, &mut prepared.options)?;
     let name = prepared.hub.node.clone();
@@ -281,6 +293,7 @@ async fn start(
         ask,
         hooks.clone(),
     );
+    node.refuses(sign_in.clone());
     let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,
@@ -291,8 +304,7 @@ async fn start(
     match listens {
         Ok(running) => {
             // Who listens can be reached by what a source publishes.
-            let who = (node.name(), now_ms as fn() -> u64);
-            let flows = node::start_flows(node.hub(), rooms, &backing, settings, who)?;
+            let flows = node::start_flows(node.hub(), rooms, &leases, settings, node.name())?;
             if let Some(flows) = &flows {
                 node.bridges(Arc::clone(flows));
             }

@@ -10,6 +10,7 @@ use lakh_auth::{Grant, IssueError, NewKey, Principal, TokenError};
 use super::Failure;
 use crate::cli::{KeyArgs, TokenArgs};
 use crate::config::Settings;
+use crate::node::unknown_right;
 use crate::sign_in::SignIn;
 
 /// Prints a token and nothing else.
@@ -54,9 +55,14 @@ fn make(sign_in: &SignIn, args: &TokenArgs, id: &str) -> Result<String, Failure>
 }
 
 fn grants(texts: &[String]) -> Result<Vec<Grant>, Failure> {
-    let read = texts.iter().map(|text| text.parse::<Grant>());
-    read.collect::<Result<_, _>>()
-        .map_err(|error| Failure::Usage(error.to_string()))
+    let read = texts.iter().map(|text| {
+        let grant = text.parse::<Grant>().map_err(|error| error.to_string())?;
+        match unknown_right(&grant) {
+            Some(what) => Err(format!("`{grant}` speaks of {what}")),
+            None => Ok(grant),
+        }
+    });
+    read.collect::<Result<_, _>>().map_err(Failure::Usage)
 }
 
 /// Makes an API key, and prints it with what the server keeps of it, as TOML.
@@ -78,13 +84,16 @@ fn told(args: &KeyArgs, new: &NewKey, grants: &[Grant], signing: Option<&str>) -
     if let Some(signing) = signing {
         out += &line("signing_secret", signing.into());
     }
-    out += "# For the settings of the server.\n";
+    out += "\n# For the settings of the server, which keep a hash of it.\n[[api.keys]]\n";
     out += &line("id", new.id.as_str().into());
     out += &line("name", args.name.as_str().into());
     out += &line("hash", new.hash.to_string().into());
     out += &line("grants", grants.into());
     if args.admin {
         out += &line("admin", true.into());
+    }
+    if let Some(signing) = signing {
+        out += &line("signing_secret", signing.into());
     }
     out
 }
@@ -235,11 +244,13 @@ mod tests {
         let grants = vec!["rooms:emit:*".parse().unwrap()];
         let text = told(&args, &new, &grants, Some("hush"));
         let table: toml::Table = text.parse().unwrap();
+        let kept = &table["api"]["keys"][0];
         assert_eq!(table["key"].as_str(), Some(new.key.as_str()));
-        assert_eq!(table["name"].as_str(), Some("billing \"1\""));
-        assert_eq!(table["hash"].as_str(), Some(new.hash.to_string().as_str()));
-        assert_eq!(table["grants"][0].as_str(), Some("rooms:emit:*"));
-        assert_eq!(table["admin"].as_bool(), Some(true));
+        assert_eq!(kept["name"].as_str(), Some("billing \"1\""));
+        assert_eq!(kept["hash"].as_str(), Some(new.hash.to_string().as_str()));
+        assert_eq!(kept["grants"][0].as_str(), Some("rooms:emit:*"));
+        assert_eq!(kept["admin"].as_bool(), Some(true));
+        assert_eq!(kept["signing_secret"].as_str(), Some("hush"));
         assert_eq!(table["signing_secret"].as_str(), Some("hush"));
     }
 }

@@ -9,6 +9,7 @@ pub mod redis_url;
 pub mod section;
 pub mod sections;
 pub mod show;
+pub mod tables;
 pub mod value;
 
 #[cfg(test)]

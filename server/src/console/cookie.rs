@@ -4,6 +4,7 @@
 //! plant one (RFC 6265bis section 4.1.3.2). Neither is readable by scripts.
 
 use axum::http::HeaderValue;
+use lakh_auth::shown;
 use lakh_net::cookie::{CookieError, CookieOptions, SameSite, StickyCookie};
 
 use super::secret::Token;
@@ -94,11 +95,7 @@ impl Cookies {
 
 /// The one cookie of this name, if it has the form of a token. Two of one name: somebody planted one, so neither counts.
 fn find<'a>(name: &str, cookies: impl Iterator<Item = &'a str>) -> Option<Token> {
-    let mut named = cookies
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value);
+    let mut named = shown::cookies(cookies, name);
     let value = named.next()?;
     match named.next() {
         None => Token::parse(value),

@@ -18,6 +18,13 @@ pub(super) struct Problem {
     retry_after_ms: Option<u64>,
 }
 
+impl Problem {
+    /// The word for programs.
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
 pub(super) fn problem(status: StatusCode, code: &'static str, message: &str) -> Problem {
     Problem {
         status,

@@ -30,6 +30,7 @@ use super::same_origin::From;
 use super::sessions::{How, Login, Taken};
 use super::{Console, Rights, SessionProblem, Signed, return_to};
 use crate::http::{HttpState, error};
+use crate::sign_in::Place;
 
 /// A name and a password.
 const MAX_BODY_BYTES: usize = 8_192;
@@ -171,7 +172,12 @@ async fn callback(State(state): State<HttpState>, request: Request) -> Response 
     let mut back_to = "/".to_owned();
     match come_back(&state, &parts.headers, &parts.uri, &mut back_to).await {
         Ok(response) => response,
-        Err(problem) => problem.page(&parts.headers, &back_to),
+        Err(problem) => {
+            let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+            let from = address.map(|info| info.0.ip());
+            state.sign_in.refused(Place::Console, problem.code(), from);
+            problem.page(&parts.headers, &back_to)
+        }
     }
 }
 
@@ -352,7 +358,11 @@ async fn sign_local_in(
         .await;
     checked.map_err(|error| {
         // The name isn't told: people type their password there.
-        tracing::warn!(%address, ?error, "a sign-in at the console with a password was refused");
+        let why = match error {
+            LocalError::Wrong => "bad_password",
+            LocalError::TooMany { .. } | LocalError::Busy => "too_many_attempts",
+        };
+        state.sign_in.refused(Place::Console, why, Some(address));
         match error {
             LocalError::TooMany { wait_ms } => too_many(wait_ms),
             LocalError::Busy => too_many(1_000),

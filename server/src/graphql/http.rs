@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType};
 use async_graphql::{Request, Response as Answer, Value, Variables};
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use super::schema::LakhSchema;
+use super::GraphQl;
+use super::cost::root_fields;
 use crate::http::access::Identity;
+use crate::http::body;
+use crate::service::Problem;
 
 /// Execution of one request may take this long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,6 +100,10 @@ impl Parameters {
     }
 
     pub(super) fn of_json(json: Json) -> Result<Self, String> {
+        // A list of values without names would be read as well.
+        if json.is_array() {
+            return Err("a request is an object; send several one by one".to_owned());
+        }
         serde_json::from_value(json).map_err(|error| {
             format!(
                 "the parameters are {{query, operationName?, variables?, extensions?}}: {error}"
@@ -130,10 +137,10 @@ pub(super) fn kind(request: &mut Request) -> Option<OperationType> {
 
 /// Answers a POST.
 pub(super) async fn post(
-    schema: &LakhSchema,
+    graphql: &GraphQl,
     identity: Identity,
     headers: &HeaderMap,
-    body: &Bytes,
+    body: Body,
 ) -> Response {
     let Some(media) = Media::wanted(headers) else {
         return not_acceptable();
@@ -152,19 +159,23 @@ pub(super) async fn post(
             "bad_request",
         );
     }
-    let parameters = match serde_json::from_slice(body) {
-        Ok(json) => Parameters::of_json(json),
-        Err(error) => Err(format!("the body is no JSON: {error}")),
+    let most = graphql.state.door.max_body_bytes();
+    let parameters = match body::read(headers, body, most).await {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(json) => Parameters::of_json(json),
+            Err(error) => Err(format!("the body is no JSON: {error}")),
+        },
+        Err(problem) => return of_problem(media, &problem),
     };
     match parameters {
-        Ok(parameters) => run(schema, identity, media, parameters.request()).await,
+        Ok(parameters) => run(graphql, identity, media, parameters.request()).await,
         Err(message) => refusal(media, StatusCode::BAD_REQUEST, &message, "bad_request"),
     }
 }
 
 /// Answers a GET, which may only ask.
 pub(super) async fn get(
-    schema: &LakhSchema,
+    graphql: &GraphQl,
     identity: Identity,
     headers: &HeaderMap,
     query: &HashMap<String, String>,
@@ -186,29 +197,30 @@ pub(super) async fn get(
         answer.headers_mut().insert(header::ALLOW, allow);
         return answer;
     }
-    run(schema, identity, media, request).await
+    run(graphql, identity, media, request).await
 }
 
 async fn run(
-    schema: &LakhSchema,
+    graphql: &GraphQl,
     identity: Identity,
     media: Media,
     mut request: Request,
 ) -> Response {
     let caller = match identity.0 {
         Ok(caller) => caller,
-        Err(problem) => {
-            let status = StatusCode::from_u16(problem.kind.status());
-            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            return refusal(media, status, &problem.message, &problem.code);
-        }
+        Err(problem) => return of_problem(media, &problem),
     };
     if kind(&mut request) == Some(OperationType::Subscription) {
         let message = "subscriptions go over WebSocket, with the subprotocol graphql-transport-ws";
         return refusal(media, StatusCode::BAD_REQUEST, message, "bad_request");
     }
+    // The request itself was counted as one already.
+    let fields = root_fields(&mut request);
+    if let Err(problem) = graphql.pace_rest(&caller, fields) {
+        return of_problem(media, &problem);
+    }
     let request = request.data(caller);
-    let Ok(answer) = tokio::time::timeout(PATIENCE, schema.execute(request)).await else {
+    let Ok(answer) = tokio::time::timeout(PATIENCE, graphql.schema.execute(request)).await else {
         let message = "the request took too long";
         return refusal(media, StatusCode::GATEWAY_TIMEOUT, message, "timeout");
     };
@@ -221,7 +233,7 @@ async fn run(
 
 /// Whether nothing was executed. Then there is no `data` in the answer, not even null: errors of execution tell where
 /// they came up, others have no path.
-fn is_request_error(answer: &Answer) -> bool {
+pub(super) fn is_request_error(answer: &Answer) -> bool {
     answer.data == Value::Null
         && !answer.errors.is_empty()
         && answer.errors.iter().all(|error| error.path.is_empty())
@@ -267,6 +279,17 @@ fn refusal(media: Media, status: StatusCode, message: &str, code: &str) -> Respo
         response
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+fn of_problem(media: Media, problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.kind.status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = refusal(media, status, &problem.message, &problem.code);
+    if let Some(wait_s) = problem.retry_after_s() {
+        let wait = HeaderValue::from(wait_s);
+        response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response
 }

@@ -13,12 +13,14 @@ use futures_util::stream::{AbortHandle, Abortable, SelectAll, once};
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::GraphQl;
-use super::http::{Parameters, text};
+use super::cost::root_fields;
+use super::http::{Parameters, is_request_error, text};
 use crate::http::access::{self, Identity};
-use crate::service::{Caller, Problem};
+use crate::service::{Caller, Kind, Problem};
 
 /// The only subprotocol that is spoken.
 pub(super) const PROTOCOL: &str = "graphql-transport-ws";
@@ -68,11 +70,15 @@ struct Connection {
     answers: SelectAll<Answers>,
     heard: Instant,
     ends: Option<Instant>,
+    /// Changes when something was taken back.
+    revoked: Option<watch::Receiver<()>>,
 }
 
 /// Serves one connection to its end.
 pub(super) async fn serve(socket: WebSocket, graphql: GraphQl, identity: Identity) {
     let mut connection = Connection {
+        // Before anybody is let in: what is taken back meanwhile is seen.
+        revoked: graphql.state.service.revocation_news(),
         socket,
         graphql,
         identity,
@@ -105,6 +111,17 @@ fn clipped(reason: &str) -> String {
     reason[..end].to_owned()
 }
 
+/// Something was taken back.
+async fn changed(news: &mut Option<watch::Receiver<()>>) {
+    if let Some(news) = news
+        && news.changed().await.is_ok()
+    {
+        return;
+    }
+    // Nobody keeps what is taken back.
+    std::future::pending().await
+}
+
 impl Connection {
     async fn run(&mut self) -> Result<(), Over> {
         let begun = Instant::now();
@@ -125,6 +142,7 @@ impl Connection {
                 Some((id, answer)) = self.answers.next(), if !self.answers.is_empty() => {
                     self.answer(id, answer).await?;
                 }
+                () = changed(&mut self.revoked) => self.still_valid()?,
                 () = sleep_until(awake) => {
                     let now = Instant::now();
                     if now >= init {
@@ -179,6 +197,9 @@ impl Connection {
         }
         let caller = self.who(payload).await;
         let caller = caller.map_err(|problem| over(4403, problem.message))?;
+        if self.graphql.state.service.is_revoked(caller.principal()) {
+            return Err(over(4403, access::TAKEN_BACK));
+        }
         let left = caller.principal().expires_at.map(|end| {
             let now = self.graphql.state.service.now_ms() / 1_000;
             Duration::from_secs(end.saturating_sub(now))
@@ -186,6 +207,16 @@ impl Connection {
         self.ends = left.map(|left| Instant::now() + left);
         self.caller = Some(caller);
         self.send(&json!({"type": "connection_ack"})).await
+    }
+
+    /// Who came in with what is taken back by now goes.
+    fn still_valid(&self) -> Result<(), Over> {
+        let service = &self.graphql.state.service;
+        let caller = self.caller.as_ref();
+        match caller.is_some_and(|caller| service.is_revoked(caller.principal())) {
+            true => Err(over(4403, access::TAKEN_BACK)),
+            false => Ok(()),
+        }
     }
 
     /// Whoever is shown in the payload; else whoever sent the request.
@@ -213,9 +244,16 @@ impl Connection {
             .map_err(|error| over(4400, format!("Invalid payload: {error}")))?;
         if self.operations.len() >= MAX_OPERATIONS {
             let message = format!("a connection may have {MAX_OPERATIONS} operations at a time");
-            return self.refuse(&id, &message).await;
+            let problem = Problem::new(Kind::TooMany, "too_many", message);
+            return self.refuse(&id, &problem).await;
         }
-        let request = parameters.request().data(caller.clone());
+        let mut request = parameters.request();
+        // Each operation counts as a request does, whichever way it comes.
+        let things = root_fields(&mut request).max(1) + 1;
+        if let Err(problem) = self.graphql.pace_rest(caller, things) {
+            return self.refuse(&id, &problem).await;
+        }
+        let request = request.data(caller.clone());
         let of_this = id.clone();
         let answers = self
             .graphql
@@ -238,10 +276,7 @@ impl Connection {
             self.operations.remove(&id);
             return self.send(&json!({"type": "complete", "id": id})).await;
         };
-        let failed = answer.data == async_graphql::Value::Null
-            && !answer.errors.is_empty()
-            && answer.errors.iter().all(|error| error.path.is_empty());
-        if failed {
+        if is_request_error(&answer) {
             // Such an operation never began: `error` ends it.
             if let Some(operation) = self.operations.remove(&id) {
                 operation.abort();
@@ -255,8 +290,12 @@ impl Connection {
         self.write(Message::Text(text.into())).await
     }
 
-    async fn refuse(&mut self, id: &str, message: &str) -> Result<(), Over> {
-        let payload = json!([{"message": message, "extensions": {"code": "too_many"}}]);
+    async fn refuse(&mut self, id: &str, problem: &Problem) -> Result<(), Over> {
+        let mut extensions = json!({"code": problem.code});
+        if let Some(wait_ms) = problem.retry_after_ms {
+            extensions["retryAfterMs"] = wait_ms.into();
+        }
+        let payload = json!([{"message": problem.message, "extensions": extensions}]);
         self.send(&json!({"type": "error", "id": id, "payload": payload}))
             .await
     }

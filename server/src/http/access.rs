@@ -14,18 +14,27 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use lakh_auth::shown;
 use lakh_auth::signature::{self, SignatureError, Signed, WINDOW_S};
 
 use super::error::Failed;
 use super::{HttpState, body};
 use crate::config::Metrics;
 use crate::console::SessionProblem;
+use crate::graphql;
 use crate::mode::Mode;
 use crate::service::{Caller, Kind, Problem};
-use crate::sign_in::{Credentials, SignInError};
+use crate::sign_in::{Credentials, Place, SignInError, word};
 
 /// Where a key may stand beside `Authorization`.
 const API_KEY: &str = "x-api-key";
+/// What a refused key is counted as.
+const BAD_KEY: &str = "bad_key";
+/// A token, which is counted by what is wrong with it.
+const TOKEN: &str = "token";
+
+/// What they hear who show what was taken back.
+pub const TAKEN_BACK: &str = "what you show was taken back: sign in again";
 
 /// Who sent a request, or why nobody did.
 #[derive(Clone, Debug)]
@@ -54,31 +63,53 @@ fn unauthorized(message: impl Into<String>) -> Problem {
 /// Finds out who sends a request under `/api/v1`, and holds them to their pace.
 pub async fn identify(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let (mut parts, mut content) = request.into_parts();
-    let who = match credentials(&parts.headers) {
-        // Not an end yet: some things may be asked by everybody.
-        Ok(Shown::None) => match by_session(&state, &parts).await {
-            Ok(Some(caller)) => Ok(caller),
-            Ok(None) => of_this_machine(&state, &parts),
-            Err(problem) => return Failed(problem).into_response(),
-        },
-        Ok(shown) => match check(&state, &parts, shown, &mut content).await {
-            Ok(caller) => Ok(caller),
-            Err(problem) => return Failed(problem).into_response(),
-        },
+    let who = match who(&state, &parts, &mut content).await {
+        Ok(who) => who,
+        Err(problem) if has_own_errors(&parts) => Err(problem),
         Err(problem) => return Failed(problem).into_response(),
     };
-    if let Ok(caller) = &who
-        && state.service.is_revoked(caller.principal())
-    {
-        return Failed(unauthorized("what you show was taken back: sign in again")).into_response();
-    }
-    if let Ok(caller) = &who
-        && let Err(problem) = state.door.pace(caller, 1, state.service.hub().clock_ms())
-    {
-        return Failed(problem).into_response();
-    }
     parts.extensions.insert(Identity(who));
     next.run(Request::from_parts(parts, content)).await
+}
+
+/// GraphQL tells what is wrong in its own form. A WebSocket is refused before there is one.
+fn has_own_errors(parts: &Parts) -> bool {
+    parts.uri.path() == graphql::PATH && !parts.headers.contains_key(header::UPGRADE)
+}
+
+/// Who sends a request. That nobody does is not an end yet: some things may be asked by everybody. What is shown and wrong
+/// is one.
+async fn who(
+    state: &HttpState,
+    parts: &Parts,
+    content: &mut Body,
+) -> Result<Result<Caller, Problem>, Problem> {
+    let caller = match credentials(&parts.headers)? {
+        Shown::None => match by_session(state, parts).await? {
+            Some(caller) => caller,
+            None => match of_this_machine(state, parts) {
+                Ok(caller) => caller,
+                Err(problem) => return Ok(Err(problem)),
+            },
+        },
+        shown => {
+            let kind = shown.word();
+            let checked = check(state, parts, shown, content).await;
+            checked.inspect_err(|problem| {
+                if problem.kind == Kind::Unauthorized && kind != TOKEN {
+                    state.sign_in.refused(Place::Http, kind, address(parts));
+                }
+            })?
+        }
+    };
+    if state.service.is_revoked(caller.principal()) {
+        let why = word(SignInError::Revoked);
+        state.sign_in.refused(Place::Http, why, address(parts));
+        return Err(unauthorized(TAKEN_BACK));
+    }
+    let now_ms = state.service.hub().clock_ms();
+    state.door.pace(&caller, 1, now_ms)?;
+    Ok(Ok(caller))
 }
 
 async fn check(
@@ -90,7 +121,7 @@ async fn check(
     match shown {
         Shown::None => of_this_machine(state, parts),
         Shown::Key(key) => state.door.by_key(&key, state.service.now_s()),
-        Shown::Token(token) => by_token(state, &token).await,
+        Shown::Token(token) => by_token(state, &token, address(parts)).await,
         Shown::Signed(header) => {
             let (caller, bytes) = signed(state, parts, &header, std::mem::take(content)).await?;
             *content = Body::from(bytes);
@@ -105,6 +136,24 @@ enum Shown {
     Key(String),
     Token(String),
     Signed(String),
+}
+
+impl Shown {
+    /// What is counted when it's refused; tokens are counted by what is wrong with them.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::None => word(SignInError::Needed),
+            Self::Key(_) => BAD_KEY,
+            Self::Token(_) => TOKEN,
+            Self::Signed(_) => "bad_signature",
+        }
+    }
+}
+
+/// Where a request came from, as trusted proxies tell it.
+fn address(parts: &Parts) -> Option<IpAddr> {
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    address.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
@@ -125,15 +174,10 @@ fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
             "show a key in `X-Api-Key` or something in `Authorization`, not both",
         )),
         (Some(header), None) if Signed::is_scheme(&header) => Ok(Shown::Signed(header)),
-        (Some(header), None) => match header.split_once(' ') {
-            Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => {
-                let shown = shown.trim().to_owned();
-                Ok(match shown.starts_with("lakh_") {
-                    true => Shown::Key(shown),
-                    false => Shown::Token(shown),
-                })
-            }
-            _ => Err(unauthorized(
+        (Some(header), None) => match shown::bearer(&header) {
+            Some(key) if key.starts_with("lakh_") => Ok(Shown::Key(key.to_owned())),
+            Some(token) => Ok(Shown::Token(token.to_owned())),
+            None => Err(unauthorized(
                 "`Authorization` takes `Bearer` with a token or an API key, or `Lakh-HMAC-SHA256` with a signature",
             )),
         },
@@ -145,13 +189,13 @@ fn credentials(headers: &HeaderMap) -> Result<Shown, Problem> {
 /// # Errors
 /// As for a request that shows it.
 pub async fn by_text(state: &HttpState, text: &str) -> Result<Caller, Problem> {
-    let shown = match text.split_once(' ') {
-        Some((scheme, shown)) if scheme.eq_ignore_ascii_case("bearer") => shown.trim(),
-        _ => text,
-    };
+    let shown = shown::bearer(text).unwrap_or(text);
     match shown.starts_with("lakh_") {
-        true => state.door.by_key(shown, state.service.now_s()),
-        false => by_token(state, shown).await,
+        true => {
+            let found = state.door.by_key(shown, state.service.now_s());
+            found.inspect_err(|_| state.sign_in.refused(Place::Http, BAD_KEY, None))
+        }
+        false => by_token(state, shown, None).await,
     }
 }
 
@@ -175,7 +219,7 @@ async fn by_session(state: &HttpState, parts: &Parts) -> Result<Option<Caller>, 
     }
 }
 
-async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
+async fn by_token(state: &HttpState, token: &str, from: Option<IpAddr>) -> Result<Caller, Problem> {
     if !state.sign_in.needs_tokens() {
         return Err(unauthorized(
             "this server checks no tokens: set auth.secret, or show an API key",
@@ -187,10 +231,13 @@ async fn by_token(state: &HttpState, token: &str) -> Result<Caller, Problem> {
     };
     match state.sign_in.check(&shown).await {
         Ok(principal) => Ok(Caller::new(principal)),
-        Err(SignInError::Unavailable) => {
-            Err(Problem::unavailable(SignInError::Unavailable.to_string()))
+        Err(error) => {
+            state.sign_in.refused(Place::Http, word(error), from);
+            Err(match error {
+                SignInError::Unavailable => Problem::unavailable(error.to_string()),
+                error => unauthorized(error.to_string()),
+            })
         }
-        Err(error) => Err(unauthorized(error.to_string())),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -16,7 +16,7 @@ use crate::service::{Kind, Problem};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a body, up to a bound.
-pub(super) async fn read(
+pub(crate) async fn read(
     headers: &HeaderMap,
     content: Body,
     most: usize,
@@ -71,11 +71,20 @@ impl<T: DeserializeOwned> FromRequest<HttpState> for Json<T> {
             )));
         }
         let bytes = read(&parts.headers, content, state.door.max_body_bytes()).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::bad(format!("the body is not what is taken here: {error}"))
-        })?;
+        let value = object(&bytes)?;
         Ok(Self { value, bytes })
     }
+}
+
+/// Reads an object. A list of the same values without their names would be read as well, and is nobody's intention.
+pub(crate) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let wrong = |what: &dyn std::fmt::Display| {
+        Problem::bad(format!("the body is not what is taken here: {what}"))
+    };
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(wrong(&"it is a list, and not an object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| wrong(&error))
 }
 
 fn is_json(kind: &str) -> bool {
@@ -92,7 +101,26 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failed> {
         let query = Query::<T>::try_from_uri(&parts.uri);
-        let Query(value) = query.map_err(|error| Problem::bad(error.body_text()))?;
+        let Query(value) = query.map_err(|error| {
+            // What the library itself says before it is about the server.
+            let why = std::error::Error::source(&error).map(ToString::to_string);
+            let why = why.unwrap_or_else(|| error.body_text());
+            Problem::bad(format!("the query is not what is taken here: {why}"))
+        })?;
         Ok(Self(value))
+    }
+}
+
+/// The one name that stands in a path.
+#[derive(Debug)]
+pub(super) struct Segment(pub String);
+
+impl<S: Sync + Send> FromRequestParts<S> for Segment {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(name) = path.map_err(|error| Problem::bad(error.body_text()))?;
+        Ok(Self(name))
     }
 }

@@ -10,7 +10,7 @@ use lakh_net::cors::Cors;
 use parking_lot::Mutex;
 
 use crate::config::Settings;
-use crate::service::{Caller, Kind, Problem};
+use crate::service::{Caller, Kind, Problem, Service};
 
 /// Signed requests that are remembered.
 const MAX_REPLAYS: usize = 100_000;
@@ -62,7 +62,7 @@ impl Door {
         }
     }
 
-    pub(super) fn max_body_bytes(&self) -> usize {
+    pub(crate) fn max_body_bytes(&self) -> usize {
         self.max_body_bytes
     }
 
@@ -129,6 +129,27 @@ impl Door {
             }
         }
         Ok(())
+    }
+
+    /// The same for a request that asks for several things and was counted as one already.
+    pub(crate) fn pace_rest(
+        &self,
+        service: &Service,
+        caller: &Caller,
+        things: usize,
+    ) -> Result<(), Problem> {
+        self.pace(caller, things.saturating_sub(1), service.hub().clock_ms())
+    }
+
+    /// The same for a batch, of which more than there may be are refused anyway.
+    pub(crate) fn pace_batch(
+        &self,
+        service: &Service,
+        caller: &Caller,
+        operations: usize,
+    ) -> Result<(), Problem> {
+        let counted = operations.min(service.config().max_batch);
+        self.pace_rest(service, caller, counted)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::OriginalUri;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,19 +54,19 @@ impl From<Problem> for Failed {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
+        let wait_s = self.0.retry_after_s();
         let Problem {
             kind,
             code,
             message,
-            retry_after_ms,
+            ..
         } = self.0;
         // The kinds have statuses that exist.
         let status =
             StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer(status, code, message);
         let headers = response.headers_mut();
-        if let Some(wait_ms) = retry_after_ms {
-            let wait_s = wait_ms.div_ceil(1_000).max(1);
+        if let Some(wait_s) = wait_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -77,13 +78,13 @@ impl IntoResponse for Failed {
 }
 
 /// 404 for a path that isn't there.
-pub async fn not_found(uri: Uri) -> Response {
+pub async fn not_found(OriginalUri(uri): OriginalUri) -> Response {
     let message = format!("There is nothing at {}", uri.path());
     answer(StatusCode::NOT_FOUND, "not_found", message)
 }
 
 /// 405 for a path that is there for another method; which, the header `Allow` says.
-pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+pub async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> Response {
     let message = format!("{} doesn't take {method}", uri.path());
     answer(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -93,7 +94,7 @@ pub async fn method_not_allowed(method: Method, uri: Uri) -> Response {
 }
 
 /// The same for a path that can only be read.
-pub async fn read_only(method: Method, uri: Uri) -> Response {
+pub async fn read_only(method: Method, uri: OriginalUri) -> Response {
     let mut response = method_not_allowed(method, uri).await;
     let allowed = HeaderValue::from_static("GET,HEAD");
     response.headers_mut().insert(header::ALLOW, allowed);

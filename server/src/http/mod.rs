@@ -5,7 +5,7 @@
 
 pub mod access;
 mod api;
-mod body;
+pub(crate) mod body;
 pub mod docs;
 pub mod door;
 mod edge;

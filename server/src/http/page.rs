@@ -4,7 +4,7 @@
 //! only files whose name holds their hash are kept by browsers unasked.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -66,25 +66,25 @@ pub async fn serve(
     headers: HeaderMap,
 ) -> Response {
     if method != Method::GET && method != Method::HEAD {
-        return error::read_only(method, uri).await;
+        return error::read_only(method, OriginalUri(uri)).await;
     }
     let path = uri.path().trim_start_matches('/');
     // What the API doesn't know is no route of the page: a program asked, and wants JSON.
     if path == "api" || path.starts_with("api/") {
-        return error::not_found(uri).await;
+        return error::not_found(OriginalUri(uri)).await;
     }
     // A client of Socket.IO that was given another path than the server: a page would only confuse it.
     if uri.query().is_some_and(|query| query.contains("EIO=")) {
-        return error::not_found(uri).await;
+        return error::not_found(OriginalUri(uri)).await;
     }
     let own_route = !path.rsplit('/').next().unwrap_or_default().contains('.');
     let name = match Files::get(path) {
         Some(_) if !path.is_empty() => path,
         _ if own_route && !path.starts_with("assets/") => "index.html",
-        _ => return error::not_found(uri).await,
+        _ => return error::not_found(OriginalUri(uri)).await,
     };
     let Some(plain) = Files::get(name) else {
-        return error::not_found(uri).await;
+        return error::not_found(OriginalUri(uri)).await;
     };
     let kind = content_type(plain.metadata.mimetype());
     let (body, tag, encoding) = match state.index.0 {

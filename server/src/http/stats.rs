@@ -129,11 +129,19 @@ pub async fn stats(
     State(state): State<HttpState>,
     Extension(Identity(who)): Extension<Identity>,
 ) -> Response {
-    if let Err(problem) = may_read(&state, who) {
-        return error::Failed(problem).into_response();
+    match read(&state, who).await {
+        Ok(stats) => ([(header::CACHE_CONTROL, "no-store")], Json(stats)).into_response(),
+        Err(problem) => error::Failed(problem).into_response(),
     }
+}
+
+/// The numbers of this node, for whoever may read them.
+///
+/// # Errors
+/// In production, if they may not.
+pub async fn read(state: &HttpState, who: Result<Caller, Problem>) -> Result<Stats, Problem> {
+    may_read(state, who)?;
     let snapshot = state.observed.snapshot().await;
     let ready = health::readiness(&*state.observed).await.takes_clients();
-    let stats = Stats::new(snapshot, &process::read(), state.mode, ready);
-    ([(header::CACHE_CONTROL, "no-store")], Json(stats)).into_response()
+    Ok(Stats::new(snapshot, &process::read(), state.mode, ready))
 }

@@ -125,12 +125,14 @@ fn service(sign_in: &SignIn) -> Service {
         store: Store::memory(),
         store_is_shared: false,
         rooms: None,
+        hooks: None,
         host: Arc::new(Nobody),
         sign_in: sign_in.clone(),
         revoker: None,
         common: "/".into(),
         now_ms: || NOW_S * 1_000,
         config: service::Config::default(),
+        looks: service::presence::Looks::default(),
     })
 }
 

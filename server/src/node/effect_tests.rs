@@ -16,11 +16,10 @@ fn parts(settings: &Settings) -> String {
     let prepared = Prepared::new(settings, "n1".into(), 2).unwrap();
     let kept = recovery(settings);
     format!(
-        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{prepared:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         settings.hooks.config(),
         SignIn::new(&settings.auth, || 0).unwrap(),
-        settings.bridge.sources(),
-        settings.bridge.sinks(),
+        settings.bridge.config(),
         DoorOptions::new(&settings.auth),
         policy(settings),
         service(settings),

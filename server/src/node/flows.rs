@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use lakh_bridge::flows::{Event, Flows, Identity, Publish, PublishError, Publishing};
-use lakh_bridge::lease::Leases;
-use lakh_hub::{Failure, Hub, Payload};
+use lakh_bridge::flows::{Event, Flows, Known, Publish, PublishError, Publishing};
+use lakh_bridge::lease::{Leases, Time};
+use lakh_hub::{Failure, Hub, Once, Payload};
 use lakh_rooms::Rooms;
 
 use super::backing::Backing;
@@ -16,34 +16,31 @@ use crate::http::health::Check;
 /// Where the module rooms stands.
 const ROOMS: &str = "/";
 
+/// The leases by which this process does what one node does for all that have its store.
+pub fn leases(backing: &Backing, wall_ms: fn() -> u64) -> anyhow::Result<Leases> {
+    let run = random_name()? + &random_name()?;
+    let instant = tokio::time::Instant::now;
+    let (store, shared) = (backing.store().clone(), backing.store_is_shared());
+    Ok(Leases::new(store, &run, shared, Time { wall_ms, instant }))
+}
+
 /// Starts them, if there are any. To be called on the runtime that they live on.
 pub fn start_flows(
     hub: &Hub,
     rooms: Option<Rooms>,
-    backing: &Backing,
+    leases: &Leases,
     settings: &Settings,
-    (node, now_ms): (&str, fn() -> u64),
+    node: &str,
 ) -> anyhow::Result<Option<Arc<Flows>>> {
-    let (sources, sinks) = (settings.bridge.sources(), settings.bridge.sinks());
-    if sources.is_empty() && sinks.is_empty() {
+    let config = settings.bridge.config();
+    if config.sources.is_empty() && config.sinks.is_empty() {
         return Ok(None);
     }
-    let run = random_name()? + &random_name()?;
-    let leases = Leases::new(
-        backing.store().clone(),
-        &run,
-        backing.store_is_shared(),
-        now_ms,
-    );
-    let who = Identity {
-        node: node.to_owned(),
-        run,
-    };
     let door: Arc<dyn Publish> = Arc::new(Door {
         hub: hub.clone(),
         rooms,
     });
-    let flows = Flows::start(hub, (sources, sinks), &leases, &who, &door);
+    let flows = Flows::start(hub, config, leases, node, &door);
     Ok(Some(Arc::new(flows)))
 }
 
@@ -68,12 +65,32 @@ struct Door {
     rooms: Option<Rooms>,
 }
 
+/// By which an event is published once: what was published and not noted any more comes again, after a kill between the two.
+fn once(event: &Event) -> Option<Once> {
+    (!event.id.is_empty()).then(|| Once {
+        scope: format!("source:{}", event.source).into(),
+        id: event.id.as_str().into(),
+        keep_ms: event.dedupe.as_millis().try_into().unwrap_or(u64::MAX),
+    })
+}
+
 impl Publish for Door {
+    fn known(&self, event: &Event) -> Known {
+        let rooms = self.rooms.clone().filter(|_| &*event.namespace == ROOMS);
+        let Some((rooms, once)) = rooms.zip(once(event)) else {
+            return Box::pin(async { Ok(false) });
+        };
+        let room = event.room.clone();
+        Box::pin(async move { rooms.ready(&room, &once).await.map_err(refusal) })
+    }
+
     fn publish(&self, event: Event) -> Result<Publishing, PublishError> {
         match &self.rooms {
             Some(rooms) if &*event.namespace == ROOMS => {
                 let rooms = rooms.clone();
+                let once = once(&event);
                 let event = lakh_rooms::Publish {
+                    once,
                     room: event.room.into(),
                     event: event.event.into(),
                     data: Some(event.data),

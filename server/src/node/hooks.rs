@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use lakh_bridge::hooks::{Hooks, On, admit};
+use lakh_bridge::lease::Leases;
 use lakh_hub::Hub;
 
-use super::backing::Backing;
 use super::modules::namespace;
 use crate::config::Settings;
 
@@ -12,7 +12,7 @@ use crate::config::Settings;
 /// comes in is asked about behind it.
 pub fn start_hooks(
     hub: &Hub,
-    backing: &Backing,
+    leases: &Leases,
     settings: &Settings,
 ) -> anyhow::Result<Option<Hooks>> {
     let config = settings.hooks.config();
@@ -33,7 +33,6 @@ pub fn start_hooks(
         gates = config.gates.len(),
         "hooks"
     );
-    let shared = backing.store_is_shared();
-    let hooks = Hooks::start(hub, backing.store(), config, shared);
+    let hooks = Hooks::start(hub, leases, config);
     hooks.map(Some).context("`[hooks]` can't be started")
 }

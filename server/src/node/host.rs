@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lakh_auth::{Principal, Revocation, Revoked};
 use lakh_rooms::Rooms;
+use tokio::sync::watch;
 
 use super::door::Revocations;
 use super::modules::{namespace, service as config};
@@ -12,6 +13,7 @@ use super::observed::Node;
 use crate::config::Settings;
 use crate::http::{Later, Observed, VERSION, health};
 use crate::service::nodes::{NodeCheck, NodeReport};
+use crate::service::presence::Looks;
 use crate::service::revocations::Revoker;
 use crate::service::{Host, Kind, Parts, Problem, Service};
 use crate::sign_in::SignIn;
@@ -37,6 +39,7 @@ pub fn service(
         store: node.backing().store().clone(),
         store_is_shared: node.backing().store_is_shared(),
         rooms,
+        hooks: node.hooks().cloned(),
         host: Arc::new(Seen {
             node: Arc::clone(node),
             now_ms,
@@ -50,6 +53,7 @@ pub fn service(
         common: common.map_or("/", |module| namespace(*module)).to_owned(),
         now_ms,
         config: config(settings),
+        looks: Looks::default(),
     })
 }
 
@@ -78,6 +82,10 @@ impl Revoker for Revocations {
 
     fn is_revoked(&self, principal: &Principal) -> bool {
         Self::is_revoked(self, principal)
+    }
+
+    fn news(&self) -> watch::Receiver<()> {
+        Self::news(self)
     }
 }
 

@@ -6,8 +6,10 @@ use lakh_rooms::{
     StateOptions, StateSetup, TokenCheck,
 };
 use lakh_store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::door::Revocations;
 use super::policy::policy;
 use super::prepare::{count, count32};
 use crate::config::{self, Broker, Module, Settings, StoreKind};
@@ -27,7 +29,13 @@ pub fn namespace(module: Module) -> &'static str {
 
 /// Puts the modules that are to be served on the hub, and gives the rooms, if they are among them. Sign-in must stand there
 /// already: checks run in their order.
-pub fn install(hub: &Hub, store: &Store, settings: &Settings, sign_in: &SignIn) -> Option<Rooms> {
+pub fn install(
+    hub: &Hub,
+    store: &Store,
+    settings: &Settings,
+    sign_in: &SignIn,
+    revocations: &Arc<Revocations>,
+) -> Option<Rooms> {
     hub.set_policy(policy(settings));
     if settings.api.people {
         gather_people(hub, settings);
@@ -38,10 +46,15 @@ pub fn install(hub: &Hub, store: &Store, settings: &Settings, sign_in: &SignIn) 
         match module {
             Module::Rooms => {
                 let config = lakh_rooms::Config {
-                    tokens: sign_in.needs_tokens().then(|| room_tokens(sign_in)),
+                    tokens: sign_in
+                        .needs_tokens()
+                        .then(|| room_tokens(sign_in, revocations)),
                     ..rooms(settings, recovery)
                 };
-                served = Some(lakh_rooms::install(hub, store.clone(), config));
+                let rooms = lakh_rooms::install(hub, store.clone(), config);
+                let members = rooms.clone();
+                revocations.also_look(move |socket| members.end_revoked(socket));
+                served = Some(rooms);
             }
             Module::Chat => {
                 drop(lakh_chat::install(
@@ -84,8 +97,8 @@ pub(super) fn service(settings: &Settings) -> service::Config {
 }
 
 /// Reads the tokens that let people into private rooms. One whose `sub` is [`ANYONE`] is for whoever shows it.
-fn room_tokens(sign_in: &SignIn) -> TokenCheck {
-    let sign_in = sign_in.clone();
+fn room_tokens(sign_in: &SignIn, revocations: &Arc<Revocations>) -> TokenCheck {
+    let (sign_in, revocations) = (sign_in.clone(), Arc::clone(revocations));
     TokenCheck::new(move |token, _| {
         let read = sign_in.check_for_rooms(token);
         let principal = read.map_err(|error| match error {
@@ -93,11 +106,12 @@ fn room_tokens(sign_in: &SignIn) -> TokenCheck {
             _ => Failure::new("bad_token", error.to_string()),
         })?;
         Ok(RoomToken {
-            grants: principal.grants,
-            user: Some(principal.id).filter(|id| id != ANYONE),
+            for_anyone: principal.id == ANYONE,
             expires_ms: principal.expires_at.map(|end| end.saturating_mul(1_000)),
+            principal,
         })
     })
+    .revoked_by(move |principal| revocations.is_revoked(principal))
 }
 
 pub(super) fn recovery(settings: &Settings) -> Option<LogLimits> {

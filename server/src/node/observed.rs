@@ -15,6 +15,7 @@ use super::backing::Backing;
 use crate::http::health::Check;
 use crate::http::{Later, Observed};
 use crate::life_cycle::Signal;
+use crate::sign_in::SignIn;
 use crate::telemetry::snapshot::{LogCount, NamespaceCount, Snapshot, StoreCount};
 
 /// A loop that gets to nothing new for this long is not well.
@@ -33,6 +34,7 @@ pub struct Node {
     sockets: OnceLock<Observer>,
     hooks: Option<Hooks>,
     flows: OnceLock<Arc<Flows>>,
+    sign_in: OnceLock<SignIn>,
 }
 
 impl std::fmt::Debug for Node {
@@ -61,6 +63,7 @@ impl Node {
             sockets: OnceLock::new(),
             hooks,
             flows: OnceLock::new(),
+            sign_in: OnceLock::new(),
         })
     }
 
@@ -79,6 +82,11 @@ impl Node {
         &self.backing
     }
 
+    /// Its hooks, if there are any.
+    pub(super) fn hooks(&self) -> Option<&Hooks> {
+        self.hooks.as_ref()
+    }
+
     /// When it started, in milliseconds since 1970.
     pub(super) fn started_at_ms(&self) -> u64 {
         self.started_at_ms
@@ -94,6 +102,12 @@ impl Node {
     pub fn listens(&self, sockets: Observer) {
         // Set once, by whoever starts the node.
         let _ = self.sockets.set(sockets);
+    }
+
+    /// It counts whom it refuses.
+    pub fn refuses(&self, sign_in: SignIn) {
+        // Set once, by whoever starts the node.
+        let _ = self.sign_in.set(sign_in);
     }
 
     /// It has sources and sinks.
@@ -186,6 +200,8 @@ impl Node {
                 .collect(),
             handshakes_refused: sockets.refused.into_iter().collect(),
             limits_hit: self.hub.limit_hits(),
+            acts_refused: self.hub.refused_acts(),
+            sign_ins_refused: self.sign_in.get().map_or_else(Vec::new, SignIn::refusals),
             revocations: revocations as u64,
             sockets_revoked,
             forwarded: forwarded.collect(),

@@ -18,10 +18,11 @@ const MODULES: [(&str, &[&str]); 3] = [
     (caller::MODULE, caller::ACTS),
 ];
 
-/// A rule speaks of what isn't there.
+/// A rule, or the grant of a key, speaks of what isn't there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`auth.rules`, number {number}: `{grant}` speaks of {what}")]
+#[error("`{list}`, number {number}: `{grant}` speaks of {what}")]
 pub struct RuleError {
+    list: &'static str,
     number: usize,
     grant: String,
     what: String,
@@ -41,10 +42,15 @@ pub(super) fn policy(settings: &Settings) -> Policy {
 
 /// Finds rules that speak of what isn't there.
 pub(super) fn check(settings: &Settings) -> Result<(), RuleError> {
-    for (at, rule) in settings.auth.rules.iter().enumerate() {
-        for grant in &rule.what {
+    let rules = settings.auth.rules.iter().map(|rule| &rule.what);
+    let keys = settings.api.keys.iter().map(|key| &key.grants);
+    let rules = rules.enumerate().map(|(at, what)| ("auth.rules", at, what));
+    let keys = keys.enumerate().map(|(at, what)| ("api.keys", at, what));
+    for (list, at, grants) in rules.chain(keys) {
+        for grant in grants {
             if let Some(what) = unknown(grant) {
                 return Err(RuleError {
+                    list,
                     number: at + 1,
                     grant: grant.to_string(),
                     what,
@@ -55,7 +61,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), RuleError> {
     Ok(())
 }
 
-fn unknown(grant: &Grant) -> Option<String> {
+/// What a grant speaks of that isn't there.
+#[must_use]
+pub fn unknown(grant: &Grant) -> Option<String> {
     let names = MODULES.map(|(name, _)| name);
     let known: Vec<&str> = match grant.module() {
         None => MODULES
@@ -226,5 +234,45 @@ mod tests {
                 (checked, _) => panic!("{what}: {checked:?}"),
             }
         }
+    }
+
+    /// The cells of a table in the docs that begins with this head.
+    fn table<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
+        let start = page.find(head).expect("the table stands there") + head.len();
+        let rows = page[start..].lines().skip(2);
+        let rows = rows.take_while(|row| row.starts_with('|'));
+        rows.map(|row| row.split('|').skip(1).map(str::trim).collect())
+            .collect()
+    }
+
+    fn words(cell: &str) -> impl Iterator<Item = &str> {
+        cell.split('`').skip(1).step_by(2)
+    }
+
+    #[test]
+    fn the_docs_name_every_act_of_every_module_and_no_other() {
+        let page = include_str!("../../../docs/auth.md");
+        let mut documented: Vec<(&str, Vec<&str>)> = Vec::new();
+        for row in table(page, "| module | act | what it is |") {
+            documented.extend(words(row[0]).map(|module| (module, Vec::new())));
+            let (_, acts) = documented.last_mut().unwrap();
+            acts.extend(words(row[1]));
+        }
+        let mut known = MODULES.map(|(name, acts)| (name, acts.to_vec()));
+        for (_, acts) in documented.iter_mut().chain(&mut known) {
+            acts.sort_unstable();
+        }
+        assert_eq!(documented, known);
+    }
+
+    #[test]
+    fn the_docs_of_the_api_say_what_each_of_its_acts_lets() {
+        let page = include_str!("../../../docs/api.md");
+        let rows = table(page, "| act | lets | on |");
+        let mut documented: Vec<&str> = rows.iter().flat_map(|row| words(row[0])).collect();
+        let mut known = caller::ACTS.to_vec();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known);
     }
 }

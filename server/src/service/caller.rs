@@ -11,6 +11,7 @@
 //! | a socket | `~` and its id |
 //! | everybody in a namespace | the namespace: `/`, `/chat` |
 //! | a node | `node:` and its name |
+//! | a hook | `hook:` and its name |
 //! | a role that a token has | `role:` and its name |
 //! | a token, a sign-in | `token:` and its `jti`, `session:` and its `sid` |
 //!
@@ -49,6 +50,8 @@ pub mod act {
     pub const TOKENS: &str = "tokens";
     /// Revoke tokens, and list what is revoked.
     pub const REVOCATIONS: &str = "revocations";
+    /// See how hooks are doing, and look after what they gave up.
+    pub const HOOKS: &str = "hooks";
     /// See how the nodes are.
     pub const NODES: &str = "nodes";
     /// Have a node end.
@@ -70,6 +73,7 @@ pub const ACTS: &[&str] = &[
     act::DISCONNECT,
     act::TOKENS,
     act::REVOCATIONS,
+    act::HOOKS,
     act::NODES,
     act::DRAIN,
     act::STATS,
@@ -126,6 +130,8 @@ pub enum Thing<'a> {
     Everybody(&'a str),
     /// A node by its name.
     Node(&'a str),
+    /// A hook by its name.
+    Hook(&'a str),
     /// A role, for tokens that have it.
     Role(&'a str),
     /// A token by its `jti`.
@@ -150,6 +156,7 @@ impl Thing<'_> {
             Self::Socket(id) => format!("~{id}"),
             Self::Everybody(namespace) => namespace.to_owned(),
             Self::Node(name) => format!("node:{name}"),
+            Self::Hook(name) => format!("hook:{name}"),
             Self::Role(name) => format!("role:{name}"),
             Self::Token(id) => format!("token:{id}"),
             Self::Session(id) => format!("session:{id}"),
@@ -203,6 +210,7 @@ mod tests {
             (Thing::Everybody("/"), "/"),
             (Thing::Everybody("/chat"), "/chat"),
             (Thing::Node("n01"), "node:n01"),
+            (Thing::Hook("crm"), "hook:crm"),
             (Thing::Role("editor"), "role:editor"),
             (Thing::Token("t1"), "token:t1"),
             (Thing::Session("s1"), "session:s1"),

@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::{Service, names, values};
 
 /// Bytes of events that may wait for whoever listens.
-const MAX_WAITING: usize = 1 << 20;
+pub(super) const MAX_WAITING: usize = 1 << 20;
 
 impl Service {
     /// Hears what is said in a room from now on, on all nodes.

@@ -10,10 +10,12 @@ pub mod change;
 pub mod emit;
 pub mod hear;
 pub mod history;
+pub mod hooks;
 mod names;
 pub mod nodes;
 pub mod once;
 mod others;
+pub mod presence;
 pub mod problem;
 pub mod revocations;
 pub mod rooms;
@@ -88,6 +90,8 @@ pub struct Parts {
     pub store_is_shared: bool,
     /// The module rooms, where it's served.
     pub rooms: Option<Rooms>,
+    /// What tells and asks backends, where some are set up.
+    pub hooks: Option<lakh_bridge::hooks::Hooks>,
     /// The node.
     pub host: Arc<dyn Host>,
     /// Keeps what was taken back, where somebody does.
@@ -100,6 +104,8 @@ pub struct Parts {
     pub now_ms: fn() -> u64,
     /// How it is set up.
     pub config: Config,
+    /// Who watches rooms that nobody keeps count of.
+    pub looks: presence::Looks,
 }
 
 /// What backends can have the server do. Cheap to clone.

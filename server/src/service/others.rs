@@ -56,6 +56,8 @@ pub(super) enum Question {
     Goodbye { to: To, reason: String },
     /// How the node is.
     Node,
+    /// How its hooks are doing.
+    Hooks,
     /// Have the node of this name end.
     Drain { node: String },
 }
@@ -102,6 +104,7 @@ impl Service {
                 serde_json::to_value(self.say_goodbye(&to, &reason).is_ok())
             }
             Question::Node => serde_json::to_value(self.host().report().await),
+            Question::Hooks => serde_json::to_value(self.hooks_here().await),
             Question::Drain { node } => {
                 let drains = node == self.host().name();
                 serde_json::to_value(drains.then(|| self.host().drain()))

@@ -123,6 +123,12 @@ impl Problem {
         self.code == OUTCOME_UNKNOWN
     }
 
+    /// After how many whole seconds it's worth another try, as `Retry-After` says it.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_ms.map(|ms| ms.div_ceil(1_000).max(1))
+    }
+
     /// Without the kind.
     #[must_use]
     pub fn text(&self) -> ProblemText {

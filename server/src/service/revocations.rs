@@ -2,6 +2,7 @@
 
 use lakh_auth::{Principal, Revocation, Revoked};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Service;
@@ -21,6 +22,9 @@ pub trait Revoker: Send + Sync + 'static {
 
     /// Whether what somebody came with was taken back.
     fn is_revoked(&self, principal: &Principal) -> bool;
+
+    /// Changes each time that something was taken back, here or on another node.
+    fn news(&self) -> watch::Receiver<()>;
 }
 
 /// What is taken back: one of `token`, `session` and `person`.
@@ -161,6 +165,12 @@ impl Service {
     pub fn is_revoked(&self, principal: &Principal) -> bool {
         let revoker = self.0.revoker.as_ref();
         revoker.is_some_and(|revoker| revoker.is_revoked(principal))
+    }
+
+    /// Changes each time that something was taken back; none where nobody keeps that.
+    #[must_use]
+    pub fn revocation_news(&self) -> Option<watch::Receiver<()>> {
+        self.0.revoker.as_ref().map(|revoker| revoker.news())
     }
 
     fn revoker(&self) -> Result<&dyn Revoker, Problem> {

@@ -100,6 +100,17 @@ pub struct Present {
     pub data: Option<Value>,
 }
 
+impl From<lakh_rooms::Present> for Present {
+    fn from(present: lakh_rooms::Present) -> Self {
+        Self {
+            id: present.id,
+            user: present.user.as_ref().map(User::from),
+            sockets: present.sockets,
+            data: present.data,
+        }
+    }
+}
+
 /// Who is in a room.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Presence {
@@ -130,6 +141,19 @@ pub struct PresencePage {
     pub cursor: Option<String>,
     /// How many people at most, 1 to 1000.
     pub limit: Option<usize>,
+}
+
+/// Who was seen in a room.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// By their ids.
+    pub people: BTreeMap<String, Present>,
+    /// Sockets of all of them.
+    pub occupancy: usize,
+    /// Whether all were looked at.
+    pub complete: bool,
+    /// Nodes whose members are not among them.
+    pub missing: MissingNodes,
 }
 
 /// A page of rooms, as nodes ask each other for it.
@@ -261,6 +285,28 @@ impl Service {
         room: &str,
         (after, limit): (&str, usize),
     ) -> Result<Presence, Problem> {
+        let look = self.look_at(namespace, room).await?;
+        let people = look.people.len();
+        let rest = look.people.into_values();
+        let rest = rest.filter(|present| *present.id > *after);
+        let mut members: Vec<Present> = rest.take(limit + 1).collect();
+        let more = members.len() > limit;
+        members.truncate(limit);
+        let last = members.last().filter(|_| more);
+        Ok(Presence {
+            namespace: namespace.to_owned(),
+            room: room.to_owned(),
+            people,
+            occupancy: look.occupancy,
+            next: last.map(|present| cursor_after(&present.id)),
+            members,
+            complete: look.complete,
+            missing: look.missing,
+        })
+    }
+
+    /// Looks at the members of a room on all nodes, one by one.
+    pub(super) async fn look_at(&self, namespace: &str, room: &str) -> Result<Look, Problem> {
         let name = names::hub_room(namespace, room)?;
         let (occupancy, _) = self.members_everywhere(namespace, &name).await?;
         let mut wanted = SocketsWanted {
@@ -271,7 +317,7 @@ impl Service {
             after: String::new(),
             limit: MAX_PAGE,
         };
-        let (mut all, mut seen) = (BTreeMap::<String, Present>::new(), 0);
+        let (mut people, mut seen) = (BTreeMap::<String, Present>::new(), 0);
         let (complete, missing) = loop {
             let (sockets, missing) = self.sockets_everywhere(&wanted).await?;
             let is_last = sockets.len() < wanted.limit;
@@ -282,7 +328,7 @@ impl Service {
             for socket in sockets {
                 let id = socket.user.as_ref().map(|user| user.id.clone());
                 let id = id.unwrap_or(socket.id);
-                let present = all.entry(id.clone()).or_insert_with(|| Present {
+                let present = people.entry(id.clone()).or_insert_with(|| Present {
                     id,
                     user: socket.user,
                     sockets: 0,
@@ -294,19 +340,9 @@ impl Service {
                 break (is_last, missing);
             }
         };
-        let people = all.len();
-        let rest = all.into_values().filter(|present| *present.id > *after);
-        let mut members: Vec<Present> = rest.take(limit + 1).collect();
-        let more = members.len() > limit;
-        members.truncate(limit);
-        let last = members.last().filter(|_| more);
-        Ok(Presence {
-            namespace: namespace.to_owned(),
-            room: room.to_owned(),
+        Ok(Look {
             people,
             occupancy,
-            next: last.map(|present| cursor_after(&present.id)),
-            members,
             complete,
             missing,
         })
@@ -351,12 +387,7 @@ impl Service {
 
 /// What the module rooms keeps count of.
 fn told(room: &str, found: lakh_rooms::PresencePage) -> Presence {
-    let members = found.members.into_iter().map(|present| Present {
-        id: present.id,
-        user: present.user.as_ref().map(User::from),
-        sockets: present.sockets,
-        data: present.data,
-    });
+    let members = found.members.into_iter().map(Present::from);
     Presence {
         namespace: "/".to_owned(),
         room: room.to_owned(),

@@ -6,19 +6,23 @@
 
 mod keys;
 mod provider;
+mod refusals;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use lakh_auth::{Checks, ClaimNames, IssueError, KeySet, Principal, TokenError, named};
+use lakh_auth::{Checks, ClaimNames, IssueError, KeySet, Principal, TokenError, named, shown};
 use lakh_hub::Handshake;
 use serde_json::Value;
 
 pub use keys::SetUpError;
 pub use lakh_auth::SignInError;
+pub use refusals::{Place, word};
 
 use crate::config::Auth;
 use provider::{Pace, Provider};
+use refusals::Refusals;
 
 /// Whom tokens for rooms are for, so that none of them counts as a sign-in where `auth.audience` is set, and no sign-in as one
 /// of them.
@@ -65,18 +69,12 @@ impl<'a> Credentials<'a> {
     }
 
     fn find_token(&self, cookie: Option<&str>) -> Option<&'a str> {
-        let bearer = || {
-            let (scheme, token) = self.authorization?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        };
+        let in_header = || shown::bearer(self.authorization?);
         let in_cookie = || {
-            let mut all = self.cookies?.split(';');
-            all.find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                (Some(name.trim()) == cookie).then(|| value.trim().trim_matches('"'))
-            })
+            let value = shown::cookies(self.cookies.into_iter(), cookie?).next()?;
+            Some(value.trim_matches('"'))
         };
-        self.token.or_else(bearer).or_else(in_cookie)
+        self.token.or_else(in_header).or_else(in_cookie)
     }
 }
 
@@ -89,6 +87,7 @@ struct Inner {
     /// `None`: a name is enough.
     tokens: Option<Tokens>,
     now_s: fn() -> u64,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
@@ -127,13 +126,29 @@ impl SignIn {
                 anonymous: auth.anonymous,
             }),
         };
-        Ok(Self(Arc::new(Inner { tokens, now_s })))
+        Ok(Self(Arc::new(Inner {
+            tokens,
+            now_s,
+            refusals: Refusals::default(),
+        })))
     }
 
     /// Whether tokens are checked; otherwise a name is enough.
     #[must_use]
     pub fn needs_tokens(&self) -> bool {
         self.0.tokens.is_some()
+    }
+
+    /// Somebody was refused there, for a reason in one word. It is counted and logged.
+    pub fn refused(&self, place: Place, why: &'static str, from: Option<IpAddr>) {
+        let now_ms = (self.0.now_s)().saturating_mul(1_000);
+        self.0.refusals.note(place, why, from, now_ms);
+    }
+
+    /// How often somebody was refused: where, why, how often.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.0.refusals.counts()
     }
 
     /// Fetches the keys of identity providers, now and again. To be run beside the server; without providers it ends at

@@ -2,7 +2,7 @@
 
 use lakh_bridge::flows::Figures;
 
-use super::metrics::Text;
+use super::text::Text;
 
 /// A number's name, what it is, and where it stands.
 type Number = (&'static str, &'static str, fn(&Figures) -> u64);

@@ -2,8 +2,8 @@
 
 use lakh_bridge::hooks::{BreakerState, EndpointStatus, GateStatus};
 
-use super::metrics::{Text, float, seconds};
 use super::snapshot::Snapshot;
+use super::text::{Text, float, seconds};
 
 /// Name, help, and where the number stands.
 type Row<T> = (&'static str, &'static str, fn(&EndpointStatus) -> T);

@@ -1,7 +1,7 @@
 //! Log lines leave through a thread of their own: no event loop waits for whoever reads the log.
 //!
 //! What must hold: lines come out in the order written, what waits is bounded in bytes, and what is lost past that is
-//! counted and told.
+//! counted and told. An event is one line, whatever a stranger got into it.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const MOST_WAITING: usize = 4 << 20;
 /// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Begins a colour.
+const ESCAPE: u8 = 0x1b;
 
 enum Job {
     Line(Vec<u8>),
@@ -82,17 +85,46 @@ fn run(mut out: impl Write, jobs: &Receiver<Job>, counts: &Counts) {
 #[derive(Debug)]
 pub struct Line<'a>(&'a LogWriter);
 
+/// The line with whatever would end it, or move a terminal's cursor, written out. Escapes stay: only the subscriber's own
+/// colours are left of them, which it writes to terminals alone.
+fn as_one_line(line: &[u8]) -> Vec<u8> {
+    let (text, end) = match line.split_last() {
+        Some((b'\n', text)) => (text, true),
+        _ => (line, false),
+    };
+    let is_plain = |byte: u8| byte >= b' ' && byte != 0x7f || byte == ESCAPE;
+    if text.iter().all(|byte| is_plain(*byte)) {
+        return line.to_vec();
+    }
+    let mut out = Vec::with_capacity(line.len() + 16);
+    for byte in text {
+        match byte {
+            b'\n' => out.extend(b"\\n"),
+            b'\r' => out.extend(b"\\r"),
+            b'\t' => out.extend(b"\\t"),
+            byte if is_plain(*byte) => out.push(*byte),
+            byte => out.extend(format!("\\x{byte:02x}").bytes()),
+        }
+    }
+    if end {
+        out.push(b'\n');
+    }
+    out
+}
+
 impl Write for Line<'_> {
     /// The subscriber hands over whole lines.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let counts = &self.0.counts;
-        let before = counts.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        let fits = before + line.len() <= MOST_WAITING;
-        if !fits || self.0.jobs.send(Job::Line(line.to_vec())).is_err() {
-            counts.waiting.fetch_sub(line.len(), Ordering::Relaxed);
+        let (taken, line) = (line.len(), as_one_line(line));
+        let bytes = line.len();
+        let before = counts.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before + bytes <= MOST_WAITING;
+        if !fits || self.0.jobs.send(Job::Line(line)).is_err() {
+            counts.waiting.fetch_sub(bytes, Ordering::Relaxed);
             counts.lost.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(line.len())
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -148,6 +180,22 @@ mod tests {
         let text = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
         let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_holds() {
+        for (line, expected) in [
+            (
+                &b"plain \x1b[2mcolour\x1b[0m \xc3\xa9\n"[..],
+                &b"plain \x1b[2mcolour\x1b[0m \xc3\xa9\n"[..],
+            ),
+            (b"a\nINFO forged\r\n", b"a\\nINFO forged\\r\n"),
+            (b"a\0\x08\t\x7f\n", b"a\\x00\\x08\\t\\x7f\n"),
+            (b"no end", b"no end"),
+            (b"", b""),
+        ] {
+            assert_eq!(as_one_line(line), expected);
+        }
     }
 
     /// Takes nothing until it is let.

@@ -3,10 +3,9 @@
 //!
 //! What must hold: base units (seconds, bytes), `_total` on counters and on nothing else, and labels from fixed sets.
 
-use std::fmt::Write as _;
-
 use super::process::Process;
-use super::snapshot::{BrokerCount, ByWord, LogCount, Snapshot, StoreCount};
+use super::snapshot::{BrokerCount, LogCount, Snapshot, StoreCount};
+use super::text::{Text, float, seconds};
 use super::{flow_metrics, hook_metrics};
 
 /// The content type of [`exposition`].
@@ -23,14 +22,14 @@ pub struct About {
 
 /// Everything, ready to be sent.
 pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> String {
-    let mut out = Text(String::with_capacity(4_096));
+    let mut out = Text::default();
     out.gauge("lakh_build_info", "What runs, with the value 1.");
     out.value("lakh_build_info", &[("version", about.version)], 1);
     out.gauge("lakh_ready", "1 while the node takes new clients.");
     out.value("lakh_ready", &[], u8::from(about.ready));
     gauges(&mut out, snapshot);
     counters(&mut out, snapshot);
-    limits(&mut out, snapshot);
+    super::access_metrics::limits(&mut out, snapshot);
     forwards(&mut out, snapshot);
     recovery_logs(&mut out, &snapshot.recovery_logs);
     store(&mut out, &snapshot.store);
@@ -41,7 +40,7 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     flow_metrics::sources(&mut out, &snapshot.sources);
     flow_metrics::sinks(&mut out, &snapshot.sinks);
     process_metrics(&mut out, snapshot, process);
-    out.0
+    out.into_string()
 }
 
 fn gauges(out: &mut Text, snapshot: &Snapshot) {
@@ -96,24 +95,6 @@ fn gauges(out: &mut Text, snapshot: &Snapshot) {
         "Open network connections, those of HTTP requests among them.",
     );
     out.value("lakh_network_connections", &[], snapshot.open_streams);
-}
-
-/// Who was held back, and what was taken back.
-fn limits(out: &mut Text, snapshot: &Snapshot) {
-    let name = "lakh_limit_hits_total";
-    out.counter(name, "Times that a limit was run into.");
-    for (scope, limit, count) in &snapshot.limits_hit {
-        out.value(name, &[("scope", scope), ("limit", limit)], count);
-    }
-    let name = "lakh_revocations";
-    out.gauge(name, "Tokens, sign-ins and persons that are taken back.");
-    out.value(name, &[], snapshot.revocations);
-    let name = "lakh_sockets_revoked_total";
-    out.counter(
-        name,
-        "Sockets thrown out because their sign-in was taken back.",
-    );
-    out.value(name, &[], snapshot.sockets_revoked);
 }
 
 /// What is passed on to other nodes.
@@ -331,65 +312,6 @@ fn process_metrics(out: &mut Text, snapshot: &Snapshot, process: &Process) {
     }
 }
 
-pub(super) fn seconds(ms: u64) -> f64 {
-    float(ms) / 1_000.0
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "sizes and milliseconds since 1970 fit the 53 bits of an f64"
-)]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
-}
-
-pub(super) struct Text(String);
-
-impl Text {
-    pub(super) fn gauge(&mut self, name: &str, help: &str) {
-        self.head(name, help, "gauge");
-    }
-
-    pub(super) fn counter(&mut self, name: &str, help: &str) {
-        self.head(name, help, "counter");
-    }
-
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        // Writing to a String can't fail, here and below.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn by_word(&mut self, name: &str, help: &str, label: &str, counts: &ByWord) {
-        self.counter(name, help);
-        for (word, count) in counts {
-            self.value(name, &[(label, word)], count);
-        }
-    }
-
-    pub(super) fn value(
-        &mut self,
-        name: &str,
-        labels: &[(&str, &str)],
-        value: impl std::fmt::Display,
-    ) {
-        self.0.push_str(name);
-        for (index, (label, text)) in labels.iter().enumerate() {
-            self.0.push(if index == 0 { '{' } else { ',' });
-            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
-        }
-        if !labels.is_empty() {
-            self.0.push('}');
-        }
-        let _ = writeln!(self.0, " {value}");
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::snapshot::NamespaceCount;
@@ -427,6 +349,8 @@ mod tests {
             forwarded: vec![("polling", "answered", 8)],
             forwarding: [("websocket", 3)].into(),
             limits_hit: vec![("person", "events", 6)],
+            acts_refused: vec![("rooms", "join", 3)],
+            sign_ins_refused: vec![("connect", "expired", 4)],
             revocations: 2,
             ..Snapshot::default()
         };
@@ -457,6 +381,8 @@ mod tests {
             "lakh_forwarded_requests_total{kind=\"polling\",result=\"answered\"} 8",
             "lakh_forwarded_open{kind=\"websocket\"} 3",
             "lakh_limit_hits_total{scope=\"person\",limit=\"events\"} 6",
+            "lakh_acts_refused_total{module=\"rooms\",act=\"join\"} 3",
+            "lakh_sign_ins_refused_total{place=\"connect\",why=\"expired\"} 4",
             "lakh_revocations 2",
             "lakh_store_ok 1",
             "lakh_store_commits_total 6",

@@ -1,5 +1,6 @@
 //! What the server says about itself: logs and numbers.
 
+mod access_metrics;
 mod flow_metrics;
 mod hook_metrics;
 pub mod log_writer;
@@ -7,3 +8,4 @@ pub mod logs;
 pub mod metrics;
 pub mod process;
 pub mod snapshot;
+mod text;

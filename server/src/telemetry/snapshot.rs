@@ -60,6 +60,10 @@ pub struct Snapshot {
     pub forwarding: ByWord,
     /// Limits that were run into: whose, which, how often. Empty where none are set.
     pub limits_hit: Vec<(&'static str, &'static str, u64)>,
+    /// Acts that somebody had no right to: module, act, how often.
+    pub acts_refused: Vec<(&'static str, &'static str, u64)>,
+    /// Sign-ins that were refused: where, why, how often.
+    pub sign_ins_refused: Vec<(&'static str, &'static str, u64)>,
     /// Tokens, sign-ins and persons that are taken back now.
     pub revocations: u64,
     /// Sockets that were thrown out by them.

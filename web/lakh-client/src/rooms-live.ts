@@ -127,6 +127,8 @@ export interface RoomNews {
   "room:occupancy": (news: Occupancy & { room: string; named: boolean }) => void;
   /** The token for a private room is over, and so is the membership. */
   "room:expired": (news: { room: string }) => void;
+  /** Somebody took the token back that let this socket in: the membership is over. */
+  "room:revoked": (news: { room: string }) => void;
 }
 
 export interface LiveRequests {

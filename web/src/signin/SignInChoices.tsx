@@ -1,5 +1,5 @@
 import { CircleAlert, LogIn } from "lucide-react";
-import { useId, useState, type SubmitEvent } from "react";
+import { useId, useRef, useState, type SubmitEvent } from "react";
 import type { SessionInfo } from "../api/session.ts";
 import { Button, ButtonLink } from "../ui/Button.tsx";
 import { Field } from "../ui/Field.tsx";
@@ -27,6 +27,7 @@ export function SignInChoices(props: SignInChoicesProps) {
   const token = (
     <SignInForm
       mode="production"
+      second={more}
       error={tokenError}
       onSignIn={(auth) => {
         signIn(auth);
@@ -73,6 +74,7 @@ function PasswordForm({ first, onDone }: PasswordFormProps) {
   const [missing, setMissing] = useState<"user" | "password" | null>(null);
   const [busy, setBusy] = useState(false);
   const errorId = useId();
+  const field = useRef<HTMLInputElement>(null);
 
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -88,7 +90,9 @@ function PasswordForm({ first, onDone }: PasswordFormProps) {
         onDone?.();
         return;
       }
+      // Ready for the next try, without a look for the field.
       setPassword("");
+      field.current?.focus();
       setError(wordsFor(done.code, done.retry_s));
     });
   };
@@ -110,6 +114,7 @@ function PasswordForm({ first, onDone }: PasswordFormProps) {
         onChange={(event) => setUser(event.target.value)}
       />
       <Field
+        ref={field}
         label="Password"
         type="password"
         value={password}

@@ -6,6 +6,8 @@ import styles from "./SignInForm.module.css";
 
 interface SignInFormProps {
   mode: Mode;
+  /** Whether there are other ways beside it, which come first. */
+  second?: boolean;
   /** Why the last try was refused. */
   error?: string | null;
   onSignIn: (auth: { name: string } | { token: string }) => void;
@@ -14,7 +16,7 @@ interface SignInFormProps {
 const MAX_NAME = 40;
 
 /** A name in development, a token in production. */
-export function SignInForm({ mode, error, onSignIn }: SignInFormProps) {
+export function SignInForm({ mode, second = false, error, onSignIn }: SignInFormProps) {
   const [text, setText] = useState("");
   const [missing, setMissing] = useState(false);
   const byName = mode === "development";
@@ -56,8 +58,8 @@ export function SignInForm({ mode, error, onSignIn }: SignInFormProps) {
           onChange={(event) => setText(event.target.value)}
         />
       )}
-      <Button type="submit" look="solid">
-        {byName ? "Start chatting" : "Sign in"}
+      <Button type="submit" look={second ? "soft" : "solid"}>
+        {byName ? "Start chatting" : second ? "Sign in with a token" : "Sign in"}
       </Button>
     </form>
   );

@@ -8,7 +8,7 @@ const WORDS: Record<string, string> = {
   sign_in_refused:
     "The sign-in was not confirmed. Please begin anew; if it happens again, the server’s log says why.",
   no_role:
-    "The provider knows you, and none of your roles may use this console. Ask whoever runs this server.",
+    "You are signed in at the provider, but none of your roles may use this console. Ask whoever runs this server.",
   provider_unreachable: "The sign-in provider can’t be reached. Please try again later.",
   provider_busy: "Many people are signing in. Please try again in a moment.",
   provider_error:

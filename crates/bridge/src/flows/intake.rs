@@ -9,20 +9,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use lakh_hub::store::{Applied, Batch, Entry, Trim, WriteError};
-use lakh_hub::{Bytes, Occurrence, Person, Watcher, What};
+use lakh_hub::{Bytes, Keeping, Occurrence, Watcher, What};
 use parking_lot::Mutex;
-use serde::Serialize;
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::settings::{Overflow, SinkSettings};
 use super::stats::Counts;
 use crate::lease::Leases;
+use crate::told::encode;
 
 /// Bytes that may wait for the store, about.
 const MAX_BYTES: usize = 32 << 20;
@@ -31,8 +27,6 @@ const OVERHEAD: usize = 512;
 /// Entries of one batch, and their bytes.
 const BATCH: usize = 1_000;
 const BATCH_BYTES: usize = 4 << 20;
-/// Largest event; the store takes 16 MiB.
-const MAX_EVENT_BYTES: usize = 12 << 20;
 /// Wait between attempts while the store takes nothing.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -45,9 +39,11 @@ pub(super) fn log(sink: &str) -> String {
 pub(super) struct Intake {
     settings: Arc<SinkSettings>,
     counts: Arc<Counts>,
+    /// Whether answers wait for what was noted before.
+    durable: bool,
     waiting: Mutex<Waiting>,
     filled: Notify,
-    /// How many batches were stored.
+    /// How many occurrences stand in the store, or were given up.
     stored: watch::Sender<u64>,
 }
 
@@ -55,6 +51,8 @@ pub(super) struct Intake {
 struct Waiting {
     occurrences: VecDeque<Arc<Occurrence>>,
     bytes: usize,
+    /// How many were taken in.
+    number: u64,
     closed: bool,
 }
 
@@ -71,13 +69,26 @@ impl Watcher for Notes {
             self.0.note(occurrence);
         }
     }
+
+    fn kept(&self) -> Option<Keeping> {
+        let number = self.0.waiting.lock().number;
+        if !self.0.durable || *self.0.stored.borrow() >= number {
+            return None;
+        }
+        let mut stored = self.0.stored.subscribe();
+        Some(Box::pin(async move {
+            // The sender lives as long as the hub, which has this as a watcher.
+            let _ = stored.wait_for(|stored| *stored >= number).await;
+        }))
+    }
 }
 
 impl Intake {
-    pub(super) fn new(settings: Arc<SinkSettings>, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(settings: Arc<SinkSettings>, counts: Arc<Counts>, durable: bool) -> Self {
         Self {
             settings,
             counts,
+            durable,
             waiting: Mutex::default(),
             filled: Notify::new(),
             stored: watch::Sender::new(0),
@@ -94,6 +105,7 @@ impl Intake {
             return Counts::add(&self.counts.dropped, 1);
         }
         waiting.bytes += bytes;
+        waiting.number += 1;
         waiting.occurrences.push_back(Arc::clone(occurrence));
         drop(waiting);
         self.filled.notify_one();
@@ -140,15 +152,16 @@ impl Intake {
         }
     }
 
-    /// Writes to the store until it is closed and empty. `run` tells this process from all others.
-    pub(super) async fn write(self: Arc<Self>, leases: Leases, run: Arc<str>, node: Arc<str>) {
+    /// Writes to the store until it is closed and empty.
+    pub(super) async fn write(self: Arc<Self>, leases: Leases, node: Arc<str>) {
         let mut number = 0_u64;
         while let Some(taken) = self.take().await {
             let now_ms = leases.now_ms();
+            let count = taken.len() as u64;
             let mut entries = Vec::with_capacity(taken.len());
             for occurrence in taken {
                 number += 1;
-                let id = format!("{run}-{number}");
+                let id = format!("{}-{number}", leases.run());
                 match encode(&occurrence, &id, &node) {
                     Some(json) => entries.push(Entry::new(now_ms, json).dedupe(&id)),
                     None => Counts::add(&self.counts.dead, 1),
@@ -157,7 +170,7 @@ impl Intake {
             if !entries.is_empty() && !self.append(&leases, entries).await {
                 return;
             }
-            self.stored.send_modify(|stored| *stored += 1);
+            self.stored.send_modify(|stored| *stored += count);
         }
     }
 
@@ -209,106 +222,4 @@ fn weight(occurrence: &Occurrence) -> usize {
     let data = occurrence.data.as_ref().map_or(0, |data| data.get().len());
     let binary: usize = occurrence.attachments.iter().map(Bytes::len).sum();
     OVERHEAD + data + binary
-}
-
-#[derive(Serialize)]
-struct Told<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    time: u64,
-    node: &'a str,
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    module: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    room: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    socket: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a Person>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
-}
-
-/// The JSON that is sent. `None`: it is too large.
-fn encode(occurrence: &Occurrence, id: &str, node: &str) -> Option<Vec<u8>> {
-    let with_binary = match occurrence.attachments.is_empty() {
-        true => None,
-        false => Some(with_binary(occurrence)?),
-    };
-    let told = Told {
-        id,
-        kind: occurrence.what.word(),
-        time: occurrence.time_ms,
-        node,
-        namespace: &occurrence.namespace,
-        module: occurrence.module,
-        room: occurrence.room.as_deref(),
-        socket: occurrence.socket.as_deref(),
-        user: occurrence.user.as_ref(),
-        event: occurrence.event.as_deref(),
-        seq: occurrence.seq,
-        data: with_binary.as_deref().or(occurrence.data.as_deref()),
-    };
-    let json = serde_json::to_vec(&told).ok()?;
-    (json.len() <= MAX_EVENT_BYTES).then_some(json)
-}
-
-/// The data with its binary values in their places, as `{"_base64":"…"}`.
-fn with_binary(occurrence: &Occurrence) -> Option<Box<RawValue>> {
-    let mut data = serde_json::from_str(occurrence.data.as_ref()?.get()).ok()?;
-    fill(&mut data, &occurrence.attachments);
-    to_raw_value(&data).ok()
-}
-
-/// Depth is bounded by what the parser takes.
-fn fill(value: &mut Value, attachments: &[Bytes]) {
-    let is_place = value.get("_placeholder") == Some(&Value::Bool(true));
-    let number = value
-        .get("num")
-        .filter(|_| is_place)
-        .and_then(Value::as_u64);
-    let bytes = number.and_then(|number| attachments.get(usize::try_from(number).ok()?));
-    if let Some(bytes) = bytes {
-        *value = serde_json::json!({ "_base64": BASE64_STANDARD.encode(bytes) });
-        return;
-    }
-    match value {
-        Value::Array(list) => list.iter_mut().for_each(|item| fill(item, attachments)),
-        Value::Object(fields) => fields.values_mut().for_each(|item| fill(item, attachments)),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_event_says_all_that_is_known_with_binary_values_in_their_places() {
-        let mut occurrence = Occurrence::new(What::Message, "/", "rooms", 5).in_room("r");
-        occurrence.event = Some("said".into());
-        occurrence.seq = Some(3);
-        let place = json!({"a": [{"_placeholder": true, "num": 0}], "b": 1});
-        occurrence = occurrence.with_data(&place);
-        occurrence.attachments = vec![Bytes::from_static(b"\0\xff")];
-        let json: Value =
-            serde_json::from_slice(&encode(&occurrence, "x-1", "n1").unwrap()).unwrap();
-        assert_eq!(
-            json,
-            json!({
-                "id": "x-1", "type": "message", "time": 5, "node": "n1", "namespace": "/",
-                "module": "rooms", "room": "r", "event": "said", "seq": 3,
-                "data": {"a": [{"_base64": "AP8="}], "b": 1}
-            })
-        );
-    }
 }

@@ -216,6 +216,7 @@ impl Mapping {
             data,
             attachments,
             id: String::new(),
+            dedupe: std::time::Duration::ZERO,
         })
     }
 
@@ -273,7 +274,11 @@ fn raw<T: serde::Serialize>(value: &T) -> Result<Box<RawValue>, Unfit> {
 
 /// That data without binary values has no places for any, and isn't deeper than readers take.
 fn plain(data: Box<RawValue>) -> Result<Box<RawValue>, Unfit> {
-    if data.get().contains("\"_placeholder\"") {
+    let text = data.get();
+    // Names may be written with escapes.
+    let names_one = text.contains("\"_placeholder\"")
+        || (text.contains("\\u") && parse(text.as_bytes()).is_some_and(|data| has_place(&data)));
+    if names_one {
         return Err(Unfit::Data(
             "free of `_placeholder`, which is a word of the protocol",
         ));
@@ -282,6 +287,16 @@ fn plain(data: Box<RawValue>) -> Result<Box<RawValue>, Unfit> {
         return Err(Unfit::Data("at most 64 lists and objects deep"));
     }
     Ok(data)
+}
+
+fn has_place(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.contains_key("_placeholder") || fields.values().any(has_place)
+        }
+        Value::Array(items) => items.iter().any(has_place),
+        _ => false,
+    }
 }
 
 /// How deep valid JSON is.

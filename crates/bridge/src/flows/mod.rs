@@ -15,6 +15,7 @@ mod sink;
 mod source;
 mod stats;
 mod trouble;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use filter::Filter;
-pub use mapping::{BadPick, Data, Format, Mapping, Pick};
-pub use publish::{Event, Publish, PublishError, Publishing};
+pub use mapping::{BadPick, Data, Entry, Format, Mapping, Pick};
+pub use publish::{Event, Known, Publish, PublishError, Publishing};
 pub use settings::{From, Overflow, SinkSettings, SourceSettings, Start, To, Url};
 pub use stats::{Figures, State};
 
@@ -36,6 +37,7 @@ use intake::{Intake, Notes};
 use sink::Sink;
 use source::Source;
 use stats::Counts;
+use work::Job as _;
 
 /// Whether this build speaks to Kafka.
 pub const HAS_KAFKA: bool = cfg!(feature = "kafka");
@@ -62,23 +64,25 @@ impl std::fmt::Debug for Flows {
     }
 }
 
-/// Who this node is, for its sources and sinks.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The node's name.
-    pub node: String,
-    /// Tells this process from all others that ever had the store.
-    pub run: String,
+/// All sources and sinks of a node.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// What is read.
+    pub sources: Vec<SourceSettings>,
+    /// What is sent on.
+    pub sinks: Vec<SinkSettings>,
+    /// Whether an acknowledgement of a message waits until the message stands in the store for the sinks that want it.
+    pub durable: bool,
 }
 
 impl Flows {
-    /// Starts them on the calling runtime; what happens on the hub from now on is kept for its sinks.
+    /// Starts them on the calling runtime, on the node of that name; what happens on the hub from now on is kept for its sinks.
     #[must_use]
     pub fn start(
         hub: &Hub,
-        (sources, sinks): (Vec<SourceSettings>, Vec<SinkSettings>),
+        config: Config,
         leases: &Leases,
-        who: &Identity,
+        node: &str,
         publish: &Arc<dyn Publish>,
     ) -> Self {
         let flows = Self {
@@ -89,19 +93,23 @@ impl Flows {
             writing: Mutex::default(),
             working: Mutex::default(),
         };
-        let with_sinks = sinks
+        let sinks = config.sinks.into_iter();
+        let with_sinks = sinks.fold(flows, |flows, sink| {
+            flows.sink(hub, (sink, config.durable), leases, node)
+        });
+        config
+            .sources
             .into_iter()
-            .fold(flows, |flows, sink| flows.sink(hub, sink, leases, who));
-        sources.into_iter().fold(with_sinks, |flows, source| {
-            flows.source(source, leases, who, publish)
-        })
+            .fold(with_sinks, |flows, source| {
+                flows.source(source, leases, node, publish)
+            })
     }
 
     fn source(
         mut self,
         settings: SourceSettings,
         leases: &Leases,
-        who: &Identity,
+        node: &str,
         publish: &Arc<dyn Publish>,
     ) -> Self {
         let counts = Arc::new(Counts::default());
@@ -110,7 +118,7 @@ impl Flows {
         let source = Source {
             settings,
             leases: leases.clone(),
-            node: who.node.as_str().into(),
+            node: node.into(),
             publish: Arc::clone(publish),
             counts,
         };
@@ -119,16 +127,25 @@ impl Flows {
         self
     }
 
-    fn sink(mut self, hub: &Hub, settings: SinkSettings, leases: &Leases, who: &Identity) -> Self {
+    fn sink(
+        mut self,
+        hub: &Hub,
+        (settings, durable): (SinkSettings, bool),
+        leases: &Leases,
+        node: &str,
+    ) -> Self {
         let counts = Arc::new(Counts::default());
         self.sinks
             .push((settings.name.clone(), Arc::clone(&counts)));
         let settings = Arc::new(settings);
-        let intake = Arc::new(Intake::new(Arc::clone(&settings), Arc::clone(&counts)));
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&settings),
+            Arc::clone(&counts),
+            durable,
+        ));
         hub.watch(Notes(Arc::clone(&intake)));
         self.intakes.push(Arc::clone(&intake));
-        let (run, node) = (who.run.as_str().into(), who.node.as_str().into());
-        let writing = Arc::clone(&intake).write(leases.clone(), run, node);
+        let writing = Arc::clone(&intake).write(leases.clone(), node.into());
         self.writing.lock().push(tokio::spawn(writing));
         let sink = Sink {
             settings,

@@ -12,15 +12,14 @@ use std::time::Duration;
 
 use lakh_hub::store::{Batch, LogEntry, Range, Trim};
 use serde::Deserialize;
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::drivers::{Message, Writer};
 use super::intake::{Intake, log};
 use super::settings::{SinkSettings, To};
-use super::source::{Ended, stopped};
 use super::stats::{Counts, State};
 use super::trouble::Backoff;
+use super::work::{Ended, Job};
 use crate::lease::{Held, LeaseError, Leases};
 
 /// How often the queue is looked at for what other nodes have put in.
@@ -48,42 +47,31 @@ struct Head {
     seq: Option<u64>,
 }
 
-impl Sink {
-    /// Sends until it is told to stop: with the lease, and without it waits for that.
-    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let lease = format!("sink:{}", self.settings.name);
-        let mut backoff = Backoff::default();
-        loop {
-            let mut held = tokio::select! {
-                held = self.leases.acquire(&lease) => held,
-                () = stopped(&mut stop) => return,
-            };
-            let lost = held.lost();
-            let ended = tokio::select! {
-                Err(ended) = self.session(&mut held, &mut backoff) => ended,
-                () = lost => LeaseError::Lost.into(),
-                () = stopped(&mut stop) => {
-                    held.release().await;
-                    return;
-                }
-            };
-            let state = match &ended {
-                Ended::Lease(LeaseError::Lost) => State::Standby,
-                other => State::Down(other.to_string()),
-            };
-            self.counts.tell("sink", &self.settings.name, state);
-            held.release().await;
-            tokio::select! {
-                () = sleep(backoff.next()) => {}
-                () = stopped(&mut stop) => return,
-            }
-        }
+impl Job for Sink {
+    const KIND: &'static str = "sink";
+    type Open = Writer;
+
+    fn name(&self) -> &str {
+        &self.settings.name
     }
 
-    async fn session(&self, held: &mut Held, backoff: &mut Backoff) -> Result<Infallible, Ended> {
+    fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    async fn session(
+        &self,
+        held: &mut Held,
+        open: &mut Option<Writer>,
+        backoff: &mut Backoff,
+    ) -> Result<Infallible, Ended> {
         let store = self.leases.store();
         let log = log(&self.settings.name);
-        let mut writer = Writer::open(&self.settings.to).await?;
+        let writer = open.insert(Writer::open(&self.settings.to).await?);
         self.counts.tell("sink", &self.settings.name, State::Up);
         let patience = match self.leases.is_shared() {
             true => LOOK_EVERY,
@@ -124,6 +112,10 @@ impl Sink {
         }
     }
 
+    async fn close(_: Writer) {}
+}
+
+impl Sink {
     /// The messages for entries, those of a room in the order of their numbers: two nodes may store what they publish in
     /// one room the other way round.
     fn messages(&self, entries: &[LogEntry]) -> Vec<Message> {

@@ -6,7 +6,7 @@
 //! | the node dies | then |
 //! |---|---|
 //! | before an entry is published | the broker gives it again; it is published |
-//! | after that, before the store has noted it | the broker gives it again; it is published again, with the same `id` |
+//! | after that, before the store has noted it | the broker gives it again; the publisher knows it, if it keeps events at all |
 //! | after that, before the broker has the acknowledgement | the broker gives it again; the note says that it is done |
 //!
 //! An entry that can't be published (no JSON, a room that doesn't exist) goes where the dead lie, or is counted, and then
@@ -20,17 +20,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use lakh_hub::Bytes;
-use lakh_hub::store::{Answer, Batch, Condition, Query, ReadError};
+use lakh_hub::store::{Answer, Batch, Condition, Query};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::watch;
 use tokio::time::{interval, sleep};
 
 use super::drivers::{Positions, Pulled, Reader};
 use super::publish::{Event, Publish, PublishError};
 use super::settings::SourceSettings;
 use super::stats::{Counts, State};
-use super::trouble::{Backoff, Trouble};
+use super::trouble::Backoff;
+use super::work::{Ended, Job};
 use crate::lease::{Held, LeaseError, Leases};
 
 /// Where it stands how far sources were read.
@@ -39,20 +40,6 @@ pub(super) const POSITIONS: &str = "bridge_positions";
 const FIRST_GUESS_BYTES: usize = 16 << 10;
 /// How often the broker is asked how many wait.
 const LAG_EVERY: Duration = Duration::from_secs(5);
-
-/// Why a session with a broker ended.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
-    /// The broker.
-    #[error(transparent)]
-    Broker(#[from] Trouble),
-    /// The store, or the lease.
-    #[error(transparent)]
-    Lease(#[from] LeaseError),
-    /// The store can't be read.
-    #[error(transparent)]
-    Store(#[from] ReadError),
-}
 
 /// What becomes of an entry.
 enum Fate {
@@ -75,48 +62,30 @@ pub(super) struct Source {
     pub(super) counts: Arc<Counts>,
 }
 
-impl Source {
-    /// Works until it is told to stop: with the lease, and without it waits for that.
-    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let lease = format!("source:{}", self.settings.name);
-        let mut backoff = Backoff::default();
-        loop {
-            let mut held = tokio::select! {
-                held = self.leases.acquire(&lease) => held,
-                () = stopped(&mut stop) => return,
-            };
-            let lost = held.lost();
-            let ended = tokio::select! {
-                Err(ended) = self.session(&mut held, &mut backoff) => ended,
-                () = lost => LeaseError::Lost.into(),
-                // What is under way is published or not, and the notes say no more than is true.
-                () = stopped(&mut stop) => {
-                    held.release().await;
-                    return;
-                }
-            };
-            let state = match &ended {
-                Ended::Lease(LeaseError::Lost) => State::Standby,
-                other => State::Down(other.to_string()),
-            };
-            self.tell(state);
-            self.counts.lag.store(0, Ordering::Relaxed);
-            // Another node may have better luck.
-            held.release().await;
-            tokio::select! {
-                () = sleep(backoff.next()) => {}
-                () = stopped(&mut stop) => return,
-            }
-        }
+impl Job for Source {
+    const KIND: &'static str = "source";
+    type Open = Reader;
+
+    fn name(&self) -> &str {
+        &self.settings.name
     }
 
-    fn tell(&self, state: State) {
-        self.counts.tell("source", &self.settings.name, state);
+    fn leases(&self) -> &Leases {
+        &self.leases
     }
 
-    async fn session(&self, held: &mut Held, backoff: &mut Backoff) -> Result<Infallible, Ended> {
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    async fn session(
+        &self,
+        held: &mut Held,
+        open: &mut Option<Reader>,
+        backoff: &mut Backoff,
+    ) -> Result<Infallible, Ended> {
         let mut positions = self.positions().await?;
-        let mut reader = Reader::open(&self.settings, &self.node, &positions).await?;
+        let reader = open.insert(Reader::open(&self.settings, &self.node, &positions).await?);
         self.tell(State::Up);
         let mut mean = FIRST_GUESS_BYTES;
         let mut ask_lag = interval(LAG_EVERY);
@@ -127,8 +96,7 @@ impl Source {
             if !pulled.is_empty() {
                 let bytes: usize = pulled.iter().map(|one| one.entry.bytes()).sum();
                 mean = (3 * mean + bytes / pulled.len()) / 4;
-                self.handle(held, &mut reader, &mut positions, &pulled)
-                    .await?;
+                self.handle(held, reader, &mut positions, &pulled).await?;
             }
             backoff.reset();
             if ask_lag.tick().now_or_never().is_some()
@@ -137,6 +105,16 @@ impl Source {
                 self.counts.lag.store(lag, Ordering::Relaxed);
             }
         }
+    }
+
+    async fn close(reader: Reader) {
+        reader.close().await;
+    }
+}
+
+impl Source {
+    fn tell(&self, state: State) {
+        self.counts.tell("source", &self.settings.name, state);
     }
 
     async fn positions(&self) -> Result<Positions, Ended> {
@@ -258,6 +236,7 @@ impl Source {
         match self.settings.mapping.event(&pulled.entry) {
             Ok(mut event) => {
                 event.source = self.settings.name.as_str().into();
+                event.dedupe = self.settings.dedupe;
                 if let Some(key) = key {
                     event.id = format!("{}:{key}", self.settings.name);
                 }
@@ -282,6 +261,9 @@ impl Source {
 
     /// Publishes until one can't be; then says why.
     async fn publish_some(&self, held: &Held, fates: &mut [Fate]) -> Result<Option<String>, Ended> {
+        if let Some(why) = self.look_back(fates).await {
+            return Ok(Some(why));
+        }
         let mut under_way = Vec::new();
         let mut stopped = None;
         for (index, fate) in fates.iter_mut().enumerate() {
@@ -315,6 +297,31 @@ impl Source {
         Ok(stopped)
     }
 
+    /// Finds what an earlier process published and did not note any more. Says why, if that can't be found out.
+    async fn look_back(&self, fates: &mut [Fate]) -> Option<String> {
+        let events = fates
+            .iter()
+            .enumerate()
+            .filter_map(|(index, fate)| match fate {
+                Fate::Ready(event) => Some((index, self.publish.known(event))),
+                _ => None,
+            });
+        let (indexes, asked): (Vec<_>, Vec<_>) = events.unzip();
+        let answers = join_all(asked).await;
+        for (index, known) in indexes.into_iter().zip(answers) {
+            match known {
+                Ok(false) => {}
+                Ok(true) => {
+                    Counts::add(&self.counts.duplicates, 1);
+                    fates[index] = Fate::Published;
+                }
+                Err(PublishError::Refused(why)) => fates[index] = Fate::Dead(why),
+                Err(PublishError::Unavailable(why)) => return Some(why),
+            }
+        }
+        None
+    }
+
     async fn bury(&self, reader: &mut Reader, pulled: &Pulled, why: &str) -> Result<(), Ended> {
         let (name, id) = (&self.settings.name, &pulled.entry.id);
         match &self.settings.dead_letter {
@@ -328,10 +335,4 @@ impl Source {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Waits until the node is about to end.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone says the same.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

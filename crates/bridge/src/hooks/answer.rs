@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::admit::Admission;
 use super::config::On;
-use super::event::placeholder;
+use crate::told::placeholder;
 
 /// Longest message of a refusal that clients are told, in characters.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -94,6 +94,15 @@ pub(crate) fn read(
             change: Some(Change { data }),
         } => check(&data, on, asked, limits).map(|()| Said::Change(data)),
         _ => Err(Nonsense::NotOne),
+    }
+}
+
+/// The data that an answer changes a question's data to, for the fuzz targets.
+#[must_use]
+pub fn changed(answer: &[u8], on: On, asked: &str) -> Option<String> {
+    match read(answer, on, Some(asked), &Limits::default()) {
+        Ok(Said::Change(data)) => Some(data.get().to_owned()),
+        _ => None,
     }
 }
 

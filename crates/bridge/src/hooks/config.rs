@@ -21,6 +21,8 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Who is asked first.
     pub gates: Vec<GateHook>,
+    /// Whether an acknowledgement of a message waits until the message stands in the store for the endpoints that want it.
+    pub durable: bool,
 }
 
 /// What waits for what.
@@ -341,6 +343,7 @@ mod tests {
         let good = Config {
             endpoints: vec![Endpoint::new("a", "http://127.0.0.1:1/x", secret())],
             gates: vec![GateHook::new("b", "https://b.example", secret())],
+            durable: true,
         };
         assert_eq!(good.problems(), []);
         assert_eq!(good.in_the_clear().collect::<Vec<_>>(), ["a"]);

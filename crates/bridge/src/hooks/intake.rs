@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use lakh_hub::{Bytes, Occurrence, Watcher, What};
+use lakh_hub::{Bytes, Keeping, Occurrence, Watcher, What};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::config::Endpoint;
 use super::counts::Counts;
@@ -39,14 +39,24 @@ pub(crate) struct Intake {
     endpoints: Vec<(Endpoint, Arc<Counts>)>,
     waiting: Mutex<Waiting>,
     more: Notify,
+    /// The number up to which notes stand in the store. `None`: nobody is to wait for that.
+    stored: Option<watch::Sender<u64>>,
 }
 
 impl Intake {
-    pub(crate) fn new(endpoints: Vec<(Endpoint, Arc<Counts>)>) -> Self {
+    pub(crate) fn new(endpoints: Vec<(Endpoint, Arc<Counts>)>, durable: bool) -> Self {
         Self {
             endpoints,
             waiting: Mutex::default(),
             more: Notify::new(),
+            stored: durable.then(|| watch::Sender::new(0)),
+        }
+    }
+
+    /// All notes up to this number stand in the store, or are given up.
+    pub(crate) fn stored(&self, number: u64) {
+        if let Some(stored) = &self.stored {
+            stored.send_replace(number);
         }
     }
 
@@ -156,11 +166,26 @@ impl Watcher for Notes {
     fn saw(&self, occurrence: &Arc<Occurrence>) {
         self.0.note(occurrence);
     }
+
+    fn kept(&self) -> Option<Keeping> {
+        let stored = self.0.stored.as_ref()?;
+        let number = self.0.waiting.lock().number;
+        if *stored.borrow() >= number {
+            return None;
+        }
+        let mut stored = stored.subscribe();
+        Some(Box::pin(async move {
+            // The sender lives as long as the hub, which has this as a watcher.
+            let _ = stored.wait_for(|stored| *stored >= number).await;
+        }))
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // A panic is how a test fails.
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::hooks::filter::Kind;
 
@@ -173,12 +198,17 @@ mod tests {
             (messages, Arc::clone(&counts[0])),
             (all, Arc::clone(&counts[1])),
         ];
-        (Intake::new(endpoints), counts.into())
+        (Intake::new(endpoints, true), counts.into())
     }
 
     fn with_data(what: What, bytes: usize) -> Arc<Occurrence> {
         let occurrence = Occurrence::new(what, "/", "rooms", 0);
         Arc::new(occurrence.with_data(&"x".repeat(bytes)))
+    }
+
+    /// Tells whether it is done, whenever it is asked.
+    fn ready(mut keeping: Keeping) -> impl FnMut() -> bool {
+        move || (&mut keeping).now_or_never().is_some()
     }
 
     #[tokio::test]
@@ -195,6 +225,23 @@ mod tests {
         assert_eq!(intake.bytes(), 0);
         intake.close();
         assert!(intake.take(10, 10_000).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn who_answers_waits_for_what_was_noted_so_far_and_no_longer() {
+        let (intake, _) = intake();
+        let notes = Notes(Arc::new(intake));
+        assert!(notes.kept().is_none());
+        notes.saw(&with_data(What::Message, 1));
+        let first = notes.kept().unwrap();
+        notes.saw(&with_data(What::Message, 1));
+        let mut second = ready(notes.kept().unwrap());
+        notes.0.stored(1);
+        first.await;
+        assert!(!second());
+        notes.0.stored(2);
+        assert!(second());
+        assert!(notes.kept().is_none());
     }
 
     #[tokio::test]

@@ -51,6 +51,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use admit::admit;
+#[doc(hidden)]
+pub use answer::changed;
 pub use breaker::BreakerState;
 pub use config::{Config, ConfigError, Endpoint, Full, GateHook, MAX_HOOKS, On, Order, Silence};
 pub use dead::{DeadError, DeadLetter, DeadLetters, Which};
@@ -133,16 +135,12 @@ pub struct EndpointStatus {
 
 impl Hooks {
     /// Starts to tell and to ask. To be called on the runtime that shall make the requests, before the loops start and
-    /// after modules are on the hub. `shared`: other nodes have the same store.
+    /// after modules are on the hub.
     ///
     /// # Errors
     /// If the configuration is wrong: see [`Config::problems`].
-    pub fn start(
-        hub: &Hub,
-        store: &Store,
-        config: Config,
-        shared: bool,
-    ) -> Result<Self, StartError> {
+    pub fn start(hub: &Hub, leases: &Leases, config: Config) -> Result<Self, StartError> {
+        let store = leases.store();
         if let Some(problem) = config.problems().into_iter().next() {
             return Err(problem.into());
         }
@@ -163,15 +161,7 @@ impl Hooks {
         let noted = lines
             .iter()
             .map(|line| (line.endpoint.clone(), Arc::clone(&line.counts)));
-        let intake = Arc::new(Intake::new(noted.collect()));
-        let run = format!(
-            "{}-{:08x}{:08x}",
-            hub.settings().node,
-            hub.random(),
-            hub.random()
-        );
-        let clock = hub.clone();
-        let leases = Leases::new(store.clone(), &run, shared, move || clock.wall_ms());
+        let intake = Arc::new(Intake::new(noted.collect(), config.durable));
         let (stop, stopping) = watch::channel(None);
         let (mut writers, mut leaders) = (JoinSet::new(), JoinSet::new());
         for line in &lines {

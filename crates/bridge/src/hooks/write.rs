@@ -10,8 +10,9 @@ use tokio::time::sleep;
 
 use super::config::{Endpoint, Full};
 use super::counts::Counts;
-use super::event::{encode, entry};
+use super::event::entry;
 use super::intake::{Intake, Note};
+use crate::told::encode;
 
 /// Notes taken at once.
 const AT_ONCE: usize = 1_000;
@@ -62,6 +63,9 @@ impl Writer {
             }
             // Submitted together, so the store commits them together.
             futures_util::future::join_all(writes).await;
+            if let Some(last) = notes.last() {
+                self.intake.stored(last.number);
+            }
         }
     }
 

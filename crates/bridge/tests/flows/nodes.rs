@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use lakh_bridge::flows::{
-    Event, Figures, Flows, Identity, Publish, PublishError, Publishing, SinkSettings,
+    Config, Event, Figures, Flows, Known, Publish, PublishError, Publishing, SinkSettings,
     SourceSettings, State,
 };
-use lakh_bridge::lease::Leases;
+use lakh_bridge::lease::{Leases, Time};
 use lakh_hub::store::Store;
 use lakh_hub::{Clock, Hub, Millis, Settings};
 use parking_lot::Mutex;
@@ -33,19 +33,22 @@ impl Clock for Wall {
     }
 }
 
-/// What was published: room, number, id. Counts what comes again under its id, as a client does that looks at it.
+/// What was published: room, number, id. Knows what was, as a log does that outlives its process.
 #[derive(Default)]
 pub(crate) struct Rooms {
     pub(crate) published: Mutex<Vec<(String, u64, String)>>,
     ids: Mutex<HashSet<String>>,
-    /// How often an id came that was there already.
-    pub(crate) again: Mutex<usize>,
     pub(crate) closed: AtomicBool,
 }
 
 pub(crate) struct Door(pub(crate) Arc<Rooms>);
 
 impl Publish for Door {
+    fn known(&self, event: &Event) -> Known {
+        let known = self.0.ids.lock().contains(&event.id);
+        Box::pin(async move { Ok(known) })
+    }
+
     fn publish(&self, event: Event) -> Result<Publishing, PublishError> {
         let rooms = &self.0;
         if rooms.closed.load(Ordering::SeqCst) {
@@ -55,10 +58,7 @@ impl Publish for Door {
             return Err(PublishError::Refused("nobody may".to_owned()));
         }
         assert!(!event.id.is_empty());
-        if !rooms.ids.lock().insert(event.id.clone()) {
-            *rooms.again.lock() += 1;
-            return Ok(Box::pin(async { Ok(None) }));
-        }
+        assert!(rooms.ids.lock().insert(event.id.clone()), "{event:?} again");
         let number = event.data.get().parse().unwrap();
         let mut published = rooms.published.lock();
         published.push((event.room.into(), number, event.id));
@@ -109,13 +109,19 @@ impl Node {
         };
         let hub = Hub::new(settings, Wall(Instant::now()));
         let run = format!("{name}-{}", now_ms());
-        let leases = Leases::new(store.clone(), &run, shared, now_ms);
-        let who = Identity {
-            node: name.to_owned(),
-            run,
+        let time = Time {
+            wall_ms: now_ms,
+            instant: tokio::time::Instant::now,
         };
+        let leases = Leases::new(store.clone(), &run, shared, time);
         let publish: Arc<dyn Publish> = Arc::new(Door(Arc::clone(rooms)));
-        let flows = runtime.block_on(async { Flows::start(&hub, flows, &leases, &who, &publish) });
+        let (sources, sinks) = flows;
+        let flows = Config {
+            sources,
+            sinks,
+            durable: true,
+        };
+        let flows = runtime.block_on(async { Flows::start(&hub, flows, &leases, name, &publish) });
         Self {
             runtime: Some(runtime),
             flows: Arc::new(flows),
@@ -126,7 +132,8 @@ impl Node {
     /// As a kill would: what is under way stays undone.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Whatever it does at this moment is done when the next one begins.
+            runtime.shutdown_timeout(lakh_testkit::BOUND);
         }
     }
 

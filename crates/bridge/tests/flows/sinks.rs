@@ -132,6 +132,7 @@ fn rabbitmq() {
     let mut broker = Broker::rabbit();
     sources::the_dead_hold_nobody_up(&broker);
     sources::a_slow_server_takes_no_more(&broker);
+    sources::what_was_in_hand_comes_first(&broker);
     sources::a_killed_node_goes_on_where_it_was(&broker);
     a_killed_node_goes_on_where_it_was(&broker);
     sources::broker_and_nodes_die(&mut broker);
@@ -170,6 +171,7 @@ fn kafka() {
     let broker = Broker::kafka();
     sources::the_dead_hold_nobody_up(&broker);
     sources::a_slow_server_takes_no_more(&broker);
+    sources::what_was_in_hand_comes_first(&broker);
     sources::a_killed_node_goes_on_where_it_was(&broker);
     a_killed_node_goes_on_where_it_was(&broker);
 }

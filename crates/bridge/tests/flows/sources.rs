@@ -130,11 +130,39 @@ pub(crate) fn a_slow_server_takes_no_more(broker: &Broker) {
     rooms.check(ROOMS, 40);
 }
 
+/// What a node had in hand when it stopped or was killed comes to the next one before all that follows.
+pub(crate) fn what_was_in_hand_comes_first(broker: &Broker) {
+    let (store, rooms, names) = (Store::memory(), Arc::new(Rooms::default()), names());
+    broker.prepare_source("hand");
+    broker.put("hand", &entries(&names, 0, 40));
+    let start = |name: &str| {
+        let flows = (vec![broker.source("hand")], Vec::new());
+        Node::start(name, &store, true, &rooms, flows)
+    };
+    let mut nodes = std::collections::VecDeque::from([start("n0")]);
+    for turn in 1..=4 {
+        rooms.closed.store(true, Ordering::SeqCst);
+        until("it has some in hand, and can't publish them", || {
+            matches!(nodes[0].source().state, State::Down(_))
+        });
+        nodes.push_back(start(&format!("n{turn}")));
+        rooms.closed.store(false, Ordering::SeqCst);
+        match turn % 2 {
+            0 => nodes[0].kill(),
+            _ => nodes[0].stop(),
+        }
+        nodes.pop_front();
+    }
+    until("all are published", || rooms.count() == ROOMS * 40);
+    rooms.check(ROOMS, 40);
+}
+
 #[test]
 fn redis_streams() {
     let mut broker = Broker::redis();
     the_dead_hold_nobody_up(&broker);
     a_slow_server_takes_no_more(&broker);
+    what_was_in_hand_comes_first(&broker);
     a_killed_node_goes_on_where_it_was(&broker);
     broker_and_nodes_die(&mut broker);
 }
@@ -144,6 +172,7 @@ fn nats_jetstream() {
     let mut broker = Broker::nats();
     the_dead_hold_nobody_up(&broker);
     a_slow_server_takes_no_more(&broker);
+    what_was_in_hand_comes_first(&broker);
     a_killed_node_goes_on_where_it_was(&broker);
     broker_and_nodes_die(&mut broker);
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::driver::{Client, Loop, hub};
-use crate::node::secret;
+use crate::node::{leases, secret};
 use crate::receiver::{Reaction, Receiver, Request};
 
 #[derive(Deserialize)]
@@ -70,8 +70,9 @@ fn asking(gates: Vec<GateHook>) -> (Hub, Hooks) {
     let config = Config {
         endpoints: Vec::new(),
         gates,
+        durable: false,
     };
-    let hooks = Hooks::start(&hub, &Store::memory(), config, false).unwrap();
+    let hooks = Hooks::start(&hub, &leases("n1", &Store::memory(), false), config).unwrap();
     (hub, hooks)
 }
 

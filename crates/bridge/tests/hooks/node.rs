@@ -1,10 +1,12 @@
 //! Nodes with hooks: a hub, a store, and a runtime of their own that can be killed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lakh_bridge::hooks::{Config, Endpoint, EndpointStatus, Hooks, Retry, Secret};
+use lakh_bridge::lease::{Leases, Time};
 use lakh_hub::store::Store;
 use lakh_hub::{Clock, Hub, Millis, Occurrence, Settings, What};
 use serde_json::json;
@@ -58,6 +60,17 @@ pub(crate) struct Node {
     runtime: Option<Runtime>,
 }
 
+/// The leases of one life of a node.
+pub(crate) fn leases(name: &str, store: &Store, shared: bool) -> Leases {
+    static LIVES: AtomicU64 = AtomicU64::new(0);
+    let life = LIVES.fetch_add(1, Ordering::Relaxed);
+    let time = Time {
+        wall_ms: || RealClock::default().wall_ms(),
+        instant: tokio::time::Instant::now,
+    };
+    Leases::new(store.clone(), &format!("{name}-{life}"), shared, time)
+}
+
 impl Node {
     pub(crate) fn start(name: &str, store: &Store, endpoints: Vec<Endpoint>, shared: bool) -> Self {
         let settings = Settings {
@@ -73,8 +86,10 @@ impl Node {
         let config = Config {
             endpoints,
             gates: Vec::new(),
+            durable: true,
         };
-        let hooks = runtime.block_on(async { Hooks::start(&hub, store, config, shared).unwrap() });
+        let leases = leases(name, store, shared);
+        let hooks = runtime.block_on(async { Hooks::start(&hub, &leases, config).unwrap() });
         Self {
             hub,
             hooks,

@@ -94,7 +94,10 @@ impl Frame {
             Self::Append(Outgoing {
                 fields, counter, ..
             }) => {
-                let counter = counter.as_ref().map_or(0, |counter| counter.key.len());
+                let counter = counter.as_ref().map_or(0, |counter| {
+                    let once = counter.once.as_ref().map_or(0, |once| once.key.len());
+                    counter.key.len() + once
+                });
                 fields.nsp.len() + fields.data.as_ref().map_or(0, String::len) + counter
             }
         };

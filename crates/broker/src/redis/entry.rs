@@ -6,6 +6,7 @@ use redis::{Cmd, Value, cmd};
 
 use super::backend::Backend;
 use super::script::{Script, beside};
+use crate::Once;
 use crate::cluster::streams::{Fields, StreamId};
 
 /// How long a counter is kept after its last entry. Whoever counts on gives the number that it must exceed, so one that
@@ -21,6 +22,17 @@ pub(crate) struct Counter {
     pub(crate) key: String,
     /// The number is greater than this one.
     pub(crate) floor: u64,
+    /// Appended once, however often it is sent.
+    pub(crate) once: Option<Noted>,
+}
+
+/// What notes that an entry was appended.
+#[derive(Clone, Debug)]
+pub(crate) struct Noted {
+    /// Its key in Redis, which holds the entry's number.
+    pub(crate) key: String,
+    /// How long that is kept, in milliseconds. 0 is as good as 1.
+    pub(crate) keep_ms: u64,
 }
 
 /// An entry that is to be appended.
@@ -46,6 +58,11 @@ pub(crate) fn counter_key(stream: &str, nsp: &str, counter: &str) -> String {
     beside(stream, &format!(":n:{nsp}#{counter}"))
 }
 
+/// The key that notes an entry of that namespace.
+pub(crate) fn once_key(stream: &str, nsp: &str, once: &Once) -> String {
+    beside(stream, &format!(":o:{nsp}#{}#{}", once.scope, once.id))
+}
+
 /// The commands that append those entries, to be sent in this order over one connection.
 pub(crate) fn appends<'a>(
     backend: &Backend,
@@ -68,13 +85,16 @@ pub(crate) fn appends<'a>(
                 add
             }
             Some(counter) => {
-                let keys = [stream.as_str(), counter.key.as_str()];
+                let once = counter.once.as_ref();
+                let keys = [stream.as_str(), counter.key.as_str()].into_iter();
+                let keys: Vec<_> = keys.chain(once.map(|once| once.key.as_str())).collect();
                 let mut call = if std::mem::replace(&mut known, true) {
                     APPEND.named(&keys)
                 } else {
                     APPEND.whole(&keys)
                 };
                 call.arg(counter.floor).arg(max_len).arg(COUNTER_SECONDS);
+                call.arg(once.map_or(0, |once| once.keep_ms.max(1)));
                 call
             }
         };
@@ -90,7 +110,8 @@ pub(crate) fn appends<'a>(
     entries.into_iter().map(one).collect()
 }
 
-/// What Redis answers when it has appended an entry: its place, and the number it has got.
+/// What Redis answers when it has appended an entry: its place, and the number it has got. The place of one that was appended
+/// before is that before all.
 pub(crate) fn appended(value: &Value) -> Option<(StreamId, Option<u64>)> {
     match value {
         Value::Array(pair) => match pair.as_slice() {

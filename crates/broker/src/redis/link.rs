@@ -17,10 +17,11 @@ use super::backend::{Backend, Dialect, Frame};
 use super::channels::Channels;
 use super::config::{Config, LinkError, LinkState, LinkStats, OpenError, PublishError};
 use super::connection::{Connection, Waits, sum, texts};
-use super::entry::{Counter, counter_key};
+use super::entry::{Counter, Noted, counter_key, once_key};
 use super::inbound::{Event, Inbound};
 use super::queue::{ByteQueue, Refused};
 use super::reader;
+use crate::Once;
 use crate::cluster::streams::StreamId;
 use crate::cluster::{Form, Message, Others, RequestId, Response, Uid};
 
@@ -235,6 +236,21 @@ impl Link {
         counter: &str,
         floor: u64,
     ) -> Result<u64, PublishError> {
+        self.publish_once(nsp, message, (counter, floor), None)
+    }
+
+    /// The same, and if `once` says that it was appended before, nothing is: the ticket is confirmed with the number that it
+    /// got then.
+    ///
+    /// # Errors
+    /// As [`Link::publish_counted`].
+    pub fn publish_once(
+        &self,
+        nsp: &str,
+        message: &Message,
+        (counter, floor): (&str, u64),
+        once: Option<&Once>,
+    ) -> Result<u64, PublishError> {
         let Backend::Streams { stream, .. } = &self.shared.config.backend else {
             return Err(PublishError::Uncounted);
         };
@@ -244,7 +260,11 @@ impl Link {
         let mut frame = self.shared.dialect.frame(nsp, message, None)?;
         if let Frame::Append(entry) = &mut frame {
             let key = counter_key(stream, nsp, counter);
-            entry.counter = Some(Counter { key, floor });
+            let once = once.map(|once| Noted {
+                key: once_key(stream, nsp, once),
+                keep_ms: once.keep_ms,
+            });
+            entry.counter = Some(Counter { key, floor, once });
             if let Some(ticket) = self.send(frame)? {
                 return Ok(ticket);
             }

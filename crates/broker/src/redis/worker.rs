@@ -178,16 +178,25 @@ impl Worker {
     }
 
     async fn confirm_if_own(&mut self, entry: Entry) {
-        let own = self.unconfirmed.front();
-        if own.is_some_and(|own| own.fields == entry.fields)
-            && let Some(own) = self.unconfirmed.pop_front()
-        {
+        // One that is appended once may have been there for long, and is sent again without harm.
+        let once = |own: &Outgoing| {
+            own.counter
+                .as_ref()
+                .is_some_and(|counter| counter.once.is_some())
+        };
+        let mut waiting = self.unconfirmed.iter();
+        let at = waiting.position(|own| own.fields == entry.fields || !once(own));
+        let found = at.filter(|at| self.unconfirmed[*at].fields == entry.fields);
+        if let Some(own) = found.and_then(|at| self.unconfirmed.remove(at)) {
             self.confirm(own.ticket, entry.id, entry.number).await;
         }
     }
 
     async fn confirm(&mut self, ticket: u64, offset: StreamId, number: Option<u64>) {
-        self.confirmed = Some(offset);
+        // What was appended before has no place of now.
+        if offset > StreamId::default() {
+            self.confirmed = Some(offset);
+        }
         let event = Event::Appended {
             ticket,
             offset,

@@ -16,6 +16,7 @@ mod tie;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use lakh_broker::Once;
 use lakh_broker::cluster::{self, Data, Message, Opts, Requests};
 use lakh_broker::redis::{Inbound, Link, LinkState, LinkStats, PublishError};
 use lakh_store::Store;
@@ -317,15 +318,15 @@ impl Cluster {
     pub(crate) fn append_counted(
         &self,
         outgoing: &Outgoing,
-        counter: &str,
-        floor: u64,
+        counter: (&str, u64),
+        once: Option<&Once>,
     ) -> Result<(u64, oneshot::Receiver<Confirmed>), Full> {
         let message = self.broadcast(outgoing, None);
         let (send, receive) = oneshot::channel();
         // Held until the ticket is known here: its confirmation takes this lock as well.
         let mut confirmations = self.confirmations.lock();
         let name = &outgoing.namespace.name;
-        let ticket = self.taken(self.tie.append_counted(name, message, counter, floor))?;
+        let ticket = self.taken(self.tie.append_counted(name, message, counter, once))?;
         confirmations.entry(ticket).or_default().push(send);
         Ok((ticket, receive))
     }

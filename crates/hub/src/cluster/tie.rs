@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::store_log::{StoreLog, Writer};
 use crate::hub::Hub;
 use crate::mailbox::Queue;
+use lakh_broker::Once;
 
 /// What the hub holds of it.
 pub(super) enum Tie {
@@ -109,17 +110,17 @@ impl Tie {
         }
     }
 
-    /// The same with the next number of a counter, above `floor`.
+    /// The same with the next number of a counter, above the one given with it; and `once`.
     pub(super) fn append_counted(
         &self,
         nsp: &str,
         message: Message,
-        counter: &str,
-        floor: u64,
+        counter: (&str, u64),
+        once: Option<&Once>,
     ) -> Result<u64, PublishError> {
         match self {
-            Self::Redis(link) => link.publish_counted(nsp, &message, counter, floor),
-            Self::Store(log) => log.append(nsp, message, Some((counter, floor))),
+            Self::Redis(link) => link.publish_once(nsp, &message, counter, once),
+            Self::Store(log) => log.append(nsp, message, Some((counter, once))),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lakh_hub::store::{Batch, Condition, SqliteOptions, Store, WriteError};
-use lakh_hub::{Ack, Hub, Payload, Settings, Socket};
+use lakh_hub::{Ack, Hub, Once, Payload, Settings, Socket};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -66,6 +66,19 @@ impl Place {
             let to = socket.namespace().to("r");
             let sent = to.emit_counted("r", 0, payload).unwrap().unwrap();
             ack.send(&sent.await.unwrap()).unwrap();
+        });
+        ns.on("once", async |socket: Socket, n: u64, ack: Ack| {
+            let payload = Payload::from_raw(format!(r#"["counted",{n},{{"seq":0}}]"#), Vec::new());
+            let once = Once {
+                scope: "s".into(),
+                id: n.to_string().into(),
+                keep_ms: 60_000,
+            };
+            let to = socket.namespace().to("r");
+            let sent = to.emit_counted_once("r", 0, payload, Some(&once));
+            // The number that it was given first.
+            assert_eq!(sent.unwrap().unwrap().await, Some(n + 1));
+            ack.send(&n).unwrap();
         });
         ns.on("pass", async |socket: Socket, n: u64| {
             let to = socket.namespace().to("r").volatile();
@@ -243,6 +256,31 @@ fn counters_go_on_without_holes() {
         life.end(end);
     }
     assert_eq!(given, (1..=15).collect::<Vec<u64>>());
+}
+
+#[test]
+fn what_is_to_be_sent_once_is_whatever_ends_behind_it() {
+    let place = Place::new();
+    let mut given = Vec::new();
+    for (life, end) in [End::Killed, End::Farewell, End::Killed]
+        .into_iter()
+        .enumerate()
+    {
+        let life = u64::try_from(life).unwrap();
+        let alive = place.live();
+        given.extend(alive.on(async move |world| {
+            let (client, mut seen) = member(&world, "").await;
+            // What the life before sent last, then more; and each twice in one commit.
+            let ids = [life, life, life + 1, life + 1];
+            for id in ids {
+                client.send(&format!(r#"42{}["once",{id}]"#, 10 + id));
+            }
+            ask(&world, &client, &mut seen, (9, r#"["once",0]"#)).await;
+            numbers(&seen)
+        }));
+        alive.end(end);
+    }
+    assert_eq!(given, [1, 2, 3, 4]);
 }
 
 #[test]

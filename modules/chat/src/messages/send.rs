@@ -17,7 +17,7 @@ use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::shapes::{Message, Quote, Said};
 use crate::standing::{self, Standing};
-use crate::{Chat, attachments, moderation, names, records, schedule, sweep, told, typing};
+use crate::{Chat, attachments, moderation, names, ordered, records, schedule, sweep, told, typing};
 
 /// Files in one message at most.
 const MAX_ATTACHMENTS: usize = 10;
@@ -99,6 +99,7 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
     let posted = prepare_and_post(chat, asker, &standing, request, ahead).await?;
     typing::end(chat, asker, &posted.message.room);
     sweep::watch(chat);
+    ordered::noted(chat).await?;
     Ok(Sent::Now {
         message: Box::new(posted.message),
         duplicate: posted.duplicate,

@@ -5,23 +5,21 @@
 //! left. So it's right again after any loss, whatever the nodes are linked by.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use lakh_hub::{Namespace, Person, Room, ServerEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
 
-use super::table::{Due, Key, ME, NodeNumber, Part, Table};
+use super::table::{Due, Key, ME, Ms, NodeNumber, Part, Table};
 use super::{State, flush, wake};
 use crate::{Inner, Rooms};
 
 /// The event between servers.
 const EVENT: &str = "rooms:presence";
 /// How long changes are gathered before they are said.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Ms = 20;
 /// Before a node is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+const ASK_AGAIN: Ms = 500;
 /// People in one word.
 const LINES: usize = 200;
 
@@ -57,19 +55,19 @@ pub(super) struct Word {
 
 struct Node {
     number: NodeNumber,
-    heard: Instant,
+    heard: Ms,
     /// The number of its last word.
     word: u64,
     /// Nothing is missing.
     whole: bool,
-    asked: Option<Instant>,
+    asked: Option<Ms>,
     /// What was said since it began to say all.
     fresh: HashSet<(Room, Key)>,
 }
 
 pub(super) struct Gossip {
     me: String,
-    silence: Duration,
+    silence: Ms,
     nodes: HashMap<String, Node>,
     next_node: NodeNumber,
     begun: bool,
@@ -82,7 +80,7 @@ pub(super) struct Gossip {
 }
 
 impl Gossip {
-    pub(super) fn new(me: String, silence: Duration) -> Self {
+    pub(super) fn new(me: String, silence: Ms) -> Self {
         Self {
             me,
             silence,
@@ -99,13 +97,13 @@ impl Gossip {
     }
 
     /// Presence matters on this node from now on.
-    pub(super) fn begin(&mut self, table: &mut Table, now: Instant) {
+    pub(super) fn begin(&mut self, table: &mut Table, now: Ms) {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
         self.ask.push("*".to_owned());
         self.tell_all = true;
-        self.tell_soon(table, now, Duration::ZERO);
+        self.tell_soon(table, now, 0);
         table.later(now + self.silence / 3, Due::Beat);
     }
 
@@ -122,14 +120,14 @@ impl Gossip {
         self.nodes.values().filter(|node| node.whole).count()
     }
 
-    pub(super) fn changed(&mut self, table: &mut Table, room: &Room, key: &Key, now: Instant) {
+    pub(super) fn changed(&mut self, table: &mut Table, room: &Room, key: &Key, now: Ms) {
         if self.begun {
             self.changed.insert((Room::clone(room), Key::clone(key)));
             self.tell_soon(table, now, GATHER);
         }
     }
 
-    fn tell_soon(&mut self, table: &mut Table, now: Instant, wait: Duration) {
+    fn tell_soon(&mut self, table: &mut Table, now: Ms, wait: Ms) {
         if !std::mem::replace(&mut self.telling, true) {
             table.later(now + wait, Due::Tell);
         }
@@ -181,7 +179,7 @@ impl Gossip {
     }
 
     /// Says that this node is there, and looks who else is.
-    pub(super) fn beat(&mut self, table: &mut Table, now: Instant, is_up: bool) -> Word {
+    pub(super) fn beat(&mut self, table: &mut Table, now: Ms, is_up: bool) -> Word {
         table.later(now + self.silence / 3, Due::Beat);
         let mut silent = Vec::new();
         self.nodes.retain(|_, node| {
@@ -189,7 +187,7 @@ impl Gossip {
                 // Nobody is heard now, which says nothing of them.
                 node.heard = now;
             }
-            let gone = now.duration_since(node.heard) >= self.silence;
+            let gone = now.saturating_sub(node.heard) >= self.silence;
             if gone {
                 silent.push(node.number);
             }
@@ -202,7 +200,7 @@ impl Gossip {
     }
 
     /// Another node has said something. Whether it has said all now.
-    fn hear(&mut self, table: &mut Table, word: Word, now: Instant) -> bool {
+    fn hear(&mut self, table: &mut Table, word: Word, now: Ms) -> bool {
         if word.node == self.me {
             return false;
         }
@@ -236,12 +234,12 @@ impl Gossip {
             node.whole = false;
             let again = node
                 .asked
-                .is_none_or(|at| now.duration_since(at) >= ASK_AGAIN);
+                .is_none_or(|at| now.saturating_sub(at) >= ASK_AGAIN);
             if again {
                 node.asked = Some(now);
                 self.ask.push(word.node);
                 self.begin(table, now);
-                self.tell_soon(table, now, Duration::ZERO);
+                self.tell_soon(table, now, 0);
             }
             return false;
         }
@@ -274,7 +272,7 @@ impl Gossip {
 }
 
 /// What a node said before, and not when it said all, is over.
-fn forget_stale(table: &mut Table, node: NodeNumber, fresh: &HashSet<(Room, Key)>, now: Instant) {
+fn forget_stale(table: &mut Table, node: NodeNumber, fresh: &HashSet<(Room, Key)>, now: Ms) {
     for of in table.of_node(node) {
         if !fresh.contains(&of) {
             table.set(node, &of.0, &of.1, None, now);
@@ -310,7 +308,7 @@ pub(super) fn install(namespace: &Namespace, rooms: &Rooms) {
         let whole = {
             let mut state = rooms.0.presence.state.lock();
             let State { gossip, table, .. } = &mut *state;
-            gossip.hear(table, word, Instant::now())
+            gossip.hear(table, word, rooms.0.hub.clock_ms())
         };
         if whole {
             rooms.0.presence.heard.notify_waiters();

@@ -15,13 +15,13 @@ use lakh_hub::{Failure, Hub, Namespace, Payload, Person, Room, Socket};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use crate::options::{Kinds, RoomOptions};
 use crate::server_side::{Occupancy, PresencePage, PresenceRange, Present};
 use crate::{Inner, Rooms, names};
 use gossip::Gossip;
-use table::{Due, Key, ME, News, Part, Table};
+use table::{Due, Key, ME, Ms, News, Part, Table};
 
 /// People in a page, where no number is told.
 const PAGE: usize = 100;
@@ -30,14 +30,16 @@ const MAX_PAGE: usize = 1_000;
 /// Wait for other nodes to say who is there, when presence is first asked for.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Wait before something is told again that the server was too busy to take.
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Ms = 100;
+/// The clock of the hub may be moved by hand: so long is slept at most.
+const MOST_SLEEP: Duration = Duration::from_millis(500);
 
 /// A person's sockets in a room, on this node.
 #[derive(Default)]
 struct Mine {
     sockets: Vec<Box<str>>,
     /// When the last one broke off: until then they may come back.
-    until: Option<Instant>,
+    until: Option<Ms>,
 }
 
 /// What is known of all rooms.
@@ -72,7 +74,7 @@ impl Presence {
             state: Mutex::new(State {
                 table: Table::new(kinds),
                 mine: HashMap::new(),
-                gossip: Gossip::new(me, Duration::from_millis(silence_ms)),
+                gossip: Gossip::new(me, silence_ms),
                 driven: false,
             }),
             earlier: Notify::new(),
@@ -113,9 +115,9 @@ pub(crate) fn moved(rooms: &Rooms, socket: &Socket, room: &Room, name: &str, joi
         return;
     }
     let broke = !socket.is_connected() && socket.get::<BrokeOff>().is_some_and(|broke| broke.0);
-    let grace = Duration::from_millis(if broke { options.grace_ms } else { 0 });
+    let grace = if broke { options.grace_ms } else { 0 };
     let (key, user) = key_of(socket);
-    let now = Instant::now();
+    let now = rooms.0.hub.clock_ms();
     {
         let mut state = rooms.0.presence.state.lock();
         match joined {
@@ -132,7 +134,7 @@ pub(crate) fn moved(rooms: &Rooms, socket: &Socket, room: &Room, name: &str, joi
 }
 
 impl State {
-    fn came(&mut self, room: &Room, key: &Key, user: Option<Person>, id: &str, now: Instant) {
+    fn came(&mut self, room: &Room, key: &Key, user: Option<Person>, id: &str, now: Ms) {
         let of = (Room::clone(room), Key::clone(key));
         let mine = self.mine.entry(of).or_default();
         mine.until = None;
@@ -149,14 +151,14 @@ impl State {
         self.say(room, key, Some(part), now);
     }
 
-    fn went(&mut self, room: &Room, key: &Key, id: &str, now: Instant, grace: Duration) {
+    fn went(&mut self, room: &Room, key: &Key, id: &str, now: Ms, grace: Ms) {
         let of = (Room::clone(room), Key::clone(key));
         let Some(mine) = self.mine.get_mut(&of) else {
             return;
         };
         mine.sockets.retain(|known| **known != *id);
         let sockets = mine.sockets.len();
-        if sockets == 0 && grace.is_zero() {
+        if sockets == 0 && grace == 0 {
             self.mine.remove(&of);
             return self.say(room, key, None, now);
         }
@@ -171,12 +173,12 @@ impl State {
     }
 
     /// This node says something of a person, here and to the others.
-    fn say(&mut self, room: &Room, key: &Key, part: Option<Part>, now: Instant) {
+    fn say(&mut self, room: &Room, key: &Key, part: Option<Part>, now: Ms) {
         self.table.set(ME, room, key, part, now);
         self.gossip.changed(&mut self.table, room, key, now);
     }
 
-    fn grace_ends(&mut self, room: Room, key: Key, now: Instant) {
+    fn grace_ends(&mut self, room: Room, key: Key, now: Ms) {
         let of = (room, key);
         let is_over = |mine: &Mine| mine.until.is_some_and(|until| until <= now);
         if self.mine.get(&of).is_some_and(is_over) {
@@ -229,7 +231,7 @@ async fn drive(mut driving: Driving) {
     let module = driving.rooms.clone();
     let rooms = &module.0;
     loop {
-        let now = Instant::now();
+        let now = rooms.hub.clock_ms();
         let is_up = || rooms.hub.cluster_state().is_some_and(|state| state.link.up);
         let (words, next) = {
             let mut state = rooms.presence.state.lock();
@@ -248,15 +250,16 @@ async fn drive(mut driving: Driving) {
             driving.is_over = true;
             return;
         };
+        let wait = Duration::from_millis(next.saturating_sub(now)).min(MOST_SLEEP);
         tokio::select! {
-            () = sleep_until(next) => {}
+            () = tokio::time::sleep(wait) => {}
             () = rooms.presence.earlier.notified() => {}
         }
     }
 }
 
 /// Does what is due, and gives what is to be said to the other nodes.
-fn step(state: &mut State, now: Instant, is_up: impl Fn() -> bool) -> Vec<gossip::Word> {
+fn step(state: &mut State, now: Ms, is_up: impl Fn() -> bool) -> Vec<gossip::Word> {
     let mut words = Vec::new();
     while let Some(due) = state.table.pop_due(now) {
         match due {
@@ -300,7 +303,7 @@ fn flush(rooms: &Inner) {
         if let Err(error) = told {
             tracing::debug!(%error, "presence is told a little later");
             let mut state = rooms.presence.state.lock();
-            let at = Instant::now() + AGAIN;
+            let at = rooms.hub.clock_ms() + AGAIN;
             return state.table.later(at, Due::Tick(room));
         }
     }
@@ -350,7 +353,7 @@ pub(crate) async fn ready(rooms: &Rooms) {
     let is_ready = {
         let mut state = inner.presence.state.lock();
         let State { gossip, table, .. } = &mut *state;
-        gossip.begin(table, Instant::now());
+        gossip.begin(table, inner.hub.clock_ms());
         gossip.is_ready()
     };
     wake(rooms);
@@ -387,6 +390,13 @@ pub(crate) async fn page(
     ready(rooms).await;
     let state = rooms.0.presence.state.lock();
     Ok(state.table.page(&room, range.after.as_deref(), limit))
+}
+
+/// Where those hear of a room who watch it.
+pub(crate) fn told_in(rooms: &Inner, name: &str) -> Result<Room, Failure> {
+    let room = names::room(name)?;
+    supported(rooms.kinds.of(name))?;
+    Ok(names::watchers(&room, false))
 }
 
 /// How many are in a room.

@@ -3,7 +3,6 @@
 use lakh_hub::{Failure, Namespace, Socket};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::table::Part;
 use super::{ME, flush, key_of, page, ready, subscribe, supported, wake};
@@ -129,7 +128,7 @@ fn update(rooms: &Rooms, socket: &Socket, request: Update) -> Result<(), Failure
             stamp: socket.now_ms(),
             ..part
         };
-        state.say(&room, &key, Some(part), Instant::now());
+        state.say(&room, &key, Some(part), rooms.0.hub.clock_ms());
     }
     wake(rooms);
     flush(&rooms.0);

@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lakh_hub::{Person, Room};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::names;
 use crate::options::{Kinds, PresenceOptions};
 use crate::server_side::{Occupancy, PresencePage, Present};
 
+/// Milliseconds on the hub's clock.
+pub(super) type Ms = u64;
 /// News that wait to be told. Past it only numbers of people are.
 const MAX_NEWS: usize = 10_000;
 
@@ -33,7 +33,7 @@ pub(super) struct Part {
     /// 0: the last one broke off, and may be back in a moment.
     pub(super) sockets: usize,
     pub(super) data: Option<Value>,
-    /// When the data was set: the latest counts.
+    /// When the data was set, in milliseconds since 1970: the latest counts.
     pub(super) stamp: u64,
 }
 
@@ -106,7 +106,7 @@ struct People {
     crowd: Crowd,
     /// Since the last tick: who has changed, and how they were before.
     changed: BTreeMap<Key, Option<Present>>,
-    last_tick: Option<Instant>,
+    last_tick: Option<Ms>,
     /// A tick is to come.
     ticking: bool,
     told: Option<(Occupancy, bool)>,
@@ -136,7 +136,7 @@ pub(super) struct Table {
     kinds: Arc<Kinds>,
     rooms: HashMap<Room, People>,
     pub(super) news: VecDeque<(Room, News)>,
-    due: BTreeMap<(Instant, u64), Due>,
+    due: BTreeMap<(Ms, u64), Due>,
     next_due: u64,
 }
 
@@ -151,16 +151,16 @@ impl Table {
         }
     }
 
-    pub(super) fn later(&mut self, at: Instant, due: Due) {
+    pub(super) fn later(&mut self, at: Ms, due: Due) {
         self.next_due += 1;
         self.due.insert((at, self.next_due), due);
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Ms> {
         self.due.keys().next().map(|(at, _)| *at)
     }
 
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+    pub(super) fn pop_due(&mut self, now: Ms) -> Option<Due> {
         let first = self.due.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())
     }
@@ -177,7 +177,7 @@ impl Table {
         room: &Room,
         key: &Key,
         part: Option<Part>,
-        now: Instant,
+        now: Ms,
     ) {
         if self.options(room).is_none() || part.is_none() && !self.rooms.contains_key(room) {
             return;
@@ -204,7 +204,7 @@ impl Table {
         key: &Key,
         before: Option<Present>,
         after: Option<Present>,
-        now: Instant,
+        now: Ms,
     ) {
         let kinds = Arc::clone(&self.kinds);
         let Some(name) = names::name(room) else {
@@ -244,14 +244,14 @@ impl Table {
             Crowd::Counted => people.changed.clear(),
         }
         if !std::mem::replace(&mut people.ticking, true) {
-            let tick = Duration::from_millis(options.tick_ms);
-            let at = people.last_tick.map_or(now, |last| (last + tick).max(now));
+            let last = people.last_tick.map(|last| last + options.tick_ms);
+            let at = last.map_or(now, |next| next.max(now));
             self.later(at, Due::Tick(Room::clone(room)));
         }
     }
 
     /// A room's tick: those who came and went since the last one, and how many there are.
-    pub(super) fn tick(&mut self, room: &Room, now: Instant) {
+    pub(super) fn tick(&mut self, room: &Room, now: Ms) {
         let Some(people) = self.rooms.get_mut(room) else {
             return;
         };
@@ -290,7 +290,7 @@ impl Table {
     }
 
     /// A node is gone, and all that it said.
-    pub(super) fn drop_node(&mut self, node: NodeNumber, now: Instant) {
+    pub(super) fn drop_node(&mut self, node: NodeNumber, now: Ms) {
         for (room, key) in self.of_node(node) {
             self.set(node, &room, &key, None, now);
         }
@@ -387,9 +387,9 @@ mod tests {
             .collect()
     }
 
-    #[tokio::test]
-    async fn a_person_counts_once_over_sockets_and_nodes() {
-        let (mut table, room, now) = (table(10, 20), Room::from("r"), Instant::now());
+    #[test]
+    fn a_person_counts_once_over_sockets_and_nodes() {
+        let (mut table, room, now) = (table(10, 20), Room::from("r"), 1_000);
         let ada: Key = "u:ada".into();
         table.set(ME, &room, &ada, part(1), now);
         table.set(1, &room, &ada, part(2), now);
@@ -409,9 +409,9 @@ mod tests {
         assert!(table.rooms.is_empty());
     }
 
-    #[tokio::test]
-    async fn crowds_are_told_of_together_and_then_counted() {
-        let (mut table, room, now) = (table(2, 4), Room::from("r"), Instant::now());
+    #[test]
+    fn crowds_are_told_of_together_and_then_counted() {
+        let (mut table, room, now) = (table(2, 4), Room::from("r"), 1_000);
         let key = |n: usize| Key::from(format!("u:{n}"));
         for n in 0..4 {
             table.set(ME, &room, &key(n), part(1), now);
@@ -437,9 +437,9 @@ mod tests {
         assert_eq!(last.last().map(String::as_str), Some("2/2 true"));
     }
 
-    #[tokio::test]
-    async fn pages_go_on_where_the_last_one_ended() {
-        let (mut table, room, now) = (table(100, 100), Room::from("r"), Instant::now());
+    #[test]
+    fn pages_go_on_where_the_last_one_ended() {
+        let (mut table, room, now) = (table(100, 100), Room::from("r"), 1_000);
         for n in 0..7 {
             table.set(ME, &room, &Key::from(format!("u:{n}")), part(1), now);
         }

@@ -135,34 +135,24 @@ pub(super) fn changed(
 ) -> Vec<(Operator, Payload)> {
     let mut told = Vec::new();
     let version = commit.last();
-    let hub_room = Follow::Changes.hub_room(room);
-    if states.members(&hub_room) > 0 {
-        let changes = commit.changes.iter().map(ChangeView::from).collect();
-        let changed = Changed {
-            room,
-            version,
-            changes,
-        };
-        told.push((
-            namespace.to(hub_room).unlogged(),
-            event("state:changed", &changed),
-        ));
-    }
-    let hub_room = Follow::Patches.hub_room(room);
-    if states.members(&hub_room) > 0 {
-        let percent = states.options(room).patch_percent;
+    let percent = states.options(room).patch_percent;
+    for follow in [Follow::Changes, Follow::Patches] {
+        let hub_room = follow.hub_room(room);
+        if states.members(&hub_room) == 0 {
+            continue;
+        }
         let changes = commit.changes.iter().zip(before);
-        let changes = changes.map(|(change, old)| patched(change, old.as_deref(), percent));
-        let changes = changes.collect();
+        let changes = changes.map(|(change, old)| match follow {
+            Follow::Patches => patched(change, old.as_deref(), percent),
+            _ => change.into(),
+        });
         let changed = Changed {
             room,
             version,
-            changes,
+            changes: changes.collect(),
         };
-        told.push((
-            namespace.to(hub_room).unlogged(),
-            event("state:changed", &changed),
-        ));
+        let to = namespace.to(hub_room).unlogged();
+        told.push((to, event("state:changed", &changed)));
     }
     let hub_room = Follow::Newest.hub_room(room);
     if states.members(&hub_room) > 0 {

@@ -361,5 +361,7 @@ impl States {
         for follow in Follow::ALL {
             socket.leave(follow.hub_room(room));
         }
+        // Now, and not when the sweeper wakes: it may join again in this very moment, and own something anew.
+        self.clean_up(&socket.namespace());
     }
 }

@@ -5,6 +5,8 @@
 //! With a store, each owner bears the life of the node that looks after it. Lives say so to the store every few seconds: of
 //! a node that is silent another one takes over what belongs to those who came to it, and removes the rest.
 
+mod silent;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +18,13 @@ use parking_lot::Mutex;
 use super::due::Item;
 use super::entry::{Bind, Entry, Owner, Why};
 use super::replica::{Draft, Put};
-use super::space::Space;
 use super::{Follow, Kind, SpaceKey, States, kept, locks};
+use silent::Living;
 
 /// For how long a node is believed to live after it said so.
 const LEASE_MS: u64 = 10_000;
 /// How often it says so.
 const BEAT: Duration = Duration::from_secs(3);
-/// How long what was read of living nodes is good for.
-const READ_MS: u64 = 1_500;
 /// Wait for another node to take over the entries of a person who is there.
 const INHERIT_MS: u64 = 1_000;
 /// Sockets of a room that are looked through for a person.
@@ -58,15 +58,6 @@ impl Owners {
     pub(super) fn any(&self) -> bool {
         !self.sockets.lock().is_empty() || !self.left.lock().is_empty()
     }
-}
-
-#[derive(Default)]
-struct Living {
-    read_at: u64,
-    reading: bool,
-    nodes: HashSet<String>,
-    /// Since when nodes are known to be silent.
-    silent: HashMap<Arc<str>, u64>,
 }
 
 /// Whose entries are meant.
@@ -256,6 +247,11 @@ impl States {
                     self.adopt(&socket.namespace(), room, mine);
                 }
                 Some((Follow::Changes | Follow::Patches | Follow::Newest, room)) => {
+                    // What let it in may not have come along, if it was on another node.
+                    if self.may(socket, room, "state.read").is_err() {
+                        socket.leave(&*hub_room);
+                        continue;
+                    }
                     if let Err(error) = self.show(socket, room, None).await {
                         tracing::warn!(%error.message, room, "a socket that came back has old state");
                         // It finds out that it isn't in the room when it asks, and joins again.
@@ -297,7 +293,7 @@ impl States {
         }
     }
 
-    /// Makes changes that nobody waits for.
+    /// Makes changes that nobody waits for. They have their place now: what the same socket asks for next comes behind them.
     pub(super) fn do_later(
         &self,
         namespace: &Namespace,
@@ -305,22 +301,28 @@ impl States {
         run: impl FnMut(&mut Draft<'_>) + Send + 'static,
     ) {
         let (states, namespace, key) = (self.clone(), namespace.clone(), key.clone());
+        let shared = Arc::new(Mutex::new(run));
+        let attempt = move || {
+            let run = Arc::clone(&shared);
+            states.begin(&namespace, &key, move |draft| {
+                run.lock()(draft);
+                Ok(())
+            })
+        };
+        let mut begun = attempt();
         tokio::spawn(async move {
-            let mut run = run;
-            let shared = Arc::new(Mutex::new(move |draft: &mut Draft<'_>| run(draft)));
             loop {
-                let run = Arc::clone(&shared);
-                let done = states.write(&namespace, &key, move |draft| {
-                    run.lock()(draft);
-                    Ok(())
-                });
-                match done.await {
-                    Ok(()) => return,
+                let done = match begun {
+                    Ok(done) => done.await.unwrap_or(Ok(())),
+                    Err(failure) => Err(failure.into()),
+                };
+                match done {
                     Err(refusal) if refusal.failure.code == "unavailable" => {
                         tracing::debug!(error = refusal.failure.message, "trying again");
                         tokio::time::sleep(Duration::from_secs(1)).await;
+                        begun = attempt();
                     }
-                    Err(_) => return,
+                    _ => return,
                 }
             }
         });
@@ -382,92 +384,6 @@ impl States {
             }
         }
         None
-    }
-
-    /// Looks whether the owners of entries are still there that other nodes look after.
-    pub(super) fn check_owners(&self, namespace: &Namespace, space: &Arc<Space>) {
-        let nodes: HashSet<Arc<str>> = {
-            let core = space.core.lock();
-            let entries = core.replica.iter().flat_map(|replica| replica.entries());
-            let owners = entries.filter_map(|(_, entry)| entry.owner.as_ref());
-            let others = owners.filter(|owner| owner.node != *self.node());
-            others.map(|owner| Arc::clone(&owner.node)).collect()
-        };
-        if nodes.is_empty() {
-            return;
-        }
-        let (states, namespace, room) =
-            (self.clone(), namespace.clone(), Arc::clone(&space.key.room));
-        let state = space.key.kind == Kind::State;
-        tokio::spawn(async move {
-            for node in nodes {
-                let Some(silent_ms) = states.silent_for(&namespace, &node).await else {
-                    continue;
-                };
-                let own = Arc::clone(&node);
-                if state {
-                    states.take_over_people(&namespace, &room, &node).await;
-                }
-                if silent_ms >= states.options(&room).owner_grace_ms {
-                    states.remove(&namespace, &room, &Whose::Node(own));
-                }
-            }
-        });
-    }
-
-    /// People of a node that is silent, who have a socket here.
-    async fn take_over_people(&self, namespace: &Namespace, room: &Arc<str>, node: &Arc<str>) {
-        let silent = Arc::clone(node);
-        let key = SpaceKey::state(room);
-        let people = self.read(namespace, &key, move |replica| {
-            let owners = replica
-                .entries()
-                .filter_map(|(_, entry)| entry.owner.as_ref());
-            let people = owners.filter(|owner| owner.bind == Bind::Person && owner.node == silent);
-            people
-                .map(|owner| Arc::clone(&owner.id))
-                .collect::<HashSet<Arc<str>>>()
-        });
-        for person in people.await.unwrap_or_default() {
-            self.inherit(namespace, room, &person).await;
-        }
-    }
-
-    /// For how long a node is known to be silent. `None`: it lives, or nobody can tell.
-    async fn silent_for(&self, namespace: &Namespace, node: &Arc<str>) -> Option<u64> {
-        let now_ms = namespace.hub().wall_ms();
-        let store = &self.0.store;
-        let living = &self.0.owners.living;
-        let read = {
-            let mut living = living.lock();
-            let old = now_ms.saturating_sub(living.read_at) >= READ_MS;
-            old && !std::mem::replace(&mut living.reading, true)
-        };
-        if read {
-            let found = kept::living(store, now_ms).await;
-            let mut living = living.lock();
-            living.reading = false;
-            match found {
-                Ok(nodes) => {
-                    living.nodes = nodes.into_iter().collect();
-                    living.read_at = now_ms;
-                }
-                // Silence means nothing then.
-                Err(_) => living.silent.clear(),
-            }
-        }
-        let mut living = living.lock();
-        if living.read_at == 0 || living.nodes.contains(&**node) {
-            living.silent.remove(node);
-            return None;
-        }
-        let silent = std::mem::take(&mut living.silent);
-        living.silent = silent
-            .into_iter()
-            .filter(|(node, _)| !living.nodes.contains(&**node))
-            .collect();
-        let since = *living.silent.entry(Arc::clone(node)).or_insert(now_ms);
-        Some(now_ms.saturating_sub(since))
     }
 }
 

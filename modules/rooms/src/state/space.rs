@@ -130,6 +130,17 @@ impl States {
         key: &SpaceKey,
         run: impl FnMut(&mut Draft<'_>) -> Result<R, Refusal> + Send + 'static,
     ) -> Result<R, Refusal> {
+        let answer = self.begin(namespace, key, run)?;
+        answer.await.unwrap_or_else(|_| Err(gone().into()))
+    }
+
+    /// The same up to its place among all changes of the space, which it has when this returns.
+    pub(super) fn begin<R: Send + 'static>(
+        &self,
+        namespace: &Namespace,
+        key: &SpaceKey,
+        run: impl FnMut(&mut Draft<'_>) -> Result<R, Refusal> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<R, Refusal>>, Failure> {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             run,
@@ -137,7 +148,7 @@ impl States {
             reply,
         };
         self.submit(namespace, key, Box::new(job))?;
-        answer.await.unwrap_or_else(|_| Err(gone().into()))
+        Ok(answer)
     }
 
     /// The same where nobody waits for the outcome.

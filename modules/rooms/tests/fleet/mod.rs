@@ -10,7 +10,7 @@ use lakh_rooms::Config;
 use lakh_testkit::redis::Redis;
 use tokio::runtime::Runtime;
 
-use crate::driver::{Loop, run};
+use crate::driver::{Loop, TestClock, hub_by, run};
 
 /// One node. Dropping its runtime cuts it off, as if it were killed.
 pub(crate) struct Node {
@@ -26,11 +26,11 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// One node with two loops, or several with one each. All have one store.
-    pub(crate) fn start(nodes: usize, config: &Config) -> Self {
+    /// One node with two loops, or several with one each. All have one store, and one clock.
+    pub(crate) fn start(nodes: usize, config: &Config, clock: &TestClock) -> Self {
         let store = Store::memory();
         if nodes == 1 {
-            let (hub, _) = crate::driver::hub(2, &["/"]);
+            let hub = hub_by(clock, "node", 2, &["/"]);
             lakh_rooms::install(&hub, store, config.clone());
             return Self {
                 nodes: vec![Node {
@@ -43,7 +43,7 @@ impl Fleet {
         }
         let redis = Redis::start(&["--appendonly", "yes"]).expect("a redis-server");
         let nodes: Vec<Node> = (0..nodes)
-            .map(|number| node(number, &redis, store.clone(), config.clone()))
+            .map(|number| node(number, &redis, store.clone(), config.clone(), clock))
             .collect();
         Self {
             seats: (0..nodes.len()).map(|node| (node, 0)).collect(),
@@ -72,9 +72,12 @@ impl Fleet {
     }
 }
 
-fn node(number: usize, redis: &Redis, store: Store, config: Config) -> Node {
+fn node(number: usize, redis: &Redis, store: Store, config: Config, clock: &TestClock) -> Node {
     let runtime = Runtime::new().expect("a runtime");
-    let (hub, clock) = crate::driver::hub_named(&format!("n{number}"), 1, &["/"]);
+    let (hub, clock) = (
+        hub_by(clock, &format!("n{number}"), 1, &["/"]),
+        clock.clone(),
+    );
     let ms = Duration::from_millis;
     let link = LinkConfig {
         echo: true,

@@ -124,3 +124,15 @@ fn merge(target: &mut Value, patch: &Value) {
         }
     }
 }
+
+/// A small generator: the same acts for the same seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}

@@ -1,13 +1,13 @@
 //! `[[bridge.sources]]` and `[[bridge.sinks]]`: events from message brokers, and on to them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lakh_auth::Pattern;
 use lakh_bridge::flows::{
-    Filter, Format, From, HAS_KAFKA, Mapping, Overflow, SinkSettings, SourceSettings, Start, To,
-    Url,
+    Config, Filter, Format, From, HAS_KAFKA, Mapping, Overflow, SinkSettings, SourceSettings,
+    Start, To, Url,
 };
 use lakh_hub::What;
 use toml::Value;
@@ -15,10 +15,8 @@ use toml::de::DeValue;
 
 use crate::config::problem::suggestion;
 use crate::config::section::section;
+use crate::config::tables::{ReadFile, words};
 use crate::config::value::{Raw, Secret, Setting, mismatch};
-
-/// Reads a file that the settings name.
-type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
 
 /// Keys of all sources and sinks that are texts.
 const TEXTS: [&str; 4] = ["name", "kind", "url", "url_file"];
@@ -231,14 +229,6 @@ impl Keys {
     }
 }
 
-/// One word or a list of them.
-fn words(raw: Raw<'_>) -> Result<Vec<String>, String> {
-    match raw {
-        Raw::Toml(DeValue::String(word)) => Ok(vec![word.to_string()]),
-        _ => Vec::<String>::read(raw),
-    }
-}
-
 /// One source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BridgeSource(Keys);
@@ -426,6 +416,9 @@ section! {
         /// Sinks: `[[bridge.sinks]]` with `name`, `kind`, `url` or `url_file`, where it sends to (`stream`, `subject`,
         /// `routing_key` or `topic`), and what it wants (`types`, `namespaces`, `rooms`, `events`).
         sinks: Vec<BridgeSink> = Vec::new();
+        /// Whether the acknowledgement of a message waits until the message stands in the store for the sinks that want it:
+        /// then none that was acknowledged is missing there, whatever ends. It costs a commit.
+        durable: bool = true;
     }
     check |bridge, wrong| {
         let sources = bridge.sources.iter().map(|source| &source.0);
@@ -460,6 +453,15 @@ impl Bridge {
             .iter()
             .filter_map(|sink| sink.settings().ok())
             .collect()
+    }
+
+    /// All of it.
+    pub fn config(&self) -> Config {
+        Config {
+            sources: self.sources(),
+            sinks: self.sinks(),
+            durable: self.durable,
+        }
     }
 
     /// Reads the files that hold addresses, and says what is wrong, by key.

@@ -1,6 +1,6 @@
 //! `[hooks]`: backends that are told what happened, and backends that are asked first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lakh_bridge::hooks::{
@@ -8,14 +8,11 @@ use lakh_bridge::hooks::{
 };
 use lakh_hub::auth::Pattern;
 use toml::Value;
-use toml::de::DeValue;
 
 use crate::config::problem::suggestion;
 use crate::config::section::section;
-use crate::config::value::{Raw, Setting, mismatch, word};
-
-/// Reads a file that the settings name.
-type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
+use crate::config::tables::{self, ReadFile, each_key, words};
+use crate::config::value::{Raw, Setting, word};
 
 /// Secrets as they are given: the newest, and one that is on its way out.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -123,14 +120,6 @@ fn show_millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One word or a list of them.
-fn word_list(raw: Raw<'_>) -> Result<Vec<String>, String> {
-    match raw {
-        Raw::Toml(DeValue::String(word)) => Ok(vec![word.to_string()]),
-        _ => Vec::<String>::read(raw),
-    }
-}
-
 const ORDERS: [(&str, Order); 3] = [
     ("room", Order::Room),
     ("all", Order::All),
@@ -214,7 +203,7 @@ impl HookEndpoint {
             "name" => hook.name = String::read(raw)?,
             "url" => hook.url = String::read(raw)?,
             "events" => {
-                self.words = word_list(raw)?;
+                self.words = words(raw)?;
                 let kinds = self.words.iter().map(|word| {
                     Kind::parse(word).ok_or_else(|| {
                         let known = [
@@ -266,19 +255,12 @@ impl Setting for HookEndpoint {
     }
 
     fn read(raw: Raw<'_>) -> Result<Self, String> {
-        let Raw::Toml(DeValue::Table(table)) = raw else {
-            return Err(mismatch::<Self>(&raw));
-        };
         let mut own = Self {
             hook: Endpoint::new("", "", Vec::new()),
             words: Vec::new(),
             secrets: Secrets::default(),
         };
-        for (key, value) in table {
-            let key = key.get_ref().as_ref();
-            own.set(key, Raw::Toml(value.get_ref()))
-                .map_err(|error| format!("`{key}`: {error}"))?;
-        }
+        each_key::<Self>(raw, |key, raw| own.set(key, raw))?;
         Ok(own)
     }
 
@@ -305,11 +287,7 @@ impl Setting for HookEndpoint {
             ("full", Word(hook.full).show()),
             ("max_dead", hook.max_dead.show()),
         ];
-        table.extend(
-            all.into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value?))),
-        );
-        Some(Value::Table(table))
+        tables::show(table, all)
     }
 }
 
@@ -342,7 +320,7 @@ impl HookGate {
             "name" => hook.name = String::read(raw)?,
             "url" => hook.url = String::read(raw)?,
             "on" => {
-                let words = word_list(raw)?;
+                let words = words(raw)?;
                 let all = words.iter().map(|text| Word::<On>::read(Raw::Text(text)));
                 let all: Result<Vec<_>, _> = all.collect();
                 hook.on = all?.into_iter().map(|word| word.0).collect();
@@ -373,18 +351,11 @@ impl Setting for HookGate {
     }
 
     fn read(raw: Raw<'_>) -> Result<Self, String> {
-        let Raw::Toml(DeValue::Table(table)) = raw else {
-            return Err(mismatch::<Self>(&raw));
-        };
         let mut own = Self {
             hook: GateHook::new("", "", Vec::new()),
             secrets: Secrets::default(),
         };
-        for (key, value) in table {
-            let key = key.get_ref().as_ref();
-            own.set(key, Raw::Toml(value.get_ref()))
-                .map_err(|error| format!("`{key}`: {error}"))?;
-        }
+        each_key::<Self>(raw, |key, raw| own.set(key, raw))?;
         Ok(own)
     }
 
@@ -405,11 +376,7 @@ impl Setting for HookGate {
             ("breaker_failures", hook.breaker_failures.show()),
             ("breaker_open_ms", hook.breaker_open_ms.show()),
         ];
-        table.extend(
-            all.into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value?))),
-        );
-        Some(Value::Table(table))
+        tables::show(table, all)
     }
 }
 
@@ -430,6 +397,9 @@ section! {
         /// `timeout_ms` (1000), `silence` (refuse or allow, when no good answer comes), `concurrency` (32), `waiting`
         /// (256), `breaker_failures` (5) and `breaker_open_ms` (10000).
         gates: Vec<HookGate> = Vec::new();
+        /// Whether the acknowledgement of a message waits until the message stands in the store for the endpoints that want
+        /// it: then none that was acknowledged is missing there, whatever ends. It costs a commit.
+        durable: bool = true;
     }
     check |hooks, wrong| {
         for problem in hooks.config().problems() {
@@ -453,6 +423,7 @@ impl Hooks {
         Config {
             endpoints: endpoints.collect(),
             gates: gates.collect(),
+            durable: self.durable,
         }
     }
 

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use crate::config::problem::suggestion;
 use crate::config::section::{above_zero, section};
+use crate::config::tables;
 use crate::config::value::{Raw, Setting, mismatch, words};
 
 /// Who may do something in a room.
@@ -259,11 +260,10 @@ options! {
 
 /// One word or a list of them.
 pub(super) fn people(raw: Raw<'_>) -> Result<Vec<Who>, String> {
-    let words = match raw {
-        Raw::Toml(DeValue::String(word)) => vec![word.to_string()],
-        _ => Vec::<String>::read(raw)?,
-    };
-    words.iter().map(|word| Who::parse(word)).collect()
+    tables::words(raw)?
+        .iter()
+        .map(|word| Who::parse(word))
+        .collect()
 }
 
 section! {

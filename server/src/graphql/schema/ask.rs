@@ -1,29 +1,20 @@
-//! Queries.
+//! Queries: sockets, rooms and nodes.
 
 use async_graphql::{Context, Object, Result};
 
-use super::types::{Long, Node, Nodes, PersonPresent, RoomPresence, Rooms, Socket, Sockets, long};
-use super::{asked, error};
-use crate::service::rooms::{PresencePage, RoomFilter};
+use super::room::Room;
+use super::types::{Node, NodeStats, Nodes, Rooms, Socket, Sockets};
+use super::{asked, count, error, page, root};
+use crate::http::{HttpState, stats};
+use crate::service::rooms::RoomFilter;
 use crate::service::sockets::SocketFilter;
 
-/// Entries of a page when no number is named, for what a request costs.
-const PAGE: i32 = 50;
-
-/// What can be asked.
-#[derive(Debug)]
-pub(crate) struct Query;
-
-/// A room by name. One that nobody is in is a room all the same.
-pub(super) struct Room {
-    pub namespace: String,
-    pub room: String,
-    /// How many are in it, where that was told with its name.
-    pub known: Option<usize>,
-}
+/// What can be asked about who is connected.
+#[derive(Debug, Default)]
+pub(super) struct Ask;
 
 #[Object]
-impl Query {
+impl Ask {
     /// Sockets on all nodes, in the order of their ids.
     #[graphql(complexity = "page(limit) * child_complexity")]
     async fn sockets(
@@ -114,82 +105,12 @@ impl Query {
             missing: nodes.missing.into(),
         })
     }
-}
 
-#[Object]
-impl Room {
-    /// The namespace.
-    async fn namespace(&self) -> &str {
-        &self.namespace
+    /// The numbers of the node that is asked.
+    async fn stats(&self, context: &Context<'_>) -> Result<NodeStats> {
+        let (_, caller) = asked(context)?;
+        let state = context.data::<HttpState>()?;
+        let stats = stats::read(state, Ok(caller)).await.map_err(error)?;
+        Ok(NodeStats::from(stats))
     }
-
-    /// The name that clients know.
-    async fn room(&self) -> &str {
-        &self.room
-    }
-
-    /// Sockets in it, on all nodes.
-    #[graphql(complexity = 5)]
-    async fn occupancy(&self, context: &Context<'_>) -> Result<Long> {
-        if let Some(known) = self.known {
-            return Ok(long(known));
-        }
-        let (service, caller) = asked(context)?;
-        let room = service.room(&caller, &self.namespace, &self.room).await;
-        Ok(long(room.map_err(error)?.occupancy))
-    }
-
-    /// Number of its last event, in rooms of `/`.
-    #[graphql(complexity = 5)]
-    async fn seq(&self, context: &Context<'_>) -> Result<Option<Long>> {
-        let (service, caller) = asked(context)?;
-        let room = service.room(&caller, &self.namespace, &self.room).await;
-        Ok(room.map_err(error)?.seq.map(Long))
-    }
-
-    /// Who is in it.
-    #[graphql(complexity = "20 + page(limit) * child_complexity")]
-    async fn presence(
-        &self,
-        context: &Context<'_>,
-        #[graphql(desc = "Where the page before ended: its `next`.")] cursor: Option<String>,
-        #[graphql(desc = "How many people at most, 1 to 1000; 50 if it isn't given.")]
-        limit: Option<i32>,
-    ) -> Result<RoomPresence> {
-        let (service, caller) = asked(context)?;
-        let page = PresencePage {
-            cursor,
-            limit: limit.map(count),
-        };
-        let presence = service
-            .presence(&caller, &self.namespace, &self.room, &page)
-            .await
-            .map_err(error)?;
-        Ok(RoomPresence {
-            occupancy: long(presence.occupancy),
-            total: long(presence.people),
-            people: presence
-                .members
-                .into_iter()
-                .map(PersonPresent::from)
-                .collect(),
-            complete: presence.complete,
-            next: presence.next,
-            missing: presence.missing.into(),
-        })
-    }
-}
-
-pub(super) fn root() -> String {
-    "/".to_owned()
-}
-
-/// A number out of range stays one.
-fn count(limit: i32) -> usize {
-    usize::try_from(limit).unwrap_or(0)
-}
-
-/// What a page costs.
-fn page(limit: Option<i32>) -> usize {
-    count(limit.unwrap_or(PAGE).clamp(1, 1_000))
 }

@@ -1,62 +1,27 @@
-//! Mutations. Each takes an `idempotencyKey`, as the requests over HTTP do.
+//! Mutations of what is going on. Each takes an `idempotencyKey`, as the requests over HTTP do.
 
+use std::fmt::Debug;
 use std::future::Future;
 
-use async_graphql::{Context, InputObject, Json, Object, Result, SimpleObject};
+use async_graphql::{Context, Json, Object, Result, SimpleObject};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
-use super::ask::root;
-use super::types::{Long, Missing, NumberedEvent, Person, WhomInput, long};
-use super::{asked, error};
-use crate::service::ask::Ask;
-use crate::service::change::{Disconnect, Move, Moved};
-use crate::service::emit::Emit;
+use super::inputs::{EventInput, OperationInput, QuestionInput, ToInput, WhomInput};
+use super::types::{Long, Missing, NumberedEvent, Person, long};
+use super::{asked, error, inputs, root};
+use crate::http::HttpState;
+use crate::service::ask::Answers;
+use crate::service::batch::{Batch, Outcome, Outcomes};
+use crate::service::change::Moved;
+use crate::service::emit::Emitted;
 use crate::service::once::fingerprint;
 use crate::service::{Caller, Problem, Service};
 
-/// What can be done.
-#[derive(Debug)]
-pub(crate) struct Mutation;
-
-/// Who gets an event.
-#[derive(InputObject)]
-struct ToInput {
-    #[graphql(default_with = "root()")]
-    namespace: String,
-    /// The members of these rooms.
-    #[graphql(default)]
-    rooms: Vec<String>,
-    /// All sockets of these people, by their ids.
-    #[graphql(default)]
-    people: Vec<String>,
-    /// These sockets, by their ids.
-    #[graphql(default)]
-    sockets: Vec<String>,
-    /// Everybody in the namespace; then nobody is named besides.
-    #[graphql(default)]
-    all: bool,
-    /// Not these.
-    #[graphql(default)]
-    except: WhomInput,
-}
-
-/// An event. `{"$binary":"<base64>"}` anywhere in its arguments is a binary value.
-#[derive(InputObject)]
-struct EventInput {
-    event: String,
-    /// Its one argument.
-    data: Option<Json<Value>>,
-    /// Its arguments, where there are none or several; instead of `data`.
-    args: Option<Vec<Json<Value>>>,
-    /// Dropped for whoever can't take it right now; never replayed, never numbered.
-    #[graphql(default)]
-    volatile: bool,
-    /// Whether it gets a number in each room of `/` and a place in its history. So it is unless this says `false`.
-    numbered: Option<bool>,
-}
+/// What can be done to events, sockets and nodes.
+#[derive(Debug, Default)]
+pub(super) struct Change;
 
 /// What became of an event.
 #[derive(SimpleObject)]
@@ -93,6 +58,8 @@ struct EventAnswers {
     silent: Vec<SocketSilence>,
     /// Nodes whose sockets were perhaps not asked.
     missing: Missing,
+    /// Whether this is the answer to an earlier request with the same key.
+    repeated: bool,
 }
 
 /// What was done to sockets.
@@ -101,6 +68,33 @@ struct SocketsChanged {
     /// How many it concerned; null where there were more than 1000.
     sockets: Option<Long>,
     missing: Missing,
+    /// Whether this is the answer to an earlier request with the same key.
+    repeated: bool,
+}
+
+/// Why one of several things was not done.
+#[derive(SimpleObject)]
+struct OperationError {
+    code: String,
+    message: String,
+}
+
+/// What became of one of several things.
+#[derive(SimpleObject, Default)]
+struct OperationResult {
+    /// The numbers that an event got, one for each room.
+    numbered: Vec<NumberedEvent>,
+    /// Why it was not done; null if it was.
+    error: Option<OperationError>,
+}
+
+/// What became of several things.
+#[derive(SimpleObject)]
+struct BatchDone {
+    /// One for each operation, in their order.
+    results: Vec<OperationResult>,
+    /// How many of them were not done.
+    failed: Long,
     /// Whether this is the answer to an earlier request with the same key.
     repeated: bool,
 }
@@ -114,7 +108,7 @@ struct NodeDraining {
 }
 
 #[Object]
-impl Mutation {
+impl Change {
     /// Sends an event.
     #[graphql(complexity = 20)]
     async fn emit(
@@ -124,35 +118,17 @@ impl Mutation {
         event: EventInput,
         idempotency_key: Option<String>,
     ) -> Result<EventSent> {
-        let emit = Emit {
-            namespace: to.namespace,
-            rooms: to.rooms,
-            people: to.people,
-            sockets: to.sockets,
-            all: to.all,
-            except: to.except.into(),
-            event: event.event,
-            data: event.data.as_ref().map(raw).transpose()?,
-            args: event
-                .args
-                .map(|args| args.iter().map(raw).collect())
-                .transpose()?,
-            tags: std::collections::BTreeMap::new(),
-            user: None,
-            volatile: event.volatile,
-            numbered: event.numbered,
-        };
-        let what = format!("graphql emit {emit:?}");
-        let work = move |service: Service, caller: Caller| async move {
-            service.emit(&caller, &emit).await
-        };
-        let (emitted, repeated) = once(context, idempotency_key, &what, work).await?;
+        let emit = inputs::emit(to, event)?;
+        let done = once(
+            context,
+            idempotency_key,
+            "emit",
+            emit,
+            |service, caller, emit| async move { service.emit(&caller, &emit).await },
+        );
+        let (Emitted { numbered }, repeated) = done.await?;
         Ok(EventSent {
-            numbered: emitted
-                .numbered
-                .into_iter()
-                .map(NumberedEvent::from)
-                .collect(),
+            numbered: numbered.into_iter().map(NumberedEvent::from).collect(),
             repeated,
         })
     }
@@ -163,31 +139,20 @@ impl Mutation {
         &self,
         context: &Context<'_>,
         to: ToInput,
-        event: EventInput,
+        event: QuestionInput,
         #[graphql(desc = "How long answers are waited for; 5000 if it isn't given.")]
         timeout_ms: Option<Long>,
+        idempotency_key: Option<String>,
     ) -> Result<EventAnswers> {
-        let (service, caller) = asked(context)?;
-        if event.volatile || event.numbered.is_some() {
-            let message = "an event that is answered is neither volatile nor numbered";
-            return Err(error(Problem::bad(message)));
-        }
-        let ask = Ask {
-            namespace: to.namespace,
-            rooms: to.rooms,
-            people: to.people,
-            sockets: to.sockets,
-            all: to.all,
-            except: to.except.into(),
-            event: event.event,
-            data: event.data.as_ref().map(raw).transpose()?,
-            args: event
-                .args
-                .map(|args| args.iter().map(raw).collect())
-                .transpose()?,
-            timeout_ms: timeout_ms.map(|ms| ms.0),
-        };
-        let answers = service.emit_with_ack(&caller, &ask).await.map_err(error)?;
+        let ask = inputs::ask(to, event, timeout_ms)?;
+        let done = once(
+            context,
+            idempotency_key,
+            "ask",
+            ask,
+            |service, caller, ask| async move { service.emit_with_ack(&caller, &ask).await },
+        );
+        let (answers, repeated): (Answers, bool) = done.await?;
         let answered = answers.answers.into_iter().map(|answered| SocketAnswer {
             socket: answered.socket,
             user: answered.user.map(Person::from),
@@ -202,6 +167,40 @@ impl Mutation {
             answers: answered.collect(),
             silent: silent.collect(),
             missing: answers.missing.into(),
+            repeated,
+        })
+    }
+
+    /// Does several things, one after the other. What is wrong with one doesn't keep the others.
+    #[graphql(complexity = "20 * operations.len() + child_complexity")]
+    async fn batch(
+        &self,
+        context: &Context<'_>,
+        operations: Vec<OperationInput>,
+        idempotency_key: Option<String>,
+    ) -> Result<BatchDone> {
+        let (_, caller) = asked(context)?;
+        let state = context.data::<HttpState>()?;
+        let paced = state
+            .door
+            .pace_batch(&state.service, &caller, operations.len());
+        paced.map_err(error)?;
+        let operations = operations.into_iter().map(OperationInput::operation);
+        let batch = Batch {
+            operations: operations.collect::<Result<_>>()?,
+        };
+        let done = once(
+            context,
+            idempotency_key,
+            "batch",
+            batch,
+            |service, caller, batch| async move { service.batch(&caller, &batch).await },
+        );
+        let (Outcomes { results, failed }, repeated) = done.await?;
+        Ok(BatchDone {
+            results: results.into_iter().map(OperationResult::from).collect(),
+            failed: long(failed),
+            repeated,
         })
     }
 
@@ -215,12 +214,15 @@ impl Mutation {
         rooms: Vec<String>,
         idempotency_key: Option<String>,
     ) -> Result<SocketsChanged> {
-        let change = moving(namespace, whom, rooms);
-        let what = format!("graphql join {change:?}");
-        let work = move |service: Service, caller: Caller| async move {
-            service.join(&caller, &change).await
-        };
-        changed(once(context, idempotency_key, &what, work).await?)
+        let change = inputs::moving(namespace, whom, rooms);
+        let done = once(
+            context,
+            idempotency_key,
+            "join",
+            change,
+            |service, caller, change| async move { service.join(&caller, &change).await },
+        );
+        done.await.map(SocketsChanged::from)
     }
 
     /// Makes sockets leave rooms, on all nodes.
@@ -233,12 +235,15 @@ impl Mutation {
         rooms: Vec<String>,
         idempotency_key: Option<String>,
     ) -> Result<SocketsChanged> {
-        let change = moving(namespace, whom, rooms);
-        let what = format!("graphql leave {change:?}");
-        let work = move |service: Service, caller: Caller| async move {
-            service.leave(&caller, &change).await
-        };
-        changed(once(context, idempotency_key, &what, work).await?)
+        let change = inputs::moving(namespace, whom, rooms);
+        let done = once(
+            context,
+            idempotency_key,
+            "leave",
+            change,
+            |service, caller, change| async move { service.leave(&caller, &change).await },
+        );
+        done.await.map(SocketsChanged::from)
     }
 
     /// Disconnects sockets, on all nodes.
@@ -253,21 +258,15 @@ impl Mutation {
         >,
         idempotency_key: Option<String>,
     ) -> Result<SocketsChanged> {
-        let request = Disconnect {
-            namespace: whom.namespace,
-            rooms: whom.rooms,
-            people: whom.people,
-            sockets: whom.sockets,
-            all: whom.all,
-            except: whom.except.into(),
-            close,
-            reason,
-        };
-        let what = format!("graphql disconnect {request:?}");
-        let work = move |service: Service, caller: Caller| async move {
-            service.disconnect(&caller, &request).await
-        };
-        changed(once(context, idempotency_key, &what, work).await?)
+        let change = inputs::disconnect(whom, close, reason);
+        let done = once(
+            context,
+            idempotency_key,
+            "disconnect",
+            change,
+            |service, caller, change| async move { service.disconnect(&caller, &change).await },
+        );
+        done.await.map(SocketsChanged::from)
     }
 
     /// Has a node end, as SIGTERM does.
@@ -282,41 +281,53 @@ impl Mutation {
     }
 }
 
-fn moving(namespace: String, whom: WhomInput, rooms: Vec<String>) -> Move {
-    Move {
-        namespace,
-        whom: whom.into(),
-        rooms,
+impl From<Outcome> for OperationResult {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Emit(Emitted { numbered }) => Self {
+                numbered: numbered.into_iter().map(NumberedEvent::from).collect(),
+                error: None,
+            },
+            Outcome::Error(problem) => Self {
+                numbered: Vec::new(),
+                error: Some(OperationError {
+                    code: problem.code,
+                    message: problem.message,
+                }),
+            },
+            // Nobody counts in a batch.
+            Outcome::Join(_) | Outcome::Leave(_) | Outcome::Disconnect(_) => Self::default(),
+        }
     }
 }
 
-fn changed((moved, repeated): (Moved, bool)) -> Result<SocketsChanged> {
-    Ok(SocketsChanged {
-        sockets: moved.sockets.map(long),
-        missing: moved.missing.into(),
-        repeated,
-    })
-}
-
-fn raw(value: &Json<Value>) -> Result<Box<RawValue>> {
-    Ok(to_raw_value(&value.0)?)
+impl From<(Moved, bool)> for SocketsChanged {
+    fn from((moved, repeated): (Moved, bool)) -> Self {
+        Self {
+            sockets: moved.sockets.map(long),
+            missing: moved.missing.into(),
+            repeated,
+        }
+    }
 }
 
 /// Does something once for each idempotency key of the caller.
-async fn once<T, F>(
+async fn once<R, T, F>(
     context: &Context<'_>,
     key: Option<String>,
     what: &str,
-    work: impl FnOnce(Service, Caller) -> F,
+    request: R,
+    work: impl FnOnce(Service, Caller, R) -> F,
 ) -> Result<(T, bool)>
 where
+    R: Debug,
     T: Serialize + DeserializeOwned + Send + 'static,
     F: Future<Output = std::result::Result<T, Problem>> + Send + 'static,
 {
     let (service, caller) = asked(context)?;
-    let request = fingerprint(what, &[]);
-    let work = work(service.clone(), caller.clone());
-    let once = service.once(&caller, key.as_deref(), request, work).await;
+    let print = fingerprint(&format!("graphql {what} {request:?}"), &[]);
+    let work = work(service.clone(), caller.clone(), request);
+    let once = service.once(&caller, key.as_deref(), print, work).await;
     let once = once.map_err(error)?;
     Ok((once.result, once.repeated))
 }

@@ -3,14 +3,20 @@
 mod ask;
 mod change;
 mod hear;
+mod hooks;
+mod inputs;
+mod room;
+mod tokens;
 mod types;
 
-use async_graphql::{Context, Error, ErrorExtensions as _, Schema};
+#[cfg(test)]
+mod tests;
 
+use async_graphql::{Context, Error, ErrorExtensions as _, MergedObject, Schema, SchemaBuilder};
+
+use crate::http::HttpState;
 use crate::service::{Caller, Problem, Service};
 
-use ask::Query;
-use change::Mutation;
 use hear::Subscription;
 
 /// Fields within fields.
@@ -22,19 +28,33 @@ const MAX_NESTING: usize = 32;
 /// Directives of one field.
 const MAX_DIRECTIVES: usize = 16;
 
+/// Entries of a page when no number is named, for what a request costs.
+const PAGE: i32 = 50;
+
+/// What can be asked.
+#[derive(MergedObject, Debug, Default)]
+pub(crate) struct Query(ask::Ask, tokens::AskTokens, hooks::AskHooks);
+
+/// What can be done.
+#[derive(MergedObject, Debug, Default)]
+pub(crate) struct Mutation(change::Change, tokens::ChangeTokens, hooks::ChangeHooks);
+
 /// The schema of this server.
 pub(super) type LakhSchema = Schema<Query, Mutation, Subscription>;
 
-/// The schema over a service.
-#[must_use]
-pub(super) fn schema(service: Service) -> LakhSchema {
-    Schema::build(Query, Mutation, Subscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COST)
         .limit_recursive_depth(MAX_NESTING)
         .limit_directives(MAX_DIRECTIVES)
-        .data(service)
-        .finish()
+}
+
+/// The schema over the service of an HTTP side.
+#[must_use]
+pub(super) fn schema(state: HttpState) -> LakhSchema {
+    let service = state.service.clone();
+    builder().data(service).data(state).finish()
 }
 
 /// The service, and who asks it.
@@ -52,4 +72,18 @@ fn error(problem: Problem) -> Error {
             extensions.set("retryAfterMs", retry);
         }
     })
+}
+
+fn root() -> String {
+    "/".to_owned()
+}
+
+/// A number out of range stays one.
+fn count(limit: i32) -> usize {
+    usize::try_from(limit).unwrap_or(0)
+}
+
+/// What a page costs.
+fn page(limit: Option<i32>) -> usize {
+    count(limit.unwrap_or(PAGE).clamp(1, 1_000))
 }

@@ -1,12 +1,14 @@
 //! What the schema speaks of.
 
-use async_graphql::{InputObject, Json, Object, Scalar, ScalarType, SimpleObject, Value};
 use async_graphql::{InputValueError, InputValueResult, Number};
+use async_graphql::{Json, Object, Scalar, ScalarType, SimpleObject, Value};
 
+use super::room::Room;
+use crate::http::stats::Stats;
 use crate::service::MissingNodes;
-use crate::service::emit::{Numbered, Whom};
+use crate::service::emit::Numbered;
 use crate::service::nodes::{NodeCheck, NodeReport};
-use crate::service::rooms::{Present, RoomInfo};
+use crate::service::rooms::Present;
 use crate::service::sockets::{SocketInfo, User};
 
 /// A whole number from 0 to 2^53 - 1: counts, numbers of events, and times in milliseconds since 1970.
@@ -133,20 +135,10 @@ pub(super) struct Sockets {
 /// A page of rooms, in the order of their names.
 #[derive(SimpleObject)]
 pub(super) struct Rooms {
-    pub rooms: Vec<super::ask::Room>,
+    pub rooms: Vec<Room>,
     /// The `cursor` of the next page; none if this is the last.
     pub next: Option<String>,
     pub missing: Missing,
-}
-
-impl From<RoomInfo> for super::ask::Room {
-    fn from(room: RoomInfo) -> Self {
-        Self {
-            namespace: room.namespace,
-            room: room.room,
-            known: Some(room.occupancy),
-        }
-    }
 }
 
 /// Somebody in a room.
@@ -158,6 +150,8 @@ pub(super) struct PersonPresent {
     user: Option<Person>,
     /// With how many sockets. 0: the last one broke off a moment ago.
     sockets: Long,
+    /// What they tell about themselves.
+    data: Option<Json<serde_json::Value>>,
 }
 
 impl From<Present> for PersonPresent {
@@ -166,6 +160,7 @@ impl From<Present> for PersonPresent {
             id: present.id,
             user: present.user.map(Person::from),
             sockets: long(present.sockets),
+            data: present.data.map(Json),
         }
     }
 }
@@ -242,30 +237,6 @@ pub(super) struct Nodes {
     pub missing: Missing,
 }
 
-/// Whom something concerns. Who is named in several ways is concerned once.
-#[derive(InputObject, Default, Clone)]
-pub(super) struct WhomInput {
-    /// Members of these rooms.
-    #[graphql(default)]
-    rooms: Vec<String>,
-    /// All sockets of these people, by their ids.
-    #[graphql(default)]
-    people: Vec<String>,
-    /// These sockets, by their ids.
-    #[graphql(default)]
-    sockets: Vec<String>,
-}
-
-impl From<WhomInput> for Whom {
-    fn from(whom: WhomInput) -> Self {
-        Self {
-            rooms: whom.rooms,
-            people: whom.people,
-            sockets: whom.sockets,
-        }
-    }
-}
-
 /// The place of an event in a room.
 #[derive(SimpleObject)]
 pub(super) struct NumberedEvent {
@@ -282,6 +253,81 @@ impl From<Numbered> for NumberedEvent {
             room: numbered.room,
             seq: Long(numbered.seq),
             time: Long(numbered.time),
+        }
+    }
+}
+
+/// The numbers of a node. Counters are totals since the start: two readings make a rate.
+#[derive(SimpleObject)]
+pub(super) struct NodeStats {
+    /// Name of the node.
+    node: String,
+    /// Version of the binary.
+    version: &'static str,
+    /// When it started, in milliseconds since 1970.
+    started_at: Long,
+    /// How long it has run, in seconds.
+    uptime_s: Long,
+    /// Whether it takes new clients.
+    ready: bool,
+    /// "development" where a name is sign-in enough, "production" where a token is needed.
+    mode: &'static str,
+    /// Open connections by transport.
+    websocket: Long,
+    polling: Long,
+    /// Sockets: a connection has one in each of its namespaces.
+    sockets: Long,
+    /// Rooms, without those that are a socket's own.
+    rooms: Long,
+    namespaces: Vec<NamespaceStats>,
+    /// Messages from clients.
+    messages_in: Long,
+    /// Messages to clients, one for each receiver.
+    messages_out: Long,
+    bytes_in: Long,
+    bytes_out: Long,
+    /// Processor time used, in seconds.
+    cpu_seconds: f64,
+    /// Memory in RAM, in bytes.
+    resident_bytes: Long,
+    /// Event loops.
+    loops: Long,
+}
+
+/// What one namespace holds.
+#[derive(SimpleObject)]
+struct NamespaceStats {
+    name: String,
+    sockets: Long,
+    rooms: Long,
+}
+
+impl From<Stats> for NodeStats {
+    fn from(stats: Stats) -> Self {
+        let namespaces = stats.namespaces.into_iter().map(|one| NamespaceStats {
+            name: one.name,
+            sockets: Long(one.sockets),
+            rooms: Long(one.rooms),
+        });
+        Self {
+            node: stats.node,
+            version: stats.version,
+            started_at: Long(stats.started_at),
+            uptime_s: Long(stats.uptime_s),
+            ready: stats.ready,
+            mode: stats.mode,
+            websocket: Long(stats.connections.websocket),
+            polling: Long(stats.connections.polling),
+            sockets: Long(stats.sockets),
+            rooms: Long(stats.rooms),
+            namespaces: namespaces.collect(),
+            messages_in: Long(stats.messages_in),
+            messages_out: Long(stats.messages_out),
+            bytes_in: Long(stats.bytes_in),
+            bytes_out: Long(stats.bytes_out),
+            cpu_seconds: stats.cpu_seconds,
+            resident_bytes: Long(stats.resident_bytes),
+            loops: Long(stats.loops),
         }
     }
 }

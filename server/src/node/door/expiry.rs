@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::revocations::Revocations;
 use super::{DoorOptions, leave};
-use crate::sign_in::{Credentials, SignIn, SignInError};
+use crate::sign_in::{Credentials, Place, SignIn, SignInError, word};
 
 /// Longest time between two looks, in milliseconds.
 const LOOK_MS: u64 = 60_000;
@@ -140,9 +140,13 @@ impl Expiry {
         // From here on there is nothing to wait for: what is taken back meanwhile is not missed.
         let principal = found
             .and_then(|principal| self.admit(principal))
-            .map_err(|error| Failure::new(error.code(), error.to_string()))?;
+            .map_err(|error| {
+                self.refused(socket, word(error));
+                Failure::new(error.code(), error.to_string())
+            })?;
         let owner = socket.get::<Principal>();
         if owner.as_deref().and_then(Principal::user) != principal.user() {
+            self.refused(socket, "another_person");
             return Err(Failure::new(
                 "forbidden",
                 "this token is another person's: connect anew with it",
@@ -160,6 +164,11 @@ impl Expiry {
             self.renew(socket, &principal);
         }
         Ok(Refreshed { expires_at })
+    }
+
+    fn refused(&self, socket: &Socket, why: &'static str) {
+        let from = socket.handshake().address.ip();
+        self.sign_in.refused(Place::Refresh, why, Some(from));
     }
 
     fn renew(&self, socket: &Socket, principal: &Principal) {

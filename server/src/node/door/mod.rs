@@ -19,7 +19,7 @@ use super::modules::namespace;
 use super::prepare::count;
 use crate::config::{Auth, Module, Settings};
 use crate::console::Console;
-use crate::sign_in::{Credentials, SignIn, SignInError};
+use crate::sign_in::{Credentials, Place, SignIn, SignInError, word};
 
 pub use revocations::{Revocations, RevokeError, serve as serve_revocations};
 
@@ -74,7 +74,12 @@ pub fn guard(
             session
                 .map_or(known, Ok)
                 .and_then(|principal| door.admit(principal))
-                .map_err(refusal)
+                .map_err(|error| {
+                    let from = handshake.address.ip();
+                    door.sign_in
+                        .refused(Place::Connect, word(error), Some(from));
+                    refusal(error)
+                })
         });
         expiry.install(&namespace);
     }

@@ -5,8 +5,8 @@
 //! event between servers, and read it from the store that they share. So a node hears of it if it has one of the two.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +14,7 @@ use lakh_auth::{Principal, Revocation, RevocationError, Revoked};
 use lakh_hub::{Bytes, Hub, Namespace, ServerEvent, Socket};
 use lakh_store::{Batch, Condition, ReadError, Scan, Store, WriteError};
 use parking_lot::RwLock;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::{DoorOptions, leave};
 use crate::config::Settings;
@@ -79,8 +79,14 @@ pub struct Revocations {
     namespaces: Vec<Namespace>,
     /// Something new is in the set.
     changed: Notify,
+    /// The same, for whoever else holds a connection open for somebody.
+    news: watch::Sender<()>,
     thrown_out: AtomicU64,
+    /// What else is looked at in a socket that stays.
+    also: OnceLock<Look>,
 }
+
+type Look = Box<dyn Fn(&Socket) + Send + Sync>;
 
 impl std::fmt::Debug for Revocations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -104,7 +110,9 @@ impl Revocations {
             keep_s: options.keep_s,
             namespaces: modules.map(|module| hub.of(namespace(*module))).collect(),
             changed: Notify::new(),
+            news: watch::Sender::new(()),
             thrown_out: AtomicU64::new(0),
+            also: OnceLock::new(),
         })
     }
 
@@ -133,6 +141,14 @@ impl Revocations {
         Ok(entry)
     }
 
+    /// Has this done with each socket that stays, whenever something was taken back: it may have been let into more than the
+    /// namespace. The first to say so counts.
+    pub fn also_look(&self, look: impl Fn(&Socket) + Send + Sync + 'static) {
+        if self.also.set(Box::new(look)).is_err() {
+            tracing::error!("only one module hears what is taken back");
+        }
+    }
+
     /// All that is taken back now.
     #[must_use]
     pub fn list(&self) -> Vec<Revocation> {
@@ -152,6 +168,12 @@ impl Revocations {
     pub fn counts(&self) -> (usize, u64) {
         let entries = self.set.read().len();
         (entries, self.thrown_out.load(Ordering::Relaxed))
+    }
+
+    /// Changes each time that something was taken back, here or on another node.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     fn now_s(&self) -> u64 {
@@ -223,9 +245,14 @@ impl Revocations {
     async fn throw_out(self: Arc<Self>) {
         loop {
             self.changed.notified().await;
+            self.news.send_replace(());
             let revocations = Arc::clone(&self);
             self.hub.visit_sockets(move |socket| {
-                revocations.look_at(socket);
+                if !revocations.look_at(socket)
+                    && let Some(also) = revocations.also.get()
+                {
+                    also(socket);
+                }
             });
             // What comes meanwhile is seen by one look more.
             tokio::time::sleep(REST).await;

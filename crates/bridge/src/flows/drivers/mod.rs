@@ -87,6 +87,13 @@ impl Reader {
         bounded(opening).await
     }
 
+    /// Ends, so that what is not acknowledged is the next reader's.
+    pub(super) async fn close(self) {
+        if let Self::Rabbit(reader) = self {
+            reader.close().await;
+        }
+    }
+
     /// The next entries in their order, at most `count`; none if nothing came for a moment.
     pub(super) async fn pull(&mut self, count: usize) -> Result<Vec<Pulled>, Trouble> {
         let pulling = async {

@@ -2,6 +2,11 @@
 //!
 //! A queue that isn't there is declared as quorum queue, durable, with a single active consumer. What a reader that died
 //! has not acknowledged goes back to where it was in the queue when its connection ends, so a takeover keeps the order.
+//! That holds for a connection or channel that ends, and not for a consumer that is cancelled: then the next one becomes
+//! active at once, and gets what comes behind while the first one's channel still holds what it has not acknowledged. The
+//! client cancels a consumer that is dropped, so a reader closes its connection before.
+
+use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use lakh_hub::Bytes;
@@ -21,8 +26,12 @@ use super::{LINGER, Message, Pulled, Receipt, epitaph};
 
 /// What AMQP calls a message that is written to disk.
 const PERSISTENT: u8 = 2;
+/// What it calls an end without an error.
+const OK: u16 = 200;
 /// Entries that the broker sends ahead at most.
 const MAX_PREFETCH: usize = 1_000;
+/// How long the end of a connection is waited for.
+const CLOSING: Duration = Duration::from_secs(1);
 
 async fn connect(url: &Url) -> Result<Connection, Trouble> {
     let properties = ConnectionProperties::default().with_connection_name("lakh".into());
@@ -89,6 +98,13 @@ impl Reader {
         })
     }
 
+    /// Ends the connection, and waits until the queue has back what is not acknowledged.
+    pub(super) async fn close(self) {
+        let closing = self.connection.close(OK, "".into());
+        // Cut off or late: then the broker finds out by itself, and gives nothing to the next reader before.
+        let _ = timeout(CLOSING, closing).await;
+    }
+
     /// Waits for one, and takes what has come besides.
     pub(super) async fn pull(&mut self, count: usize) -> Result<Vec<Pulled>, Trouble> {
         let ended = || Trouble::Away("the queue gives no more to this consumer".to_owned());
@@ -145,6 +161,14 @@ impl Reader {
         );
         let queue = asked.await.map_err(trouble)?;
         Ok(Some(u64::from(queue.message_count())))
+    }
+}
+
+impl Drop for Reader {
+    /// The connection's end is under way before the consumer is dropped; else that would be cancelled first.
+    fn drop(&mut self) {
+        // Polled once, it is sent.
+        let _ = self.connection.close(OK, "".into()).now_or_never();
     }
 }
 

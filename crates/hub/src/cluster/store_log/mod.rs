@@ -8,6 +8,7 @@
 //! |---|---|
 //! | log `hub_log` | the broadcasts of all recoverable namespaces; see [`entry`] |
 //! | collection `hub_counters`, key: namespace, `#`, counter | its last number, as text |
+//! | collection `hub_once`, key: namespace, `#`, scope, `#`, id | the number of an entry that is written once, as text |
 //! | collection `hub_sessions`, key: the private id | see [`sessions`] |
 //! | collection `hub_lives`, key `lives` | see [`lives`] |
 
@@ -23,6 +24,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use lakh_broker::Once;
 use lakh_broker::cluster::streams::{StreamId, encode_entry};
 use lakh_broker::cluster::{Limits, Message, RequestId, Uid};
 use lakh_broker::redis::{
@@ -40,6 +42,7 @@ pub(super) use writer::Writer;
 
 const LOG: &str = "hub_log";
 const COUNTERS: &str = "hub_counters";
+const ONCE: &str = "hub_once";
 const LIVES: &str = "hub_lives";
 const LIVES_KEY: &str = "lives";
 
@@ -88,7 +91,21 @@ struct Queued {
     entry: Option<Vec<u8>>,
     /// Key of its counter, and what the number must exceed.
     counter: Option<(String, u64)>,
+    /// What notes that it was written, if it is to be once.
+    once: Option<Noted>,
+    /// It is to be written once, and was before: nothing becomes of it but its confirmation.
+    repeats: bool,
     bytes: usize,
+}
+
+/// A counter and the number to exceed; and whether the entry is written once.
+type Counted<'a> = ((&'a str, u64), Option<&'a Once>);
+
+/// What notes that an entry was written.
+struct Noted {
+    /// Its key among [`ONCE`].
+    key: String,
+    keep_ms: u64,
 }
 
 impl StoreLog {
@@ -128,15 +145,21 @@ impl StoreLog {
         &self,
         nsp: &str,
         message: Message,
-        counter: Option<(&str, u64)>,
+        counter: Option<Counted<'_>>,
     ) -> Result<u64, PublishError> {
         let volatile = matches!(&message, Message::Broadcast { opts, .. } if opts.flags.volatile);
         let fields = encode_entry(&self.uid(), nsp, &message)?;
-        let counter = counter.map(|(name, floor)| (format!("{nsp}#{name}"), floor));
+        let once = counter.and_then(|(_, once)| once).map(|once| Noted {
+            key: format!("{nsp}#{}#{}", once.scope, once.id),
+            keep_ms: once.keep_ms,
+        });
+        let counter = counter.map(|((name, floor), _)| (format!("{nsp}#{name}"), floor));
         let entry =
             entry::encode(&fields).filter(|entry| entry.len() <= lakh_store::MAX_VALUE_BYTES);
-        let named = |(key, _): &(String, u64)| key.len() <= lakh_store::MAX_NAME_BYTES;
-        let (Some(entry), true) = (entry, counter.as_ref().is_none_or(named)) else {
+        let keys = counter.iter().map(|(key, _)| key);
+        let mut keys = keys.chain(once.iter().map(|once| &once.key));
+        let named = keys.all(|key| key.len() <= lakh_store::MAX_NAME_BYTES);
+        let (Some(entry), true) = (entry, named) else {
             tracing::warn!(
                 nsp,
                 "a broadcast is larger than the store's log takes, or its counter's name is"
@@ -163,6 +186,8 @@ impl StoreLog {
             logged,
             entry: logged.then_some(entry),
             counter,
+            once,
+            repeats: false,
             bytes,
         });
         drop(queue);

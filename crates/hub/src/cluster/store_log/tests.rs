@@ -121,7 +121,7 @@ async fn a_store_that_is_closed_first_ends_the_log() {
     let (log, mut writer) = StoreLog::new(store.clone(), 0);
     log.start(&hub).await.unwrap();
     store.close().await.unwrap();
-    log.append("/", broadcast("a"), Some(("counter", 0)))
+    log.append("/", broadcast("a"), Some((("counter", 0), None)))
         .unwrap();
     assert!(writer.recv_many(&hub).await.is_empty());
     drop(writer);

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use lakh_broker::cluster::streams::StreamId;
 use lakh_broker::redis::{Event, Received};
-use lakh_store::{Applied, Batch, Condition, Entry, ReadError, WriteError, Writing};
+use lakh_store::{Answer, Applied, Batch, Condition, Entry, Query, ReadError, WriteError, Writing};
+use rustc_hash::FxHashMap;
 
-use super::{COUNTERS, LOG, MAX_COUNTERS, Queued, StoreLog, entry};
+use super::{COUNTERS, LOG, MAX_COUNTERS, Noted, ONCE, Queued, StoreLog, entry};
 use crate::hub::Hub;
 
 /// Entries of one commit.
@@ -105,11 +106,23 @@ impl Writer {
         let mut counted: Vec<(String, u64)> = Vec::new();
         let mut entries: Vec<Entry> = Vec::new();
         let mut numbered = Vec::with_capacity(items.len());
+        let mut known = self.known(hub, &items).await;
+        let mut notes = Vec::new();
         for mut item in items {
+            let before = item.once.as_ref().and_then(|once| known.get(&once.key));
+            if let Some(number) = before.copied() {
+                item.repeats = true;
+                numbered.push((item, Some(number)));
+                continue;
+            }
             let number = match item.counter.take() {
                 Some((key, floor)) => Some(self.number(hub, &mut counted, key, floor).await),
                 None => None,
             };
+            if let (Some(once), Some(number)) = (item.once.take(), number) {
+                known.insert(once.key.clone(), number);
+                notes.push((once, number));
+            }
             if let Some(mut bytes) = item.entry.take() {
                 entry::set_number(&mut bytes, number.unwrap_or_default());
                 entries.push(Entry::new(now_ms, bytes));
@@ -127,6 +140,10 @@ impl Writer {
                 let until = Some(now_ms.saturating_add(COUNTER_MS));
                 batch = batch.put(COUNTERS, key, number.to_string(), Condition::Any, until);
             }
+            for (Noted { key, keep_ms }, number) in notes {
+                let until = Some(now_ms.saturating_add(keep_ms));
+                batch = batch.put(ONCE, &key, number.to_string(), Condition::Any, until);
+            }
             let writing = self.log.store.write(batch.clone());
             (batch, writing)
         });
@@ -135,6 +152,42 @@ impl Writer {
             counted,
             write,
         })
+    }
+
+    /// The numbers of entries that are to be written once and were written before, by the keys of their notes.
+    async fn known(&self, hub: &Hub, items: &[Queued]) -> FxHashMap<String, u64> {
+        let notes = items.iter().filter_map(|item| item.once.as_ref());
+        let keys: Vec<_> = notes.map(|once| once.key.clone()).collect();
+        if keys.is_empty() {
+            return FxHashMap::default();
+        }
+        let queries = keys.iter().map(|key| Query::Get {
+            collection: ONCE.to_owned(),
+            key: key.clone(),
+        });
+        let queries: Vec<_> = queries.collect();
+        let answers = loop {
+            match self.log.store.read(hub.wall_ms(), queries.clone()).await {
+                Ok(answers) => break answers,
+                // The write that follows finds it closed, too, and ends all of this.
+                Err(ReadError::Closed) => break Vec::new(),
+                Err(error) => {
+                    self.log.tell(hub.clock_ms(), Some(error.to_string()));
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        };
+        let found = keys.into_iter().zip(answers);
+        let known = found.filter_map(|(key, answer)| match answer {
+            Answer::Document(found) => {
+                let text = found
+                    .as_ref()
+                    .map(|found| std::str::from_utf8(&found.value));
+                Some((key, text?.ok()?.parse().ok()?))
+            }
+            _ => None,
+        });
+        known.collect()
     }
 
     /// The next number of a counter.
@@ -179,12 +232,14 @@ impl Writer {
         let mut written = 0;
         let mut events = Vec::with_capacity(2 * group.items.len());
         for (item, number) in group.items {
-            if item.logged {
+            if item.logged && !item.repeats {
                 written += 1;
                 lives.reach(before + written);
             }
             let offset = lives.newest();
-            events.push(received(item.nsp, item.message, offset, number));
+            if !item.repeats {
+                events.push(received(item.nsp, item.message, offset, number));
+            }
             events.push(Event::Appended {
                 ticket: item.ticket,
                 offset,

@@ -1,16 +1,16 @@
 //! How requests of this part are read and answered: as all of the module's, but that a refusal may say what is there, and
 //! that values are kept as the text that came.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use lakh_hub::{Ack, ArgsError, EventRef, Failure, FromEvent, Namespace, Pace, Payload, Socket};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::args::Args;
 use crate::state::{Refusal, States};
 
 /// A request as it was read from the socket's buffer, with what is wrong with it.
@@ -32,30 +32,6 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
         serde_json::from_str(text).map_err(|error| Failure::bad_request(error.to_string()))?;
     args.0
         .ok_or_else(|| Failure::bad_request("this request takes an object"))
-}
-
-/// The argument list: the event's name, the request, and whatever a client puts behind it.
-struct Args<T>(Option<T>);
-
-impl<'de, T: DeserializeOwned> Deserialize<'de> for Args<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<T>(PhantomData<T>);
-        impl<'de, T: DeserializeOwned> Visitor<'de> for List<T> {
-            type Value = Option<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an argument list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                list.next_element::<IgnoredAny>()?;
-                let request = list.next_element()?;
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(request)
-            }
-        }
-        Ok(Self(deserializer.deserialize_seq(List(PhantomData))?))
-    }
 }
 
 /// Answers requests of this name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lakh_hub::{Failure, Namespace, Person, Socket, Wish};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -18,43 +18,15 @@ const MAX_EDITS: usize = 100;
 /// Longest time until an entry expires: a year.
 const MAX_TTL_MS: u64 = 366 * 86_400_000;
 
+/// A write of one entry: what the requests for one take, and, without `room`, what stands in the list of `state:update`.
 #[derive(Deserialize)]
-struct Set {
-    room: String,
-    key: String,
-    value: Box<RawValue>,
-    if_version: Option<u64>,
-    ttl_ms: Option<u64>,
-    bind: Option<Bind>,
-}
-
-#[derive(Deserialize)]
-struct Patch {
-    room: String,
-    key: String,
-    patch: Value,
-    if_version: Option<u64>,
-    ttl_ms: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Delete {
-    room: String,
-    key: String,
-    if_version: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct Update {
-    room: String,
-    changes: Vec<One>,
-}
-
-#[derive(Deserialize)]
-struct One {
+struct Asked {
+    room: Option<String>,
     key: String,
     #[serde(default, deserialize_with = "there")]
     value: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "there")]
+    patch: Option<Value>,
     #[serde(default)]
     delete: bool,
     if_version: Option<u64>,
@@ -62,9 +34,15 @@ struct One {
     bind: Option<Bind>,
 }
 
+#[derive(Deserialize)]
+struct Update {
+    room: String,
+    changes: Vec<Asked>,
+}
+
 /// A value that is null is a value.
-fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(value).map(Some)
+fn there<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// What is to be done with one key.
@@ -105,68 +83,61 @@ struct Updated {
 /// Marks the allowance of writes.
 struct Writes;
 
+/// A field that a request can't do without is missing, as serde has it.
+fn missing(field: &str) -> Failure {
+    Failure::bad_request(format!("missing field `{field}`"))
+}
+
+impl Asked {
+    fn edit(self, act: Act) -> Edit {
+        Edit {
+            key: self.key.into(),
+            act,
+            if_version: self.if_version,
+            ttl_ms: self.ttl_ms,
+            bind: self.bind,
+        }
+    }
+
+    fn set(mut self) -> Result<Edit, Failure> {
+        let value = self.value.take().ok_or_else(|| missing("value"))?;
+        Ok(self.edit(Act::Set(value)))
+    }
+
+    fn patch(mut self) -> Result<Edit, Failure> {
+        let patch = self.patch.take().ok_or_else(|| missing("patch"))?;
+        self.bind = None;
+        Ok(self.edit(Act::Merge(patch)))
+    }
+
+    fn delete(mut self) -> Result<Edit, Failure> {
+        (self.ttl_ms, self.bind) = (None, None);
+        Ok(self.edit(Act::Remove))
+    }
+
+    /// One of the changes of `state:update`.
+    fn either(self) -> Result<Edit, Failure> {
+        match (self.value.is_some(), self.delete) {
+            (true, false) => self.set(),
+            (false, true) => self.delete(),
+            _ => Err(Failure::bad_request(
+                "each change has `value` or `delete: true`",
+            )),
+        }
+    }
+}
+
 pub(super) fn install(namespace: &Namespace, states: &States) {
-    on(
-        namespace,
-        "state:set",
-        states,
-        async |states, socket, set: Set| {
-            let edit = Edit {
-                key: set.key.into(),
-                act: Act::Set(set.value),
-                if_version: set.if_version,
-                ttl_ms: set.ttl_ms,
-                bind: set.bind,
-            };
-            let done = states
-                .edit(&socket, &set.room, "state:set", vec![edit])
-                .await?;
-            Ok(Put1 {
-                version: done.version,
-            })
-        },
-    );
-    on(
-        namespace,
-        "state:patch",
-        states,
-        async |states, socket, patch: Patch| {
-            let edit = Edit {
-                key: patch.key.into(),
-                act: Act::Merge(patch.patch),
-                if_version: patch.if_version,
-                ttl_ms: patch.ttl_ms,
-                bind: None,
-            };
-            let done = states
-                .edit(&socket, &patch.room, "state:patch", vec![edit])
-                .await?;
-            Ok(Put1 {
-                version: done.version,
-            })
-        },
-    );
-    on(
-        namespace,
-        "state:delete",
-        states,
-        async |states, socket, delete: Delete| {
-            let edit = Edit {
-                key: delete.key.into(),
-                act: Act::Remove,
-                if_version: delete.if_version,
-                ttl_ms: None,
-                bind: None,
-            };
-            let done = states
-                .edit(&socket, &delete.room, "state:delete", vec![edit])
-                .await?;
-            Ok(Deleted {
-                version: done.version,
-                existed: !done.versions.is_empty(),
-            })
-        },
-    );
+    let put = |done: Updated| Put1 {
+        version: done.version,
+    };
+    single(namespace, states, "state:set", Asked::set, put);
+    single(namespace, states, "state:patch", Asked::patch, put);
+    let removed = |done: Updated| Deleted {
+        version: done.version,
+        existed: !done.versions.is_empty(),
+    };
+    single(namespace, states, "state:delete", Asked::delete, removed);
     on(
         namespace,
         "state:update",
@@ -180,7 +151,28 @@ pub(super) fn install(namespace: &Namespace, states: &States) {
     );
 }
 
-fn edits(changes: Vec<One>) -> Result<Vec<Edit>, Failure> {
+/// A request that writes one entry.
+fn single<R: Serialize + 'static>(
+    namespace: &Namespace,
+    states: &States,
+    name: &'static str,
+    edit: fn(Asked) -> Result<Edit, Failure>,
+    told: impl Fn(Updated) -> R + Send + Sync + 'static,
+) {
+    on(
+        namespace,
+        name,
+        states,
+        async move |states, socket, mut asked: Asked| {
+            let room = asked.room.take().ok_or_else(|| missing("room"))?;
+            let edits = vec![edit(asked)?];
+            let done = states.edit(&socket, &room, name, edits).await?;
+            Ok(told(done))
+        },
+    );
+}
+
+fn edits(changes: Vec<Asked>) -> Result<Vec<Edit>, Failure> {
     if changes.is_empty() || changes.len() > MAX_EDITS {
         return Err(Failure::bad_request(format!(
             "`changes` has 1 to {MAX_EDITS} entries"
@@ -188,28 +180,12 @@ fn edits(changes: Vec<One>) -> Result<Vec<Edit>, Failure> {
     }
     let mut edits: Vec<Edit> = Vec::with_capacity(changes.len());
     for one in changes {
-        let act = match (one.value, one.delete) {
-            (Some(value), false) => Act::Set(value),
-            (None, true) => Act::Remove,
-            _ => {
-                return Err(Failure::bad_request(
-                    "each change has `value` or `delete: true`",
-                ));
-            }
-        };
-        if edits.iter().any(|edit| *edit.key == *one.key) {
-            return Err(Failure::bad_request(format!(
-                "`{}` is changed twice",
-                one.key
-            )));
+        let edit = one.either()?;
+        if edits.iter().any(|other| other.key == edit.key) {
+            let message = format!("`{}` is changed twice", edit.key);
+            return Err(Failure::bad_request(message));
         }
-        edits.push(Edit {
-            key: one.key.into(),
-            act,
-            if_version: one.if_version,
-            ttl_ms: one.ttl_ms,
-            bind: one.bind,
-        });
+        edits.push(edit);
     }
     Ok(edits)
 }
