@@ -165,9 +165,11 @@ async fn perform(chat: &Chat, key: &str, document: &Document) -> Result<(), Fail
         DueRecord::Send { person, id } => {
             schedule::send(chat, &person, &id, key, document.version).await
         }
-        DueRecord::Remind { room, person } => {
-            offline::remind(chat, &room, &person, key, document).await
-        }
+        DueRecord::Remind {
+            room,
+            person,
+            reply,
+        } => offline::remind(chat, (&room, &person), reply, key, document).await,
     };
     match done {
         Ok(()) => Ok(()),

@@ -3,7 +3,9 @@
 //! When a message comes, something is due for each member who is away, `offline_after_s` later; what comes meanwhile is
 //! counted in with it. Then it's looked at anew: whoever has come back or has read is left in peace.
 
-use lakh_hub::store::{Answer, Batch, Condition, Document, Order, Query, Range, WriteError};
+use std::collections::BTreeMap;
+
+use lakh_hub::store::{Answer, Batch, Condition, Document, Query, Range, ScoreRange, WriteError};
 use lakh_hub::{Failure, Person, What};
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +69,11 @@ async fn is_anywhere(chat: &Chat, person: &str) -> bool {
     !sockets.fetch_sockets().await.is_empty()
 }
 
-/// The same, of this node only.
-async fn is_here(chat: &Chat, person: &str) -> bool {
+/// The same of this node only, where it costs little.
+async fn is_here(chat: &Chat, room: &str, person: &str) -> bool {
+    if chat.0.table.lock().is_here(room, person) {
+        return true;
+    }
     let sockets = chat.0.namespace.in_(Person::room_of(person)).local();
     !sockets.fetch_sockets().await.is_empty()
 }
@@ -80,23 +85,33 @@ pub(crate) async fn plan(
     readers: &[Reader],
     only_mentioned: bool,
 ) -> Result<(), Failure> {
-    let mut away = Vec::new();
+    let wanting = readers
+        .iter()
+        .filter(|reader| !reader.is_reminded && wants(reader.notify, only_mentioned, reader.tally));
+    let mut plans = Vec::new();
+    for reader in wanting {
+        if !is_here(chat, room, &reader.person.id).await {
+            plans.push(Plan::of(room, &reader.person.id, None));
+        }
+    }
+    write_all(chat, &plans).await
+}
+
+/// The same for those whom replies mention; each is told of the newest such reply.
+pub(crate) async fn plan_replies(
+    chat: &Chat,
+    room: &str,
+    readers: &[Reader],
+    replies: &BTreeMap<String, (u64, u64)>,
+) -> Result<(), Failure> {
+    let mut plans = Vec::new();
     for reader in readers {
-        let wants = wants(reader.notify, only_mentioned, reader.tally);
-        if wants && !reader.is_reminded && !is_here(chat, &reader.person.id).await {
-            away.push(&reader.person);
+        let id = &reader.person.id;
+        if reader.notify != Notify::None && !is_here(chat, room, id).await {
+            plans.push(Plan::of(room, id, replies.get(id).copied()));
         }
     }
-    if away.is_empty() {
-        return Ok(());
-    }
-    if !write_plans(chat, room, &away).await? {
-        // Another node was faster with some of them.
-        for person in away {
-            write_plans(chat, room, &[person]).await?;
-        }
-    }
-    Ok(())
+    write_all(chat, &plans).await
 }
 
 /// Whether somebody wants to be told of what they have not read.
@@ -108,21 +123,64 @@ fn wants(notify: Notify, only_mentioned: bool, tally: Tally) -> bool {
     }
 }
 
-/// `false`: for one of them it's planned already.
-async fn write_plans(chat: &Chat, room: &str, people: &[&Person]) -> Result<bool, Failure> {
+/// Somebody who is to be reminded.
+struct Plan<'a> {
+    room: &'a str,
+    person: &'a str,
+    /// The reply of which they are to be told; otherwise it's what they have not read.
+    reply: Option<(u64, u64)>,
+}
+
+impl<'a> Plan<'a> {
+    fn of(room: &'a str, person: &'a str, reply: Option<(u64, u64)>) -> Self {
+        Self {
+            room,
+            person,
+            reply,
+        }
+    }
+
+    /// Where it stands that they are to be reminded.
+    fn key(&self) -> String {
+        match self.reply {
+            None => self.person.to_owned(),
+            // No id has a control character.
+            Some(_) => format!("{}\nt", self.person),
+        }
+    }
+
+    fn add(&self, batch: Batch, at_ms: u64) -> Result<Batch, Failure> {
+        let value = records::to_bytes(&PlannedRecord { at: at_ms })?;
+        let gone = Some(at_ms + PLANNED_MS);
+        let (planned, key) = (planned(self.room), self.key());
+        let batch = batch.put(&planned, &key, value, Condition::Absent, gone);
+        let record = DueRecord::Remind {
+            room: self.room.to_owned(),
+            person: self.person.to_owned(),
+            reply: self.reply,
+        };
+        due::put(batch, at_ms, &due_id(&[self.room, &key]), &record)
+    }
+}
+
+async fn write_all(chat: &Chat, plans: &[Plan<'_>]) -> Result<(), Failure> {
+    if plans.is_empty() || write(chat, plans).await? {
+        return Ok(());
+    }
+    // Some of them are planned already.
+    for plan in plans {
+        write(chat, std::slice::from_ref(plan)).await?;
+    }
+    Ok(())
+}
+
+/// `false`: one of them is planned already.
+async fn write(chat: &Chat, plans: &[Plan<'_>]) -> Result<bool, Failure> {
     let now_ms = chat.now_ms();
     let at_ms = now_ms + chat.0.config.offline_after_s * 1_000;
     let mut batch = Batch::new(now_ms);
-    for person in people {
-        let value = records::to_bytes(&PlannedRecord { at: at_ms })?;
-        let gone = Some(at_ms + PLANNED_MS);
-        batch = batch.put(&planned(room), &person.id, value, Condition::Absent, gone);
-        let record = DueRecord::Remind {
-            room: room.to_owned(),
-            person: person.id.clone(),
-        };
-        let id = due_id(&[room, &person.id]);
-        batch = due::put(batch, at_ms, &id, &record)?;
+    for plan in plans {
+        batch = plan.add(batch, at_ms)?;
     }
     match chat.0.store.write(batch).await {
         Ok(_) => {
@@ -153,28 +211,30 @@ pub(crate) fn due_id(parts: &[&str]) -> String {
 /// The time has come to remind somebody, if they are still away and have not read.
 pub(crate) async fn remind(
     chat: &Chat,
-    room: &str,
-    person: &str,
+    (room, person): (&str, &str),
+    reply: Option<(u64, u64)>,
     key: &str,
     document: &Document,
 ) -> Result<(), Failure> {
     // From here on a new message makes a plan of its own; and if this node dies, another one goes on.
     let lease = chat.now_ms() + LEASE_MS;
+    let plan = Plan::of(room, person, reply).key();
     let claimed = due::move_to(chat, key, document, lease, |batch| {
-        batch.delete(&planned(room), person, Condition::Any)
+        batch.delete(&planned(room), &plan, Condition::Any)
     });
     let Some((key, version)) = claimed.await? else {
         return Ok(());
     };
     let mut batch = Batch::new(chat.now_ms()).delete(names::DUE, &key, Condition::Version(version));
-    if let Some(unread) = find(chat, room, person).await?
+    if let Some(unread) = find(chat, room, person, reply).await?
         && !is_anywhere(chat, person).await
     {
-        let value = records::to_bytes(&ToldRecord {
-            seq: unread.message.seq,
-        })?;
-        let gone = Some(chat.now_ms() + TOLD_MS);
-        batch = batch.put(&told_of(room), person, value, Condition::Any, gone);
+        if reply.is_none() {
+            let seq = unread.message.seq;
+            let value = records::to_bytes(&ToldRecord { seq })?;
+            let gone = Some(chat.now_ms() + TOLD_MS);
+            batch = batch.put(&told_of(room), person, value, Condition::Any, gone);
+        }
         told::unread(chat, room, &unread);
     }
     match chat.0.store.write(batch).await {
@@ -194,15 +254,26 @@ pub(crate) struct Unread {
     pub message: Message,
 }
 
-/// What somebody has not read and was not told of.
-async fn find(chat: &Chat, room: &str, id: &str) -> Result<Option<Unread>, Failure> {
+/// Somebody who may be reminded.
+struct Away {
+    name: String,
+    notify: Notify,
+    tally: Tally,
+    /// Number of the message of which they were told last.
+    told: u64,
+    /// Too many are in the room.
+    is_crowd: bool,
+}
+
+/// What somebody is in a room; `None` if they are no member.
+async fn read(chat: &Chat, room: &str, id: &str) -> Result<Option<Away>, Failure> {
     let mut queries = vec![
         get(names::members(room), id),
         get(names::memberships(id), room),
         get(told_of(room), id),
         Query::Count {
             ranking: names::members(room),
-            scores: lakh_hub::store::ScoreRange::ALL,
+            scores: ScoreRange::ALL,
         },
     ];
     queries.extend(receipts::queries(room, id));
@@ -231,42 +302,82 @@ async fn find(chat: &Chat, room: &str, id: &str) -> Result<Option<Unread>, Failu
     };
     let membership: Option<MembershipRecord> =
         membership.as_ref().map(records::read).transpose()?;
-    let notify = membership.map_or(Notify::default(), |membership| membership.notify);
-    let told: ToldRecord = match &told {
-        Some(told) => records::read(told)?,
-        None => ToldRecord::default(),
-    };
-    let only_mentioned = members > chat.0.config.unread_max_members;
-    if !wants(notify, only_mentioned, tally) {
+    let told: Option<ToldRecord> = told.as_ref().map(records::read).transpose()?;
+    Ok(Some(Away {
+        name: member.name,
+        notify: membership.map_or(Notify::default(), |membership| membership.notify),
+        tally,
+        told: told.unwrap_or_default().seq,
+        is_crowd: members > chat.0.config.unread_max_members,
+    }))
+}
+
+/// What somebody has not read and was not told of.
+async fn find(
+    chat: &Chat,
+    room: &str,
+    id: &str,
+    reply: Option<(u64, u64)>,
+) -> Result<Option<Unread>, Failure> {
+    let Some(away) = read(chat, room, id).await? else {
         return Ok(None);
-    }
-    let mut range = Range::before(u64::MAX, NEWEST);
-    range.from = tally.read.max(told.seq) + 1;
-    range.order = Order::Descending;
-    let (pages, _) = messages::read_pages(chat, room, None, &[range]).await?;
-    let only_mentioned = only_mentioned || notify == Notify::Mentions;
-    let message = pages
-        .into_iter()
-        .flat_map(|page| page.messages)
-        .rev()
-        .find(|message| {
-            let said = &message.said;
-            let mut mentions = said.mentions.iter();
-            !said.silent
-                && said.from.id != id
-                && message.overlay.deleted.is_none()
-                && (!only_mentioned
-                    || mentions.any(|mentioned| mentioned == id || mentioned == "*"))
-        });
+    };
+    let message = match reply {
+        Some((thread, seq)) if away.notify != Notify::None => {
+            let range = Range {
+                to: seq,
+                ..Range::from(seq, 1)
+            };
+            newest(chat, room, Some(thread), range, |message| {
+                message
+                    .said
+                    .mentions
+                    .iter()
+                    .any(|mentioned| mentioned == id)
+            })
+            .await?
+        }
+        None if wants(away.notify, away.is_crowd, away.tally) => {
+            let only_mentioned = away.is_crowd || away.notify == Notify::Mentions;
+            let range = Range {
+                from: away.tally.read.max(away.told) + 1,
+                ..Range::before(u64::MAX, NEWEST)
+            };
+            newest(chat, room, None, range, |message| {
+                let mut mentions = message.said.mentions.iter();
+                let is_own = message.said.from.id == id;
+                !is_own
+                    && (!only_mentioned
+                        || mentions.any(|mentioned| mentioned == id || mentioned == "*"))
+            })
+            .await?
+        }
+        _ => None,
+    };
     Ok(message.map(|message| Unread {
         room: room.to_owned(),
         person: Person {
             id: id.to_owned(),
-            name: member.name,
+            name: away.name,
         },
-        unread: tally.unread,
-        mentions: tally.mentions,
+        unread: away.tally.unread,
+        mentions: away.tally.mentions,
         message,
+    }))
+}
+
+/// The newest message of which somebody may be told.
+async fn newest(
+    chat: &Chat,
+    room: &str,
+    thread: Option<u64>,
+    range: Range,
+    wanted: impl Fn(&Message) -> bool,
+) -> Result<Option<Message>, Failure> {
+    let (pages, _) = messages::read_pages(chat, room, thread, &[range]).await?;
+    let mut messages = pages.into_iter().flat_map(|page| page.messages).rev();
+    Ok(messages.find(|message| {
+        !message.said.silent && message.overlay.deleted.is_none() && wanted(message)
     }))
 }
 

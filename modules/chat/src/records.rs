@@ -220,7 +220,13 @@ pub(crate) enum DueRecord {
     /// A message is sent: one of those that a person has scheduled.
     Send { person: String, id: String },
     /// Somebody who is away is told of what they have not read.
-    Remind { room: String, person: String },
+    Remind {
+        room: String,
+        person: String,
+        /// The reply that mentions them: its thread and number. Otherwise it's the room's messages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<(u64, u64)>,
+    },
 }
 
 impl DueRecord {

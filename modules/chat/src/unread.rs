@@ -4,7 +4,7 @@
 //! One task of the node does so, room by room: if there is more to tell than it can, people are told later, not more at
 //! once. In crowds nobody is told, since each message would be work for every member.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lakh_hub::store::{Answer, LogInfo, Page, Query, Scan};
@@ -31,29 +31,55 @@ const MOST_MENTIONED: usize = 1_000;
 /// What has come to a room since its members were told.
 #[derive(Clone, Debug)]
 pub(crate) struct News {
-    last: Message,
-    /// Whom it mentions.
+    last: Option<Message>,
+    /// Whom they mention.
     mentioned: BTreeSet<String>,
+    /// Who is mentioned by replies, and the newest of those: thread and number.
+    by_replies: BTreeMap<String, (u64, u64)>,
     /// There is a message of which those who are away may be told.
     is_loud: bool,
 }
 
 impl News {
     fn of(message: &Message) -> Self {
-        Self {
-            last: message.clone(),
-            mentioned: message.said.mentions.iter().cloned().collect(),
+        let mut news = Self {
+            last: None,
+            mentioned: BTreeSet::new(),
+            by_replies: BTreeMap::new(),
             is_loud: !message.said.silent,
+        };
+        let mentions = message.said.mentions.iter();
+        match message.thread {
+            None => {
+                news.mentioned = mentions.cloned().collect();
+                news.last = Some(message.clone());
+            }
+            Some(root) if news.is_loud => {
+                let at = (root, message.seq);
+                let mentions = mentions.filter(|id| **id != message.said.from.id);
+                news.by_replies = mentions.map(|id| (id.clone(), at)).collect();
+                news.is_loud = false;
+            }
+            Some(_) => {}
         }
+        news
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.last.is_none() && self.by_replies.is_empty()
     }
 
     fn add(&mut self, newer: Self) {
-        if newer.last.seq > self.last.seq {
+        let seq = |last: &Option<Message>| last.as_ref().map_or(0, |last| last.seq);
+        if seq(&newer.last) > seq(&self.last) {
             self.last = newer.last;
         }
         let free = MOST_MENTIONED.saturating_sub(self.mentioned.len());
         self.mentioned
             .extend(newer.mentioned.into_iter().take(free));
+        let free = MOST_MENTIONED.saturating_sub(self.by_replies.len());
+        self.by_replies
+            .extend(newer.by_replies.into_iter().take(free));
         self.is_loud |= newer.is_loud;
     }
 }
@@ -66,9 +92,11 @@ pub(crate) fn new() -> Rooms {
 
 /// A message was stored in a room.
 pub(crate) fn note(chat: &Chat, message: &Message) {
-    let room = message.room.clone();
-    let taken = chat.0.unread.put(room, News::of(message), News::add);
-    if !taken {
+    let news = News::of(message);
+    if news.is_nothing() {
+        return;
+    }
+    if !chat.0.unread.put(message.room.clone(), news, News::add) {
         tracing::debug!(
             room = message.room,
             "too many rooms have news: members hear of these later"
@@ -82,7 +110,10 @@ pub(crate) async fn run(chat: Chat) {
     unread
         .run(async |room, news| {
             if let Err(failure) = tell(&chat, room, &news).await {
-                tracing::debug!(room, %failure.message, "members were not told of new messages");
+                tracing::debug!(room, %failure.message, "members are told of new messages later");
+                if failure.code == "unavailable" {
+                    unread.put(room.clone(), news, News::add);
+                }
             }
         })
         .await;
@@ -98,22 +129,27 @@ pub(crate) struct Reader {
 }
 
 async fn tell(chat: &Chat, room: &str, news: &News) -> Result<(), Failure> {
+    if !news.by_replies.is_empty() && offline::is_wanted(chat) {
+        let ids = news.by_replies.keys().cloned().collect();
+        let readers = readers_of(chat, room, ids).await?;
+        offline::plan_replies(chat, room, &readers, &news.by_replies).await?;
+    }
+    let Some(last) = &news.last else {
+        return Ok(());
+    };
     let members = names::members(room);
     let counting = chat.0.store.count(&members, ScoreRange::ALL);
     let count = counting.await.map_err(|error| stored::not_read(&error))?;
     let reminds = news.is_loud && offline::is_wanted(chat);
     if count > chat.0.config.unread_max_members {
         if reminds {
-            let mut people = Vec::with_capacity(news.mentioned.len());
-            for id in &news.mentioned {
-                people.push(id.clone());
-            }
-            let readers = readers_of(chat, room, people).await?;
+            let ids = news.mentioned.iter().cloned().collect();
+            let readers = readers_of(chat, room, ids).await?;
             offline::plan(chat, room, &readers, true).await?;
         }
         return Ok(());
     }
-    let Ok(last) = serde_json::value::to_raw_value(&news.last) else {
+    let Ok(last) = serde_json::value::to_raw_value(last) else {
         return Ok(());
     };
     let mut after = None;
@@ -295,14 +331,31 @@ mod tests {
     #[test]
     fn news_of_a_room_become_one_with_the_newest_message_and_all_mentions() {
         let mut news = News::of(&message(5, &["ben"], true));
+        let last = |news: &News| news.last.as_ref().map(|last| last.seq);
         news.add(News::of(&message(4, &["cy"], true)));
-        assert_eq!((news.last.seq, news.is_loud), (5, false));
+        assert_eq!((last(&news), news.is_loud), (Some(5), false));
         news.add(News::of(&message(6, &["ben"], false)));
-        assert_eq!((news.last.seq, news.is_loud), (6, true));
+        assert_eq!((last(&news), news.is_loud), (Some(6), true));
         assert_eq!(news.mentioned.len(), 2);
         for seq in 7..2_000 {
             news.add(News::of(&message(seq, &[&seq.to_string()], false)));
         }
         assert_eq!(news.mentioned.len(), MOST_MENTIONED);
+    }
+
+    #[test]
+    fn of_replies_only_mentions_of_others_are_news() {
+        let reply = |seq, mentions: &[&str], silent| Message {
+            thread: Some(7),
+            ..message(seq, mentions, silent)
+        };
+        assert!(News::of(&reply(1, &[], false)).is_nothing());
+        assert!(News::of(&reply(1, &["ada"], false)).is_nothing());
+        assert!(News::of(&reply(1, &["ben"], true)).is_nothing());
+        let mut news = News::of(&reply(1, &["ben", "cy"], false));
+        news.add(News::of(&reply(2, &["ben"], false)));
+        assert!(news.last.is_none() && !news.is_loud);
+        let all = [("ben".to_owned(), (7, 2)), ("cy".to_owned(), (7, 1))];
+        assert_eq!(news.by_replies, BTreeMap::from(all));
     }
 }

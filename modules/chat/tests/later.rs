@@ -349,6 +349,41 @@ fn silent_messages_remind_nobody_and_some_want_to_hear_of_mentions_only() {
 }
 
 #[test]
+fn who_is_mentioned_by_a_reply_is_reminded_of_it() {
+    on_each_store_watched(async |on, clock, reminders| {
+        let ada = here(&on, "Ada").await;
+        send(&ada, "1").await;
+        away(&on, "Ben").await;
+        away(&on, "Cy").await;
+        let reply = |key: &str, mentions: Value| json!({"room": "r", "thread": 1, "key": key, "text": key, "mentions": mentions});
+        ada.ok("message:send", reply("t1", json!([]))).await;
+        ada.ok("message:send", reply("t2", json!(["dev:ben"])))
+            .await;
+        let told = reminders.next(&clock).await;
+        assert_eq!(
+            (
+                &told["person"]["name"],
+                &told["unread"],
+                &told["message"]["thread"]
+            ),
+            (&json!("Ben"), &json!(0), &json!(1))
+        );
+        assert_eq!(told["message"]["text"], "t2");
+        // One that is deleted meanwhile is not told of.
+        ada.ok("message:send", reply("t3", json!(["dev:ben"])))
+            .await;
+        ada.ok(
+            "message:delete",
+            json!({"room": "r", "thread": 1, "seq": 3}),
+        )
+        .await;
+        ada.ok("message:send", reply("t4", json!(["dev:cy"]))).await;
+        assert_eq!(reminders.next(&clock).await["person"]["name"], "Cy");
+        assert!(reminders.is_empty());
+    });
+}
+
+#[test]
 fn in_crowds_only_the_mentioned_are_reminded() {
     let config = Config {
         unread_max_members: 2,

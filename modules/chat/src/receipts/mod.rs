@@ -53,6 +53,7 @@ pub(crate) fn stored(chat: &Chat, message: &Message) {
     if let Some(at_ms) = message.said.expires_at {
         due::soon(chat, at_ms);
     }
+    unread::note(chat, message);
     if message.thread.is_some() {
         return;
     }
@@ -61,7 +62,6 @@ pub(crate) fn stored(chat: &Chat, message: &Message) {
         .receipts
         .sent
         .put(key, message.seq, |old, new| *old = new.max(*old));
-    unread::note(chat, message);
 }
 
 /// Marks, with what the person has sent just now on this node.
@@ -86,8 +86,11 @@ pub(crate) async fn run_sent(chat: Chat) {
     let sent = &chat.0.receipts.sent;
     sent.run(async |(room, person), seq| {
         if let Err(failure) = moves::sent(&chat, room, person, seq).await {
-            // The messages after the last read one are a few more until they read on.
-            tracing::debug!(room, %failure.message, "what somebody sent was not counted as read");
+            tracing::debug!(room, %failure.message, "what somebody sent is not yet counted as read");
+            if failure.code == "unavailable" {
+                let key = (room.clone(), person.clone());
+                sent.put(key, seq, |later, old| *later = old.max(*later));
+            }
         }
     })
     .await;

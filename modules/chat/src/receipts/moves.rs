@@ -25,6 +25,8 @@ pub(super) async fn by(
         let key = (room.to_owned(), asker.id().to_owned());
         chat.0.receipts.sent.forget(&key);
     }
+    let turn = turn(room, asker.id());
+    let _turn = chat.0.turns.take(&turn).await?;
     for _ in 0..TRIES {
         let (found, more) = read(chat, room, asker.id(), count_query(room)).await?;
         let Answer::Count(members) = more else {
@@ -47,6 +49,8 @@ pub(super) async fn by(
 
 /// Whoever has sent a message has read up to it, if they are a member.
 pub(super) async fn sent(chat: &Chat, room: &str, person: &str, seq: u64) -> Result<(), Failure> {
+    let turn = turn(room, person);
+    let _turn = chat.0.turns.take(&turn).await?;
     for _ in 0..TRIES {
         let (found, more) = read(chat, room, person, member_query(room, person)).await?;
         let Answer::Document(member) = more else {
@@ -71,6 +75,11 @@ pub(super) async fn sent(chat: &Chat, room: &str, person: &str, seq: u64) -> Res
         }
     }
     Err(busy())
+}
+
+/// Moves of one person in one room are made and told one after another.
+fn turn(room: &str, person: &str) -> String {
+    format!("marks\n{room}\n{person}")
 }
 
 pub(super) fn busy() -> Failure {
