@@ -1,21 +1,21 @@
-//! What happens at its time: messages that expire or are sent later, and people who are reminded. On each of the store's
+//! What happens at its time: messages that expire or are sent later. On each of the store's
 //! backends; and what two nodes make of the same.
 
 #[path = "../../rooms/tests/driver/mod.rs"]
 mod driver;
 mod room;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use driver::{Client, Loop, START_MS, TestClock, hub, hub_named, run};
+use driver::{Loop, START_MS, hub_named, run};
 use lakh_chat::Config;
 use lakh_hub::store::{RedisOptions, Store};
-use lakh_hub::{Occurrence, Watcher, What};
 use lakh_testkit::redis::Redis;
-use room::{here, in_room, message, on_each_store, sqlite, start, unhurried};
+use room::{
+    here, in_room, message, on_each, on_each_store, put, start, unhurried, until_due,
+    with_each_store,
+};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 fn at(key: &str, at_ms: u64) -> Value {
     json!({"room": "r", "key": key, "text": key, "at": at_ms})
@@ -190,222 +190,29 @@ fn what_may_be_scheduled_has_bounds() {
     });
 }
 
-/// What is told of people who are away.
-#[derive(Clone, Default)]
-struct Reminders(Arc<(Mutex<Vec<Value>>, Notify)>);
-
-impl Watcher for Reminders {
-    fn wants(&self, what: What, _: &str) -> bool {
-        what == What::Module
-    }
-
-    fn saw(&self, occurrence: &Arc<Occurrence>) {
-        if occurrence.event.as_deref() == Some("message:unread") {
-            let data = occurrence.data.as_ref().expect("data").get();
-            let data = serde_json::from_str(data).expect("JSON");
-            self.0.0.lock().expect("no panic").push(data);
-            self.0.1.notify_one();
-        }
-    }
-}
-
-impl Reminders {
-    /// Lets time pass until somebody is reminded: what is due is written a moment after the message.
-    async fn next(&self, clock: &TestClock) -> Value {
-        for _ in 0..60 {
-            let told = self.0.0.lock().expect("no panic").pop();
-            if let Some(told) = told {
-                return told;
-            }
-            clock.advance(10_000);
-            drop(tokio::time::timeout(Duration::from_secs(1), self.0.1.notified()).await);
-        }
-        panic!("nobody was reminded");
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.0.lock().expect("no panic").is_empty()
-    }
-}
-
-fn watched(store: Store, config: Config) -> (std::rc::Rc<Loop>, TestClock, Reminders) {
-    let (hub, clock) = hub(1, &["/chat"]);
-    lakh_chat::install(&hub, store, config);
-    let reminders = Reminders::default();
-    hub.watch(reminders.clone());
-    (Loop::start(&hub, 0), clock, reminders)
-}
-
-/// Becomes a member and goes away.
-async fn away(on: &std::rc::Rc<Loop>, name: &str) {
-    let client = here(on, name).await;
-    client.disconnect();
-    // Until the server says that nobody is left, it may not have noticed.
-    drop(client);
-}
-
-fn on_each_store_watched(test: impl AsyncFn(std::rc::Rc<Loop>, TestClock, Reminders)) {
-    let on = |store: Store| {
-        run(async {
-            let (on, clock, reminders) = watched(store.clone(), unhurried());
-            test(on, clock, reminders).await;
-            store.close().await.expect("closes");
-        });
-    };
-    on(Store::memory());
-    let folder = tempfile::tempdir().expect("a folder");
-    on(sqlite(&folder));
-    let redis = Redis::start(&[]).expect("a redis-server");
-    on(Store::redis(&redis.url(), &RedisOptions::default()).expect("a store"));
-}
-
-async fn send(client: &Client, key: &str) {
-    client.ok("message:send", message(key, key)).await;
-}
-
 #[test]
-fn who_is_away_is_reminded_once_and_again_only_of_later_messages() {
-    on_each_store_watched(async |on, clock, reminders| {
-        let ada = here(&on, "Ada").await;
-        away(&on, "Ben").await;
-        for key in ["1", "2", "3"] {
-            send(&ada, key).await;
+fn what_only_a_later_version_can_read_is_in_nobodys_way() {
+    with_each_store(async |on, clock, store| {
+        for number in 0..40 {
+            let key = format!("{:016}\nnew-{number}", START_MS);
+            put(&store, "chat_due", &key, &json!({"do": "something new"})).await;
         }
-        let told = reminders.next(&clock).await;
+        let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
+        ada.ok("message:send", at("k", START_MS + 5_000)).await;
+        clock.advance(5_000);
+        assert_eq!(ben.heard("message:new").await["text"], "k");
         assert_eq!(
-            (
-                &told["room"],
-                &told["person"],
-                &told["unread"],
-                &told["mentions"]
-            ),
-            (
-                &json!("r"),
-                &json!({"id": "dev:ben", "name": "Ben"}),
-                &json!(3),
-                &json!(0)
-            )
+            until_due(&store).await.len(),
+            40,
+            "they wait for that version"
         );
-        assert_eq!(
-            (&told["message"]["seq"], &told["message"]["text"]),
-            (&json!(3), &json!("3"))
-        );
-        assert!(reminders.is_empty());
-        // Nothing new: nobody is reminded, however long it takes. Cy shows that time has passed.
-        away(&on, "Cy").await;
-        send(&ada, "4").await;
-        let mut people = Vec::new();
-        for _ in 0..2 {
-            let told = reminders.next(&clock).await;
-            assert_eq!(told["message"]["seq"], 4);
-            people.push(json!([told["person"]["name"], told["unread"]]));
-        }
-        people.sort_by_key(Value::to_string);
-        assert_eq!(people, [json!(["Ben", 4]), json!(["Cy", 1])]);
-        // Who comes back is left in peace, and so is who does not want to know.
-        let ben = on.connect("/chat", "Ben").await;
-        send(&ada, "5").await;
-        assert_eq!(reminders.next(&clock).await["person"]["name"], "Cy");
-        ben.ok("room:notify", json!({"room": "r", "notify": "none"}))
-            .await;
-        ben.disconnect();
-        send(&ada, "6").await;
-        assert_eq!(reminders.next(&clock).await["person"]["name"], "Cy");
-        assert!(reminders.is_empty());
-    });
-}
-
-#[test]
-fn silent_messages_remind_nobody_and_some_want_to_hear_of_mentions_only() {
-    on_each_store_watched(async |on, clock, reminders| {
-        let ada = here(&on, "Ada").await;
-        let ben = here(&on, "Ben").await;
-        ben.ok("room:notify", json!({"room": "r", "notify": "mentions"}))
-            .await;
-        ben.disconnect();
-        away(&on, "Cy").await;
-        let silent = json!({"room": "r", "key": "s", "text": "psst", "silent": true, "mentions": ["dev:ben"]});
-        ada.ok("message:send", silent).await;
-        send(&ada, "1").await;
-        let told = reminders.next(&clock).await;
-        assert_eq!(
-            (&told["person"]["name"], &told["message"]["text"]),
-            (&json!("Cy"), &json!("1"))
-        );
-        let loud = json!({"room": "r", "key": "2", "text": "@Ben", "mentions": ["dev:ben"]});
-        ada.ok("message:send", loud).await;
-        send(&ada, "3").await;
-        let mut told = [reminders.next(&clock).await, reminders.next(&clock).await];
-        told.sort_by_key(|told| told["person"]["name"].to_string());
-        assert_eq!(
-            (&told[0]["person"]["name"], &told[0]["message"]["text"]),
-            (&json!("Ben"), &json!("@Ben"))
-        );
-        assert_eq!(
-            (&told[0]["mentions"], &told[1]["message"]["text"]),
-            (&json!(2), &json!("3"))
-        );
-    });
-}
-
-#[test]
-fn who_is_mentioned_by_a_reply_is_reminded_of_it() {
-    on_each_store_watched(async |on, clock, reminders| {
-        let ada = here(&on, "Ada").await;
-        send(&ada, "1").await;
-        away(&on, "Ben").await;
-        away(&on, "Cy").await;
-        let reply = |key: &str, mentions: Value| json!({"room": "r", "thread": 1, "key": key, "text": key, "mentions": mentions});
-        ada.ok("message:send", reply("t1", json!([]))).await;
-        ada.ok("message:send", reply("t2", json!(["dev:ben"])))
-            .await;
-        let told = reminders.next(&clock).await;
-        assert_eq!(
-            (
-                &told["person"]["name"],
-                &told["unread"],
-                &told["message"]["thread"]
-            ),
-            (&json!("Ben"), &json!(0), &json!(1))
-        );
-        assert_eq!(told["message"]["text"], "t2");
-        // One that is deleted meanwhile is not told of.
-        ada.ok("message:send", reply("t3", json!(["dev:ben"])))
-            .await;
-        ada.ok(
-            "message:delete",
-            json!({"room": "r", "thread": 1, "seq": 3}),
-        )
-        .await;
-        ada.ok("message:send", reply("t4", json!(["dev:cy"]))).await;
-        assert_eq!(reminders.next(&clock).await["person"]["name"], "Cy");
-        assert!(reminders.is_empty());
-    });
-}
-
-#[test]
-fn in_crowds_only_the_mentioned_are_reminded() {
-    let config = Config {
-        unread_max_members: 2,
-        ..unhurried()
-    };
-    run(async {
-        let (on, clock, reminders) = watched(Store::memory(), config);
-        let ada = here(&on, "Ada").await;
-        away(&on, "Ben").await;
-        away(&on, "Cy").await;
-        let loud = json!({"room": "r", "key": "1", "text": "@Cy", "mentions": ["dev:cy"]});
-        ada.ok("message:send", loud).await;
-        assert_eq!(reminders.next(&clock).await["person"]["name"], "Cy");
-        assert!(reminders.is_empty());
     });
 }
 
 #[test]
 fn what_a_node_has_left_another_does() {
-    let of = |store: Store, number: usize| {
+    on_each(|store| {
         // The first node takes the message, and is gone before its time.
-        let store = &store;
         run(async {
             let (hub, _) = hub_named("n1", 1, &["/chat"]);
             lakh_chat::install(&hub, store.clone(), unhurried());
@@ -421,26 +228,14 @@ fn what_a_node_has_left_another_does() {
             let on = Loop::start(&hub, 0);
             let ben = here(&on, "Ben").await;
             clock.advance(62_000);
-            assert_eq!(
-                ben.heard("message:new").await["text"],
-                "k",
-                "store {number}"
-            );
+            assert_eq!(ben.heard("message:new").await["text"], "k");
             assert_eq!(ben.heard("message:changed").await["what"], "expire");
             assert_eq!(
                 texts(&ben.ok("message:history", in_room()).await),
                 ["", "k"]
             );
         });
-    };
-    of(Store::memory(), 0);
-    let folder = tempfile::tempdir().expect("a folder");
-    of(sqlite(&folder), 1);
-    let redis = Redis::start(&[]).expect("a redis-server");
-    of(
-        Store::redis(&redis.url(), &RedisOptions::default()).expect("a store"),
-        2,
-    );
+    });
 }
 
 /// Two nodes on one store, each on a thread of its own, that find the same things due at the same time.
