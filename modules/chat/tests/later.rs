@@ -239,10 +239,9 @@ fn what_a_node_has_left_another_does() {
 }
 
 /// Two nodes on one store, each on a thread of its own, that find the same things due at the same time.
-fn race(stores: [Store; 2]) {
+fn race(stores: &[Store; 2]) {
     const MESSAGES: usize = 40;
     let met = std::sync::Barrier::new(2);
-    let stores = &stores;
     std::thread::scope(|scope| {
         for (index, store) in stores.iter().enumerate() {
             let met = &met;
@@ -287,7 +286,7 @@ fn race(stores: [Store; 2]) {
 #[test]
 fn two_nodes_send_each_message_once() {
     let store = Store::memory();
-    race([store.clone(), store]);
+    race(&[store.clone(), store]);
     let redis = Redis::start(&[]).expect("a redis-server");
-    race([(); 2].map(|()| Store::redis(&redis.url(), &RedisOptions::default()).expect("a store")));
+    race(&[(); 2].map(|()| Store::redis(&redis.url(), &RedisOptions::default()).expect("a store")));
 }
