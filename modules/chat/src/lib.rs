@@ -12,18 +12,21 @@
 mod asker;
 mod attachments;
 mod changes;
+mod due;
 mod here;
 mod live;
 mod members;
 mod messages;
 mod moderation;
 mod names;
+mod offline;
 mod ordered;
 mod pacing;
 mod people;
 mod permissions;
 mod presence;
 mod reactions;
+mod receipts;
 mod records;
 mod requests;
 mod rooms;
@@ -37,6 +40,7 @@ mod table;
 mod told;
 mod turns;
 mod typing;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +81,12 @@ pub struct Config {
     pub new_rooms_at_once: u32,
     /// Milliseconds that somebody whose connection broke off is still shown as online.
     pub presence_grace_ms: u64,
+    /// Seconds that somebody without a connection has not read a message, until backends are told; 0 tells nobody.
+    pub offline_after_s: u64,
+    /// In rooms with more members nobody is told of unread messages or of what others have read.
+    pub unread_max_members: u64,
+    /// Messages that one person may have waiting to be sent later.
+    pub max_scheduled: usize,
     /// How much is kept for clients that come back; `None` keeps nothing.
     pub recovery: Option<LogLimits>,
     /// Which roles may do what.
@@ -95,6 +105,9 @@ impl Default for Config {
             messages_per_second: 10,
             new_rooms_at_once: 200,
             presence_grace_ms: 5_000,
+            offline_after_s: 10,
+            unread_max_members: 1_000,
+            max_scheduled: 100,
             recovery: Some(LogLimits::default()),
             permissions: Permissions::default(),
             things: vec!["post:*".into(), "thing:*".into()],
@@ -118,6 +131,11 @@ struct Inner {
     turns: turns::Turns,
     /// What one person says in one room, in the order of their saying.
     sending: turns::Turns,
+    /// What others are to be told of what somebody has read.
+    receipts: receipts::Receipts,
+    /// Rooms with messages of which members are to be told.
+    unread: unread::Rooms,
+    due: due::Due,
 }
 
 impl Chat {
@@ -164,11 +182,15 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         earlier: Notify::new(),
         turns: turns::Turns::default(),
         sending: turns::Turns::default(),
+        receipts: receipts::Receipts::new(),
+        unread: unread::new(),
+        due: due::Due::default(),
     }));
     standing::install(&chat);
     people::install(&chat);
     presence::install(&chat);
     rooms::install(&chat);
     requests::install(&chat);
+    due::install(&chat);
     chat
 }

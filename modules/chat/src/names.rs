@@ -154,6 +154,11 @@ pub(crate) const PINS: &str = "chat_pins";
 /// The collection of what is to be done at a time.
 pub(crate) const DUE: &str = "chat_due";
 
+/// The collection of how far the members of a room have read.
+pub(crate) fn marks(room: &str) -> String {
+    format!("chat_marks:{room}")
+}
+
 /// The collection of messages that mention all.
 pub(crate) const MENTIONS_OF_ALL: &str = "chat_mentions_of_all";
 

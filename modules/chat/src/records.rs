@@ -20,6 +20,10 @@
 //! | collection `chat_names`, key: a folded name or id, a line feed, the person | [`FoundRecord`] |
 //! | collection `chat_blocks:<person>`, key: whom they have blocked | [`BlockRecord`] |
 //! | log `chat_moderation:<room>` | [`Deed`](crate::moderation::Deed) |
+//! | collection `chat_marks:<room>`, key: the person | [`Marks`](crate::receipts::Marks) |
+//! | collection `chat_scheduled:<person>`, key: the id | [`ScheduledRecord`](crate::schedule::ScheduledRecord) |
+//! | collection `chat_away:<room>`, key: the person | that they are to be reminded |
+//! | collection `chat_reminded:<room>`, key: the person | of which message they were reminded last |
 //! | log `chat_changes:<room>` | [`Change`](crate::changes::Change), its number the room's `rev` |
 //!
 //! Readers pass over fields that they don't know, so that later versions can add some; fields that are missing are as if
@@ -213,6 +217,16 @@ pub(crate) enum DueRecord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seq: Option<u64>,
     },
+    /// A message is sent: one of those that a person has scheduled.
+    Send { person: String, id: String },
+    /// Somebody who is away is told of what they have not read.
+    Remind {
+        room: String,
+        person: String,
+        /// The reply that mentions them: its thread and number. Otherwise it's the room's messages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<(u64, u64)>,
+    },
 }
 
 impl DueRecord {
@@ -222,7 +236,6 @@ impl DueRecord {
     }
 
     /// The number that a key ends in.
-    #[allow(dead_code, reason = "for whoever does what is due")]
     pub(crate) fn seq_of(key: &str) -> Option<u64> {
         key.get(key.len().checked_sub(16)?..)?.parse().ok()
     }

@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::asker::Asker;
-use crate::{Chat, live, members, messages, people, presence, reactions, rooms, typing};
+use crate::{
+    Chat, live, members, messages, people, presence, reactions, receipts, rooms, schedule, typing,
+};
 
 macro_rules! requests {
     ($($name:literal => $handler:path),+ $(,)?) => {
@@ -91,6 +93,15 @@ requests! {
     "reaction:remove" => reactions::remove,
     "reaction:list" => reactions::list,
     "live:react" => live::react,
+    "receipt:delivered" => receipts::delivered,
+    "receipt:read" => receipts::read,
+    "receipt:unread" => receipts::unread,
+    "receipt:read_all" => receipts::read_all,
+    "receipt:list" => receipts::list,
+    "unread:get" => receipts::totals,
+    "scheduled:list" => schedule::list,
+    "scheduled:cancel" => schedule::cancel,
+    "scheduled:change" => schedule::change,
     "typing:set" => typing::set,
     "presence:list" => presence::list,
 }

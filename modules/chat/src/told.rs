@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::asker::Asker;
+use crate::offline::Unread;
 use crate::shapes::Message;
 use crate::{Chat, MODULE};
 
@@ -72,6 +73,19 @@ pub(crate) fn presence(namespace: &Namespace, room: &str, person: &Person, onlin
         occurrence
             .in_room(room)
             .with_data(&json!({ "online": online }))
+    });
+}
+
+/// Somebody who is away has not read a message.
+pub(crate) fn unread(chat: &Chat, room: &str, unread: &Unread) {
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let name = namespace.name();
+        let mut occurrence = Occurrence::new(What::Module, name, MODULE, chat.now_ms());
+        occurrence.event = Some("message:unread".into());
+        occurrence.user = Some(unread.person.clone());
+        occurrence.seq = Some(unread.message.seq);
+        occurrence.in_room(room).with_data(unread)
     });
 }
 

@@ -76,7 +76,6 @@ fn a_message_carries_data_mentions_and_a_quote() {
             (json!({"attachments": ["a"]}), "not_found"),
             (json!({"attachments": vec!["a"; 11]}), "too_large"),
             (json!({"expires_in_s": 0}), "bad_request"),
-            (json!({"at": START_MS + 1}), "unsupported"),
         ] {
             let request = with(message("3", "x"), request);
             assert_eq!(

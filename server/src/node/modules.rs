@@ -209,6 +209,9 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
         messages_per_second: chat.messages_per_second,
         new_rooms_at_once: chat.new_rooms_at_once,
         presence_grace_ms: chat.presence_grace_ms,
+        offline_after_s: chat.offline_after_s,
+        unread_max_members: chat.unread_max_members,
+        max_scheduled: count32(chat.max_scheduled),
         recovery,
         permissions: chat.permissions.table(),
         things: chat

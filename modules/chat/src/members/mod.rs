@@ -27,7 +27,7 @@ use crate::records::{self, MemberRecord, MembershipRecord, Notify};
 use crate::rooms::{Counts, shape};
 use crate::shapes::Mine;
 use crate::standing::{self, Standing};
-use crate::{Chat, names, stored};
+use crate::{Chat, names, receipts, stored};
 
 /// Those who may follow an owner that are looked at.
 const HEIRS: usize = 100;
@@ -134,7 +134,8 @@ pub(crate) async fn join(
     let condition = kept.map_or(Condition::Absent, |(_, version)| {
         Condition::Version(*version)
     });
-    let mut batch = put(Batch::new(chat.now_ms()), room, &joining, condition)?;
+    let batch = put(Batch::new(chat.now_ms()), room, &joining, condition)?;
+    let mut batch = receipts::begin(chat, batch, room, &person.id).await?;
     if role == Role::Owner {
         batch = put_room_anew(batch, room, standing)?;
     }

@@ -275,7 +275,10 @@ mod tests {
             scanning.await.expect("read").items
         };
         for (key, document) in due().await {
-            let DueRecord::Expire { room, thread, seq } = records::read(&document).expect("fits");
+            let DueRecord::Expire { room, thread, seq } = records::read(&document).expect("fits")
+            else {
+                panic!("nothing else is due");
+            };
             assert_eq!(seq, None, "it was written with the message");
             let seq = DueRecord::seq_of(&key).expect("a number");
             let room = room.as_str();

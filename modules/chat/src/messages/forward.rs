@@ -118,6 +118,7 @@ async fn send(
         thread: None,
         kind: standing.room.kind,
         said,
+        also: Vec::new(),
     };
     let ahead = Ahead { passed, turn: None };
     let posted = post::post(chat, asker, post, ahead).await?;

@@ -19,16 +19,14 @@ mod sync;
 mod view;
 
 pub(crate) use change::{At, Plan, Present, change};
-#[allow(unused_imports, reason = "for whoever does what is due")]
-pub(crate) use delete::expire;
-pub(crate) use delete::{delete, purge};
+pub(crate) use delete::{delete, expire, purge};
 pub(crate) use edit::{edit, edits};
 pub(crate) use forward::forward;
 pub(crate) use history::{get, history};
 pub(crate) use pin::{pin, pins};
-pub(crate) use send::{Send, pace, send};
+pub(crate) use send::{Send, gate_request, pace, send, send_due};
 pub(crate) use sync::sync;
-pub(crate) use view::{fill_mine, of_entry};
+pub(crate) use view::{fill_mine, of_entry, read_pages};
 
 use lakh_hub::Failure;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -63,7 +61,7 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-fn check_text(chat: &Chat, text: &str, has_attachments: bool) -> Result<(), Failure> {
+pub(crate) fn check_text(chat: &Chat, text: &str, has_attachments: bool) -> Result<(), Failure> {
     let most = chat.0.config.max_text_chars;
     if text.is_empty() && !has_attachments {
         return Err(Failure::bad_request("a message needs a text"));

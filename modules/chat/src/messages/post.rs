@@ -1,6 +1,6 @@
 //! Writing a new message and telling it.
 
-use lakh_hub::store::{Answer, Applied, Batch, Entry, Query};
+use lakh_hub::store::{Answer, Applied, Batch, Entry, Op, Query};
 use lakh_hub::{Failure, Passed, What};
 
 use super::{mention, reply, view};
@@ -11,7 +11,7 @@ use crate::permissions::Kind;
 use crate::records::{self, DueRecord};
 use crate::shapes::{Message, Overlay, Said, event};
 use crate::turns::Turn;
-use crate::{Chat, names, stored, told};
+use crate::{Chat, names, receipts, stored, told};
 
 /// A message that is sent again is told again while it's younger than this, where there are other nodes: the one that stored
 /// it may have died before it could tell. Who has it passes over it, by its number. A node that is alone has told it, or lost
@@ -25,6 +25,8 @@ pub(super) struct Post {
     pub thread: Option<u64>,
     pub kind: Kind,
     pub said: Said,
+    /// What else is written in the same step.
+    pub also: Vec<Op>,
 }
 
 /// What a message has before those behind it, until it has its place.
@@ -95,6 +97,7 @@ pub(super) async fn post(
     };
     if !posted.duplicate {
         mention::tell(chat, asker, &posted.message, &reached);
+        receipts::stored(chat, &posted.message);
     }
     Ok(posted)
 }
@@ -109,6 +112,7 @@ async fn in_room(
     let time = chat.now_ms();
     let entry = post.entry(asker, time, reached)?;
     let batch = Batch::new(time).append(&names::log(&post.room), vec![entry]);
+    let batch = post.also.iter().cloned().fold(batch, Batch::op);
     let (turn, writing) = ordered::submit(chat, &post.room, batch)?;
     // It has its place, and those behind it may go on.
     drop(ahead);

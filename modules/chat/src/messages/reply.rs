@@ -64,6 +64,7 @@ pub(super) async fn in_thread(
                 None,
             )
             .unless_duplicate();
+        let batch = post.also.iter().cloned().fold(batch, Batch::op);
         let told = |applied: &[_]| {
             let seq = place(applied).map_or(0, |(seq, _)| seq);
             let message = post.clone().message(seq, time);

@@ -7,6 +7,7 @@
 //! which something is read first keeps those behind it waiting until it has its place. A plain one goes through to the
 //! store without waiting for anything, unless such a one is before it.
 
+use lakh_hub::store::{Batch, Op, WriteError};
 use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,7 +18,9 @@ use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::shapes::{Message, Quote, Said};
 use crate::standing::{self, Standing};
-use crate::{Chat, attachments, moderation, names, ordered, records, schedule, sweep, told, typing};
+use crate::{
+    Chat, attachments, moderation, names, ordered, records, schedule, stored, sweep, told, typing,
+};
 
 /// Files in one message at most.
 const MAX_ATTACHMENTS: usize = 10;
@@ -96,7 +99,7 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
         let scheduled = schedule::put(chat, asker, &standing, &request, at_ms).await?;
         return Ok(Sent::Later { scheduled });
     }
-    let posted = prepare_and_post(chat, asker, &standing, request, ahead).await?;
+    let posted = prepare_and_post(chat, asker, &standing, request, Vec::new(), ahead).await?;
     typing::end(chat, asker, &posted.message.room);
     sweep::watch(chat);
     ordered::noted(chat).await?;
@@ -106,11 +109,62 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
     })
 }
 
+/// Sends a message whose time has come. What is written with it goes away with that: it's sent once, whoever is at it.
+///
+/// # Errors
+/// What its author would be answered now.
+pub(crate) async fn send_due(
+    chat: &Chat,
+    asker: &Asker,
+    request: Send,
+    also: Vec<Op>,
+) -> Result<(), Failure> {
+    let order = format!("{}\n{}", request.room, asker.id());
+    let ahead = Ahead {
+        turn: Some(chat.0.sending.take(&order).await?),
+        ..Ahead::default()
+    };
+    let standing = standing::of(chat, asker, &request.room).await?;
+    check(chat, asker, &standing, &request)?;
+    standing.need(chat, Right::Schedule)?;
+    let gone = also.clone();
+    let posted = prepare_and_post(chat, asker, &standing, request, also, ahead).await?;
+    if posted.duplicate {
+        // It was sent otherwise, and what is due may still stand there.
+        let batch = gone.into_iter().fold(Batch::new(chat.now_ms()), Batch::op);
+        match chat.0.store.write(batch).await {
+            Ok(_) | Err(WriteError::Conflict { .. }) => {}
+            Err(error) => return Err(stored::not_written(&error)),
+        }
+    }
+    Ok(())
+}
+
+/// Asks the gate about a message that is to be sent later: then nobody is there to be refused.
+pub(crate) async fn gate_request(
+    chat: &Chat,
+    asker: &Asker,
+    request: &mut Send,
+) -> Result<(), Failure> {
+    let mut said = Said {
+        text: std::mem::take(&mut request.text),
+        data: request.data.take(),
+        mentions: request.mentions.clone(),
+        silent: request.silent,
+        ..Said::nothing(request.key.clone(), Person::clone(asker.who()))
+    };
+    drop(gate::pass(chat, asker, &request.room, "message:send", &mut said).await?);
+    request.text = said.text;
+    request.data = said.data;
+    Ok(())
+}
+
 async fn prepare_and_post(
     chat: &Chat,
     asker: &Asker,
     standing: &Standing,
     request: Send,
+    also: Vec<Op>,
     mut ahead: Ahead<'_>,
 ) -> Result<Posted, Failure> {
     let (room, thread, key) = (request.room.clone(), request.thread, request.key.clone());
@@ -123,6 +177,7 @@ async fn prepare_and_post(
             thread,
             kind: standing.room.kind,
             said,
+            also,
         };
         post::post(chat, asker, post, ahead).await
     };

@@ -42,7 +42,7 @@ pub(crate) struct View {
 ///
 /// So a page with `rev` holds the changes up to that number, and none is missed by whoever listens from before: a later one
 /// is told.
-pub(super) async fn read_pages(
+pub(crate) async fn read_pages(
     chat: &Chat,
     room: &str,
     thread: Option<u64>,

@@ -31,10 +31,12 @@ const AT_ONCE: usize = 20;
 const GONE: &str = "chat:gone";
 
 /// What a room has under its name, beside its log: every collection `<prefix><room>` stands here.
-const COLLECTIONS: [&str; 7] = [
+const COLLECTIONS: [&str; 9] = [
     "chat_overlay:",
     "chat_edits:",
     "chat_marks:",
+    "chat_away:",
+    "chat_reminded:",
     "chat_reactions:",
     "chat_reactors:",
     "chat_bans:",

@@ -22,6 +22,7 @@ use lakh_hub::store::{Answer, Query, ScoreRange};
 use lakh_hub::{Failure, Socket};
 
 use crate::asker::Asker;
+use crate::receipts::{self, Tally};
 use crate::records::{self, MembershipRecord, RoomRecord};
 use crate::shapes::{Mine, Room};
 use crate::standing::Standing;
@@ -124,23 +125,14 @@ pub(crate) async fn with_mine(
     })
 }
 
-/// How far somebody has read a room.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks {
-    pub read: u64,
-    pub delivered: u64,
-    pub unread: u64,
-    pub mentions: u64,
-}
-
-/// How far whoever asks has read rooms, each given with the number of its last message. Receipts fill it; without them
-/// nothing is marked and nothing counted.
+/// How far whoever asks has read rooms, each given with the number of its last message.
 pub(crate) async fn marks(
-    _chat: &Chat,
-    _asker: &Asker,
+    chat: &Chat,
+    asker: &Asker,
     rooms: &[(&str, u64)],
-) -> Result<Vec<Marks>, Failure> {
-    Ok(vec![Marks::default(); rooms.len()])
+) -> Result<Vec<Tally>, Failure> {
+    let rooms: Vec<&str> = rooms.iter().map(|(room, _)| *room).collect();
+    receipts::of(chat, asker.id(), &rooms).await
 }
 
 /// What somebody is in a room.
@@ -148,7 +140,7 @@ fn mine(
     chat: &Chat,
     standing: &Standing,
     membership: &MembershipRecord,
-    marks: Option<Marks>,
+    marks: Option<Tally>,
 ) -> Option<Mine> {
     let (kept, marks) = (&standing.kept.as_ref()?.0, marks.unwrap_or_default());
     Some(Mine {

@@ -3,10 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::driver::{Client, Loop, TestClock, hub, run};
+use crate::driver::{Client, Loop, START_MS, TestClock, hub, run};
 use lakh_chat::{Chat, Config};
-use lakh_hub::store::{Batch, Condition, RedisOptions, SqliteOptions, Store};
+use lakh_hub::store::{Batch, Condition, RedisOptions, Scan, SqliteOptions, Store};
 use lakh_testkit::redis::Redis;
 use serde_json::{Value, json};
 
@@ -95,4 +96,26 @@ pub(crate) fn with(mut request: Value, more: Value) -> Value {
     let fields = more.as_object().expect("fields").clone();
     request.as_object_mut().expect("fields").extend(fields);
     request
+}
+
+/// Gives a test each backend.
+pub(crate) fn on_each(test: impl Fn(Store)) {
+    test(Store::memory());
+    let folder = tempfile::tempdir().expect("a folder");
+    test(sqlite(&folder));
+    let redis = Redis::start(&[]).expect("a redis-server");
+    test(Store::redis(&redis.url(), &RedisOptions::default()).expect("a store"));
+}
+
+/// Waits until the store has something that is due.
+pub(crate) async fn until_due(store: &Store) -> Vec<String> {
+    for _ in 0..2_000 {
+        let scanning = store.scan(START_MS, "chat_due", Scan::default());
+        let page = scanning.await.expect("read");
+        if !page.items.is_empty() {
+            return page.items.into_iter().map(|(key, _)| key).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("nothing is due");
 }

@@ -20,6 +20,14 @@ section! {
         new_rooms_at_once: u32 = 200;
         /// Time for which somebody whose connection broke off is still shown as online.
         presence_grace_ms: u64 = 5_000;
+        /// Seconds for which somebody without any connection has not read a message, until `message:unread` is told to backends;
+        /// 0 tells nobody.
+        offline_after_s: u64 = 10;
+        /// In rooms with more members nobody is told of unread messages in rooms that they don't watch, nor of what others have
+        /// read, and of those who are away only the mentioned are told of to backends.
+        unread_max_members: u64 = 1_000;
+        /// Messages that one person may have waiting to be sent later.
+        max_scheduled: u32 = 100;
         /// Rooms with such names belong to things outside, such as posts; `*` stands for any run of characters. They are made by
         /// whoever comes first, nobody owns them, and who comes may speak without becoming a member.
         things: Vec<String> = vec!["post:*".into(), "thing:*".into()];
@@ -36,9 +44,16 @@ section! {
             ("typing_ms", chat.typing_ms),
             ("messages_per_second", chat.messages_per_second.into()),
             ("new_rooms_at_once", chat.new_rooms_at_once.into()),
+            ("max_scheduled", chat.max_scheduled.into()),
         ]);
         if let Some(thing) = chat.things.iter().find(|thing| thing.is_empty() || thing.starts_with("direct:")) {
             wrong.push(("things", format!("\"{thing}\" can't be the name of a thing: give it a word and a colon, such as \"post:*\"")));
+        }
+        if chat.offline_after_s > 86_400 {
+            wrong.push(("offline_after_s", "must be at most 86400: a day".into()));
+        }
+        if chat.max_scheduled > 1_000 {
+            wrong.push(("max_scheduled", "must be at most 1000".into()));
         }
         if chat.history_limit > chat.history_max_limit {
             wrong.push(("history_limit", "must be at most `chat.history_max_limit`".into()));

@@ -1,0 +1,204 @@
+//! What is done at most once in a while for each of many: at once if the last time is long ago, and otherwise for the
+//! newest when its time has come.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// Who waits, and what for. Any thread puts something in; one task works it off.
+pub(crate) struct Throttle<K, V> {
+    waiting: Mutex<Waiting<K, V>>,
+    more: Notify,
+}
+
+struct Waiting<K, V> {
+    every: Duration,
+    most: usize,
+    slots: HashMap<K, Slot<V>>,
+    queue: BinaryHeap<Reverse<(Instant, K)>>,
+}
+
+/// Stands here from the first time until nothing came for as long as one waits.
+struct Slot<V> {
+    next: Option<V>,
+    /// It's being done.
+    now: Option<V>,
+}
+
+impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
+    /// `false`: too many wait already.
+    fn put(&mut self, now: Instant, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
+        let is_full = self.slots.len() >= self.most;
+        match self.slots.get_mut(&key) {
+            Some(Slot { next, .. }) => match next {
+                Some(next) => merge(next, value),
+                None => *next = Some(value),
+            },
+            None if is_full => return false,
+            None => {
+                let slot = Slot {
+                    next: Some(value),
+                    now: None,
+                };
+                self.slots.insert(key.clone(), slot);
+                self.queue.push(Reverse((now, key)));
+            }
+        }
+        true
+    }
+
+    /// What is to be done now. To be said when that is [`Self::done`].
+    fn pop(&mut self, now: Instant) -> Option<(K, V)> {
+        while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            let Reverse((_, key)) = self.queue.pop()?;
+            let Some(slot) = self.slots.get_mut(&key) else {
+                continue;
+            };
+            if let Some(value) = slot.next.take() {
+                slot.now = Some(value.clone());
+                self.queue.push(Reverse((now + self.every, key.clone())));
+                return Some((key, value));
+            }
+            self.slots.remove(&key);
+        }
+        None
+    }
+
+    fn done(&mut self, key: &K) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.now = None;
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.queue.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
+    /// `most` wait at the same time; what comes on top is passed over.
+    pub(crate) fn new(every: Duration, most: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                every,
+                most,
+                slots: HashMap::new(),
+                queue: BinaryHeap::new(),
+            }),
+            more: Notify::new(),
+        }
+    }
+
+    /// Something is to be done. If the same waits already, they become one. `false`: too many wait.
+    pub(crate) fn put(&self, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
+        let taken = self.waiting.lock().put(Instant::now(), key, value, merge);
+        self.more.notify_one();
+        taken
+    }
+
+    /// Looks at what waits or is being done.
+    pub(crate) fn peek<R>(&self, key: &K, look: impl FnOnce(&V) -> R) -> Option<R> {
+        let waiting = self.waiting.lock();
+        let slot = waiting.slots.get(key)?;
+        slot.next.as_ref().or(slot.now.as_ref()).map(look)
+    }
+
+    /// It is not to be done any more.
+    pub(crate) fn forget(&self, key: &K) {
+        if let Some(slot) = self.waiting.lock().slots.get_mut(key) {
+            slot.next = None;
+        }
+    }
+
+    /// Works for ever.
+    pub(crate) async fn run(&self, work: impl AsyncFn(&K, V)) {
+        loop {
+            // Not in the head of the loop: the lock would be held through its body.
+            let due = self.waiting.lock().pop(Instant::now());
+            if let Some((key, value)) = due {
+                work(&key, value).await;
+                self.waiting.lock().done(&key);
+                continue;
+            }
+            let next = self.waiting.lock().next();
+            match next {
+                Some(at) => drop(timeout_at(at, self.more.notified()).await),
+                None => self.more.notified().await,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(1);
+
+    fn throttle() -> Throttle<&'static str, u32> {
+        Throttle::new(EVERY, 2)
+    }
+
+    fn put(
+        throttle: &Throttle<&'static str, u32>,
+        now: Instant,
+        key: &'static str,
+        value: u32,
+    ) -> bool {
+        let mut waiting = throttle.waiting.lock();
+        waiting.put(now, key, value, |old, new| *old = new)
+    }
+
+    fn pop(throttle: &Throttle<&'static str, u32>, now: Instant) -> Option<(&'static str, u32)> {
+        let mut waiting = throttle.waiting.lock();
+        let popped = waiting.pop(now);
+        if let Some((key, _)) = popped {
+            waiting.done(&key);
+        }
+        popped
+    }
+
+    #[test]
+    fn the_first_is_done_at_once_and_then_the_newest_of_each_while() {
+        let (throttle, now) = (throttle(), Instant::now());
+        assert!(put(&throttle, now, "a", 1));
+        assert_eq!(pop(&throttle, now), Some(("a", 1)));
+        assert!(put(&throttle, now, "a", 2) && put(&throttle, now, "a", 3));
+        assert_eq!(pop(&throttle, now), None);
+        assert_eq!(pop(&throttle, now + EVERY), Some(("a", 3)));
+        assert_eq!(pop(&throttle, now + EVERY), None);
+        assert!(put(&throttle, now + EVERY, "a", 4));
+        assert_eq!(pop(&throttle, now + EVERY * 2), Some(("a", 4)));
+    }
+
+    #[test]
+    fn what_rests_is_forgotten_and_makes_room() {
+        let (throttle, now) = (throttle(), Instant::now());
+        assert!(put(&throttle, now, "a", 1) && put(&throttle, now, "b", 1));
+        assert!(!put(&throttle, now, "c", 1), "two wait");
+        assert!(pop(&throttle, now).is_some() && pop(&throttle, now).is_some());
+        assert!(!put(&throttle, now, "c", 1), "they may not come again yet");
+        assert_eq!(pop(&throttle, now + EVERY), None);
+        assert!(put(&throttle, now + EVERY, "c", 1));
+        assert_eq!(pop(&throttle, now + EVERY), Some(("c", 1)));
+    }
+
+    #[test]
+    fn what_is_being_done_can_be_seen_until_it_is_done() {
+        let (throttle, now) = (throttle(), Instant::now());
+        put(&throttle, now, "a", 1);
+        assert_eq!(throttle.peek(&"a", |value| *value), Some(1));
+        throttle.waiting.lock().pop(now);
+        assert_eq!(throttle.peek(&"a", |value| *value), Some(1));
+        put(&throttle, now, "a", 2);
+        assert_eq!(throttle.peek(&"a", |value| *value), Some(2));
+        throttle.forget(&"a");
+        throttle.waiting.lock().done(&"a");
+        assert_eq!(throttle.peek(&"a", |value| *value), None);
+    }
+}
