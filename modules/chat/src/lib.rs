@@ -21,6 +21,7 @@ mod moderation;
 mod names;
 mod offline;
 mod ordered;
+mod outside;
 mod pacing;
 mod people;
 mod permissions;
@@ -29,8 +30,11 @@ mod reactions;
 mod receipts;
 mod records;
 mod requests;
+mod retention;
+mod rights;
 mod rooms;
 mod schedule;
+mod search;
 mod sequencer;
 mod shapes;
 mod standing;
@@ -52,8 +56,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use crate::asker::Asker;
+pub use crate::moderation::WordsAction;
+pub use crate::outside::OF_A_ROOM;
 pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
 pub use crate::requests::REQUESTS;
+pub use crate::rights::Export;
 use crate::table::Table;
 
 /// What rights call this module.
@@ -77,6 +84,12 @@ pub struct Config {
     pub typing_ms: u64,
     /// Messages a second that one person may send, from all sockets together. Three seconds' worth may come at once.
     pub messages_per_second: u32,
+    /// Messages a second in one room on one node, whoever sends them; 0 is any number. Three seconds' worth may come at once.
+    pub room_messages_per_second: u32,
+    /// Words that nobody may say: whole words without case and accents, `*` for any letters of one.
+    pub words: Vec<String>,
+    /// What becomes of messages with such words, and with those of their room.
+    pub words_action: WordsAction,
     /// Rooms that one person may make at once. One a second comes back.
     pub new_rooms_at_once: u32,
     /// Milliseconds that somebody whose connection broke off is still shown as online.
@@ -103,6 +116,9 @@ impl Default for Config {
             history_max_limit: 200,
             typing_ms: 6_000,
             messages_per_second: 10,
+            room_messages_per_second: 0,
+            words: Vec::new(),
+            words_action: WordsAction::default(),
             new_rooms_at_once: 200,
             presence_grace_ms: 5_000,
             offline_after_s: 10,
@@ -136,6 +152,10 @@ struct Inner {
     /// Rooms with messages of which members are to be told.
     unread: unread::Rooms,
     due: due::Due,
+    /// Words that nobody may say.
+    words: moderation::Words,
+    /// How far the rooms have been looked through for what is too old.
+    retention: Mutex<retention::Place>,
 }
 
 impl Chat {
@@ -174,6 +194,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
     if let Some(limits) = config.recovery {
         namespace.recoverable(limits);
     }
+    let words = moderation::Words::new(&config.words);
     let chat = Chat(Arc::new(Inner {
         config,
         namespace,
@@ -185,6 +206,8 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         receipts: receipts::Receipts::new(),
         unread: unread::new(),
         due: due::Due::default(),
+        words,
+        retention: Mutex::default(),
     }));
     standing::install(&chat);
     people::install(&chat);

@@ -202,6 +202,69 @@ pub(crate) fn dedupe(person: &str, key: &str) -> String {
     format!("{person}\n{key}")
 }
 
+/// The collection of who has sent something lately in a slow room.
+pub(crate) fn slow(room: &str) -> String {
+    format!("chat_slow:{room}")
+}
+
+/// The collection of reports.
+pub(crate) const REPORTS: &str = "chat_reports";
+/// The collection of who has reported which message, while the report is open.
+pub(crate) const REPORTING: &str = "chat_reporting";
+/// The collection by which reports are listed.
+pub(crate) const REPORTS_BY_STATE: &str = "chat_reports_by_state";
+
+/// The collection by which reports of a room are listed.
+pub(crate) fn reports_of(room: &str) -> String {
+    format!("chat_reports_of:{room}")
+}
+
+/// The collection of reports that a person made.
+pub(crate) fn reports_by(person: &str) -> String {
+    format!("chat_reports_by:{person}")
+}
+
+/// The collection of reports on what a person wrote.
+pub(crate) fn reports_on(person: &str) -> String {
+    format!("chat_reports_on:{person}")
+}
+
+/// The collection of the messages that a person wrote.
+pub(crate) fn written(person: &str) -> String {
+    format!("chat_written:{person}")
+}
+
+/// The collection of the messages to which a person reacted.
+pub(crate) fn reacted(person: &str) -> String {
+    format!("chat_reacted:{person}")
+}
+
+/// The collection of tickets for what is kept of a person.
+pub(crate) const EXPORTS: &str = "chat_exports";
+/// The collection of people who are being erased.
+pub(crate) const ERASURES: &str = "chat_erasures";
+
+/// The collection of messages that mention whom an id means: a person, or `*` for all.
+pub(crate) fn mentions_of(id: &str) -> String {
+    match id {
+        "*" => MENTIONS_OF_ALL.to_owned(),
+        id => mentions(id),
+    }
+}
+
+/// The collection of what a person has waiting to be sent later.
+pub(crate) fn scheduled(person: &str) -> String {
+    format!("chat_scheduled:{person}")
+}
+
+/// The collection of files.
+pub(crate) const FILES: &str = "chat_files";
+
+/// The collection of a person's files.
+pub(crate) fn files_of(person: &str) -> String {
+    format!("chat_file_users:{person}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -336,21 +336,20 @@ fn plan(
         return Ok(None);
     }
     let mut ops = mine.ops;
-    let (collection, key) = own.clone();
-    ops.push(match mine.given.0.is_empty() {
-        true => Op::Delete {
-            collection,
-            key,
-            condition: Condition::Any,
-        },
-        false => Op::Put {
-            collection,
-            key,
-            value: records::to_bytes(&mine.given)?.into(),
-            condition: Condition::Any,
-            expires_at_ms: None,
-        },
-    });
+    // By which it's found what a person has reacted to.
+    let index = (
+        names::reacted(&person.id),
+        names::in_room(at.room, at.thread) + &names::seq_key(at.seq),
+    );
+    ops.push(put_or_delete(
+        index,
+        (!mine.given.0.is_empty()).then(Vec::new),
+    ));
+    let value = match mine.given.0.is_empty() {
+        true => None,
+        false => Some(records::to_bytes(&mine.given)?),
+    };
+    ops.push(put_or_delete(own.clone(), value));
     let mut kept = present.kept.clone();
     kept.overlay.reactions = mine.reactions;
     kept.given = mine.places;
@@ -359,6 +358,37 @@ fn plan(
         said: None,
         ops,
     }))
+}
+
+fn put_or_delete((collection, key): (String, String), value: Option<Vec<u8>>) -> Op {
+    match value {
+        Some(value) => Op::Put {
+            collection,
+            key,
+            value: value.into(),
+            condition: Condition::Any,
+            expires_at_ms: None,
+        },
+        None => Op::Delete {
+            collection,
+            key,
+            condition: Condition::Any,
+        },
+    }
+}
+
+/// Takes back all that somebody has given to a message, if it's still there.
+pub(crate) async fn take_back(chat: &Chat, asker: &Asker, at: At<'_>) -> Result<(), Failure> {
+    let of = OfMessage {
+        room: at.room.to_owned(),
+        thread: at.thread,
+        seq: at.seq,
+    };
+    // No reaction is empty.
+    match react(chat, asker, &of, |mine| mine.take_all_but("")).await {
+        Err(failure) if failure.code != "not_found" => Err(failure),
+        _ => Ok(()),
+    }
 }
 
 fn given(answer: Option<&Answer>) -> Result<GivenRecord, Failure> {

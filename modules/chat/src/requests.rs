@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::asker::Asker;
 use crate::{
-    Chat, live, members, messages, people, presence, reactions, receipts, rooms, schedule, typing,
+    Chat, live, members, messages, moderation, people, presence, reactions, receipts, rights,
+    rooms, schedule, search, typing,
 };
 
 macro_rules! requests {
@@ -102,6 +103,13 @@ requests! {
     "scheduled:list" => schedule::list,
     "scheduled:cancel" => schedule::cancel,
     "scheduled:change" => schedule::change,
+    "message:search" => search::search,
+    "report:send" => moderation::send,
+    "report:list" => moderation::list,
+    "report:close" => moderation::close,
+    "moderation:log" => moderation::deeds,
+    "data:export" => rights::export,
+    "data:erase" => rights::erase,
     "typing:set" => typing::set,
     "presence:list" => presence::list,
 }

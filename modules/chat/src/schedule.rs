@@ -63,7 +63,7 @@ impl ScheduledRecord {
 
 /// The collection of what a person will have sent.
 fn collection(person: &str) -> String {
-    format!("chat_scheduled:{person}")
+    names::scheduled(person)
 }
 
 fn due_of(person: &str, id: &str) -> String {

@@ -20,7 +20,8 @@ pub(crate) fn watch(chat: &Chat) {
             chat: chat.clone(),
             is_over: false,
         };
-        tokio::task::spawn_local(keep_sweeping(sweeping));
+        // Backends ask from any thread, not only on a loop.
+        tokio::spawn(keep_sweeping(sweeping));
     } else {
         chat.0.earlier.notify_one();
     }

@@ -9,7 +9,7 @@ use super::{busy, no_message, view};
 use crate::changes::{self, Change};
 use crate::records::{self, OverlayRecord};
 use crate::shapes::{Message, Overlay, Said};
-use crate::{Chat, names, stored};
+use crate::{Chat, names, search, stored};
 
 /// How often what meets another's change is tried.
 pub(super) const TRIES: usize = 20;
@@ -131,7 +131,12 @@ pub(crate) async fn change(
         let mut own = 1;
         if let Some(said) = &plan.said {
             let log = names::log_of(at.room, at.thread);
-            batch = batch.amend(&log, at.seq, records::to_bytes(said)?);
+            batch = batch.amend(
+                &log,
+                at.seq,
+                records::to_bytes(said)?,
+                search::text_of(said),
+            );
             own += 1;
         }
         batch = plan.ops.into_iter().fold(batch, Batch::op);

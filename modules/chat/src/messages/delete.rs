@@ -105,6 +105,87 @@ pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Fai
     }
 }
 
+/// Whoever wrote a message is erased: it becomes a tombstone by nobody, and the thread that it stands in names them no longer.
+///
+/// # Errors
+/// `unavailable`; then it's to be tried again.
+pub(crate) async fn erase(
+    chat: &Chat,
+    at: At<'_>,
+    person: &str,
+    now: &Person,
+) -> Result<(), Failure> {
+    let deleted = Deleted {
+        by: None,
+        at: chat.now_ms(),
+        purged: true,
+    };
+    let pins = pins_of(at.room);
+    let erased = change(chat, at, "erase", None, &pins, |present| {
+        if present.said.from.id != person {
+            return Ok(None);
+        }
+        let plan = tombstone(chat, at, present, deleted.clone())?;
+        let mut plan = plan.unwrap_or_else(|| Plan {
+            kept: present.kept.clone(),
+            said: None,
+            ops: Vec::new(),
+        });
+        if let Some(deleted) = &mut plan.kept.overlay.deleted
+            && deleted.by.as_ref().is_some_and(|by| by.id == person)
+        {
+            deleted.by = Some(now.clone());
+        }
+        plan.said = Some(Said::nothing(present.said.key.clone(), now.clone()));
+        Ok(Some(plan))
+    })
+    .await;
+    match erased {
+        Ok(erased) => clear(chat, at, &erased.applied).await?,
+        // It's gone with its time.
+        Err(failure) if failure.code == "not_found" => {}
+        Err(failure) => return Err(failure),
+    }
+    match at.thread {
+        Some(root) => forget_replier(chat, at.room, root, person, now).await,
+        None => Ok(()),
+    }
+}
+
+async fn forget_replier(
+    chat: &Chat,
+    room: &str,
+    root: u64,
+    person: &str,
+    now: &Person,
+) -> Result<(), Failure> {
+    let at = At {
+        room,
+        thread: None,
+        seq: root,
+    };
+    let changed = change(chat, at, "erase", None, &[], |present| {
+        let mut kept = present.kept.clone();
+        let replies = kept.overlay.replies.as_mut();
+        let named = replies.and_then(|replies| {
+            let mut people = replies.people.iter_mut();
+            people.find(|other| other.id == person)
+        });
+        let Some(named) = named else { return Ok(None) };
+        *named = now.clone();
+        Ok(Some(Plan {
+            kept,
+            said: None,
+            ops: Vec::new(),
+        }))
+    })
+    .await;
+    match changed {
+        Err(failure) if failure.code != "not_found" => Err(failure),
+        _ => Ok(()),
+    }
+}
+
 fn check(
     chat: &Chat,
     asker: &Asker,
@@ -195,16 +276,29 @@ fn reactions(at: At<'_>) -> [Op; 2] {
 
 /// Takes a message out of what is pinned.
 fn unpin(at: At<'_>, pins: Option<&Document>) -> Result<Option<Op>, Failure> {
+    pins_without(at.room, pins, |thread, seq| {
+        (thread, seq) == (at.thread, at.seq)
+    })
+}
+
+/// Takes messages, named by thread and number, out of what is pinned; `None` if none of them is.
+pub(crate) fn pins_without(
+    room: &str,
+    pins: Option<&Document>,
+    is_gone: impl Fn(Option<u64>, u64) -> bool,
+) -> Result<Option<Op>, Failure> {
     let Some(document) = pins else {
         return Ok(None);
     };
     let mut record: PinsRecord = records::read(document)?;
-    record
-        .pins
-        .retain(|pin| (pin.thread, pin.seq) != (at.thread, at.seq));
+    let before = record.pins.len();
+    record.pins.retain(|pin| !is_gone(pin.thread, pin.seq));
+    if record.pins.len() == before {
+        return Ok(None);
+    }
     Ok(Some(Op::Put {
         collection: names::PINS.to_owned(),
-        key: at.room.to_owned(),
+        key: room.to_owned(),
         value: records::to_bytes(&record)?.into(),
         condition: Condition::Version(document.version),
         expires_at_ms: None,
@@ -277,7 +371,7 @@ mod tests {
         for (key, document) in due().await {
             let DueRecord::Expire { room, thread, seq } = records::read(&document).expect("fits")
             else {
-                panic!("nothing else is due");
+                panic!("something else is due");
             };
             assert_eq!(seq, None, "it was written with the message");
             let seq = DueRecord::seq_of(&key).expect("a number");

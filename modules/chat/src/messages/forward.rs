@@ -111,16 +111,23 @@ async fn send(
     if !said.attachments.is_empty() {
         standing.need(chat, Right::Attach)?;
     }
-    moderation::check(chat, asker, standing, &mut said).await?;
-    let passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
-    let post = Post {
-        room,
-        thread: None,
-        kind: standing.room.kind,
-        said,
-        also: Vec::new(),
+    let held = moderation::check(chat, asker, standing, &room, &mut said).await?;
+    let name = room.clone();
+    let posting = async {
+        let passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
+        let post = Post {
+            room,
+            thread: None,
+            kind: standing.room.kind,
+            said,
+            also: Vec::new(),
+        };
+        let ahead = Ahead { passed, turn: None };
+        post::post(chat, asker, post, ahead).await
     };
-    let ahead = Ahead { passed, turn: None };
-    let posted = post::post(chat, asker, post, ahead).await?;
-    Ok(posted.message)
+    let posted = posting.await;
+    if !posted.as_ref().is_ok_and(|posted| !posted.duplicate) {
+        moderation::let_go(chat, asker, &name, held).await;
+    }
+    Ok(posted?.message)
 }

@@ -32,6 +32,8 @@ pub(crate) struct History {
     more: bool,
     more_before: bool,
     more_after: bool,
+    /// Number of the first message that is kept.
+    first: u64,
     /// Number of the last message.
     seq: u64,
     /// Number of the last change in the room.
@@ -122,6 +124,7 @@ fn together(views: Vec<View>, rev: u64, is_backwards: bool) -> History {
         },
         more_before,
         more_after,
+        first: first_seq,
         seq,
         rev,
     }

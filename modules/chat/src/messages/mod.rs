@@ -19,14 +19,14 @@ mod sync;
 mod view;
 
 pub(crate) use change::{At, Plan, Present, change};
-pub(crate) use delete::{delete, expire, purge};
+pub(crate) use delete::{delete, erase, expire, pins_without, purge};
 pub(crate) use edit::{edit, edits};
 pub(crate) use forward::forward;
 pub(crate) use history::{get, history};
 pub(crate) use pin::{pin, pins};
 pub(crate) use send::{Send, gate_request, pace, send, send_due};
 pub(crate) use sync::sync;
-pub(crate) use view::{fill_mine, of_entry, read_pages};
+pub(crate) use view::{fill_mine, of_entry, read_pages, read_some};
 
 use lakh_hub::Failure;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -89,7 +89,7 @@ fn check_data(data: Option<&Map<String, Value>>) -> Result<(), Failure> {
 }
 
 /// The beginning of a text.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT_CHARS).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::permissions::Kind;
 use crate::records::{self, DueRecord};
 use crate::shapes::{Message, Overlay, Said, event};
 use crate::turns::Turn;
-use crate::{Chat, names, receipts, stored, told};
+use crate::{Chat, names, receipts, search, stored, told};
 
 /// A message that is sent again is told again while it's younger than this, where there are other nodes: the one that stored
 /// it may have died before it could tell. Who has it passes over it, by its number. A node that is alone has told it, or lost
@@ -48,6 +48,7 @@ impl Post {
     /// The log's entry, with what is to be found by it.
     pub(super) fn entry(
         &self,
+        chat: &Chat,
         asker: &Asker,
         time: u64,
         reached: &[String],
@@ -55,6 +56,12 @@ impl Post {
         let entry = Entry::new(time, records::to_bytes(&self.said)?)
             .dedupe(&names::dedupe(asker.id(), &self.said.key));
         let (room, thread) = (self.room.as_str(), self.thread);
+        let entry = match chat.0.store.can_search() {
+            true => entry.text(search::text_of(&self.said)),
+            false => entry,
+        };
+        let written = names::written(&self.said.from.id);
+        let entry = entry.note(&written, &names::in_room(room, thread), "", None);
         let entry = mention::note(entry, room, thread, reached, &self.said)?;
         let Some(at_ms) = self.said.expires_at else {
             return Ok(entry);
@@ -110,7 +117,7 @@ async fn in_room(
     ahead: Ahead<'_>,
 ) -> Result<Posted, Failure> {
     let time = chat.now_ms();
-    let entry = post.entry(asker, time, reached)?;
+    let entry = post.entry(chat, asker, time, reached)?;
     let batch = Batch::new(time).append(&names::log(&post.room), vec![entry]);
     let batch = post.also.iter().cloned().fold(batch, Batch::op);
     let (turn, writing) = ordered::submit(chat, &post.room, batch)?;

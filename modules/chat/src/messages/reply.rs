@@ -54,7 +54,7 @@ pub(super) async fn in_thread(
         let batch = Batch::new(time)
             .append(
                 &names::log_of(&room, Some(root)),
-                vec![post.entry(asker, time, reached)?],
+                vec![post.entry(chat, asker, time, reached)?],
             )
             .put(
                 &names::overlay(&room, None),

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::post::{self, Ahead, Post, Posted};
 use super::{At, change, check_data, check_text, excerpt, gate, gone, mention, order};
 use crate::asker::Asker;
+use crate::moderation::Held;
 use crate::permissions::Right;
 use crate::shapes::{Message, Quote, Said};
 use crate::standing::{self, Standing};
@@ -168,9 +169,10 @@ async fn prepare_and_post(
     mut ahead: Ahead<'_>,
 ) -> Result<Posted, Failure> {
     let (room, thread, key) = (request.room.clone(), request.thread, request.key.clone());
+    let mut held = Held::default();
     let ready = async {
         let mut said = prepare(chat, asker, standing, request).await?;
-        moderation::check(chat, asker, standing, &mut said).await?;
+        held = moderation::check(chat, asker, standing, &room, &mut said).await?;
         ahead.passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
         let post = Post {
             room: room.clone(),
@@ -181,7 +183,11 @@ async fn prepare_and_post(
         };
         post::post(chat, asker, post, ahead).await
     };
-    match ready.await {
+    let posted = ready.await;
+    if !posted.as_ref().is_ok_and(|posted| !posted.duplicate) {
+        moderation::let_go(chat, asker, &room, held).await;
+    }
+    match posted {
         Ok(posted) => Ok(posted),
         // What it quotes may be gone since it was sent, or the room be slower. It's the same message all the same.
         Err(failure) => match post::find(chat, asker, &room, thread, &key).await? {

@@ -176,7 +176,7 @@ pub(super) async fn read_one(
 }
 
 /// Messages by thread and number, as they are now, in the order asked for. Those that aren't there are left out.
-pub(super) async fn read_some(
+pub(crate) async fn read_some(
     chat: &Chat,
     room: &str,
     which: &[(Option<u64>, u64)],

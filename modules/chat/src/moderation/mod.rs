@@ -1,8 +1,15 @@
 //! Keeping order. What moderators do is written down where they do it: in one batch with the deed, so that neither is without the other.
 
 mod check;
+mod log;
+mod reports;
+mod words;
 
-pub(crate) use check::{check, check_edit};
+pub(crate) use check::{Held, check, check_edit, let_go};
+pub(crate) use log::log as deeds;
+pub(crate) use reports::{close, erase_reports, list, made_by, send};
+pub(crate) use words::Words;
+pub use words::WordsAction;
 
 use lakh_hub::store::{Batch, Entry, Trim};
 use lakh_hub::{Failure, Person};

@@ -10,7 +10,7 @@ pub(crate) use find::{find, fold};
 pub(crate) use profile::{get, me, set_me};
 pub(crate) use shown::install;
 
-use lakh_hub::store::{Answer, Query};
+use lakh_hub::store::{Answer, Batch, Condition, Query};
 use lakh_hub::{Failure, Person};
 
 use crate::asker::Asker;
@@ -64,4 +64,19 @@ impl Chat {
         names::check_person(id)?;
         Ok(Asker::person(of_id(self, id).await?))
     }
+}
+
+/// Takes a profile away, with what finds it.
+pub(crate) async fn forget(chat: &Chat, id: &str) -> Result<(), Failure> {
+    let known = profiles(chat, &[id.to_owned()]).await?.pop().flatten();
+    let mut batch = Batch::new(chat.now_ms())
+        .delete(names::PEOPLE, id, Condition::Any)
+        .delete(names::FOUND_BY, &find::key(id, id), Condition::Any);
+    if let Some(profile) = known {
+        let by_name = find::key(&profile.name, id);
+        batch = batch.delete(names::FOUND_BY, &by_name, Condition::Any);
+    }
+    let writing = chat.0.store.write(batch);
+    writing.await.map_err(|error| stored::not_written(&error))?;
+    Ok(())
 }

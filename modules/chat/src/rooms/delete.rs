@@ -31,7 +31,9 @@ const AT_ONCE: usize = 20;
 const GONE: &str = "chat:gone";
 
 /// What a room has under its name, beside its log: every collection `<prefix><room>` stands here.
-const COLLECTIONS: [&str; 9] = [
+const COLLECTIONS: [&str; 11] = [
+    "chat_slow:",
+    "chat_reports_of:",
     "chat_overlay:",
     "chat_edits:",
     "chat_marks:",
@@ -50,7 +52,7 @@ const OF_THREADS: [&str; 4] = [
     "chat_reactors:",
 ];
 /// Where people have something of a room, under keys that begin with its name and a line feed.
-const OF_PEOPLE: [&str; 1] = ["chat_mentions:"];
+const OF_PEOPLE: [&str; 3] = ["chat_mentions:", "chat_written:", "chat_reacted:"];
 
 pub(crate) async fn delete(
     chat: &Chat,
