@@ -279,7 +279,7 @@ async fn start(
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
     });
-    let rooms = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
+    let served = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
     let leases = node::leases(&backing, now_ms)?;
     let hooks = node::start_hooks(&hub, &leases, settings)?;
     let backing = Arc::new(backing);
@@ -294,7 +294,10 @@ async fn start(
         hooks.clone(),
     );
     node.refuses(sign_in.clone());
-    let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
+    let service = node::service(&node, served.clone(), &sign_in, settings, now_ms);
+    if let Some(chat) = served.chat {
+        tokio::spawn(node::tidy_chat(chat));
+    }
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,
         Err(error) => Err(error),
@@ -304,7 +307,8 @@ async fn start(
     match listens {
         Ok(running) => {
             // Who listens can be reached by what a source publishes.
-            let flows = node::start_flows(node.hub(), rooms, &leases, settings, node.name())?;
+            let flows =
+                node::start_flows(node.hub(), served.rooms, &leases, settings, node.name())?;
             if let Some(flows) = &flows {
                 node.bridges(Arc::clone(flows));
             }

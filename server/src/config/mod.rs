@@ -23,6 +23,7 @@ pub use sections::{
     Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past,
     PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite,
     Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who,
+    WordsAction,
 };
 
 /// Every setting of the server, as it is in force.

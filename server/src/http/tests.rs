@@ -125,6 +125,7 @@ fn service(sign_in: &SignIn) -> Service {
         store: Store::memory(),
         store_is_shared: false,
         rooms: None,
+        chat: None,
         hooks: None,
         host: Arc::new(Nobody),
         sign_in: sign_in.clone(),

@@ -76,6 +76,8 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
+        ("chat", "words", _) => "[\"darn*\"]".into(),
+        ("chat", "words_action", _) => "\"mask\"".into(),
         ("chat", "things", _) => "[\"video:*\"]".into(),
         ("chat", "permissions", _) => "{ pin = [\"member\"] }".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),

@@ -2,6 +2,17 @@
 
 use crate::config::section::{above_zero, section};
 use crate::config::sections::ChatPermissions;
+use crate::config::value::words;
+
+words! {
+    /// What becomes of messages with words that nobody may say.
+    WordsAction {
+        /// They are refused.
+        Reject = "reject",
+        /// Dots stand for the letters of these words.
+        Mask = "mask",
+    }
+}
 
 section! {
     /// The module chat.
@@ -16,6 +27,13 @@ section! {
         typing_ms: u64 = 6_000;
         /// Messages a second that one person may send, from all connections together.
         messages_per_second: u32 = 10;
+        /// Messages a second in one room on one node, whoever sends them. 0 is any number.
+        room_messages_per_second: u32 = 0;
+        /// Words that nobody may say, whatever their case and accents: whole words, or several one after the other; `*` stands for
+        /// any letters of a word. Rooms may have more, in `settings.words`.
+        words: Vec<String> = Vec::new();
+        /// What becomes of messages with such words: "reject", or "mask", which puts dots for their letters.
+        words_action: WordsAction = WordsAction::Reject;
         /// Rooms that one person may make at once. One a second comes back.
         new_rooms_at_once: u32 = 200;
         /// Time for which somebody whose connection broke off is still shown as online.

@@ -26,7 +26,7 @@ mod token_keys;
 pub use api::{Api, KeyEntry};
 pub use auth::{Auth, MIN_SECRET_BYTES};
 pub use bridge::{Bridge, BridgeSink, BridgeSource};
-pub use chat::Chat;
+pub use chat::{Chat, WordsAction};
 pub use chat_permissions::ChatPermissions;
 pub use console::Console;
 pub use cors::Cors;
