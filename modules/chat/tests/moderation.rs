@@ -121,10 +121,9 @@ fn in_a_slow_room_each_waits_for_their_next_message_with_all_their_devices() {
 }
 
 /// Two nodes on one store, each on a thread of its own, on which the same person speaks at the same time.
-fn speak_on_two_nodes(stores: [Store; 2]) {
+fn speak_on_two_nodes(stores: &[Store; 2]) {
     let met = std::sync::Barrier::new(2);
     let sent = std::sync::atomic::AtomicUsize::new(0);
-    let stores = &stores;
     std::thread::scope(|scope| {
         for (index, store) in stores.iter().enumerate() {
             let (met, sent) = (&met, &sent);
@@ -160,10 +159,10 @@ fn speak_on_two_nodes(stores: [Store; 2]) {
 #[test]
 fn a_slow_room_is_slow_over_nodes() {
     let memory = Store::memory();
-    speak_on_two_nodes([memory.clone(), memory]);
+    speak_on_two_nodes(&[memory.clone(), memory]);
     let redis = Redis::start(&[]).expect("a redis-server");
     let store = || Store::redis(&redis.url(), &RedisOptions::default()).expect("a store");
-    speak_on_two_nodes([store(), store()]);
+    speak_on_two_nodes(&[store(), store()]);
 }
 
 #[test]
