@@ -6,11 +6,15 @@ use lakh_hub::{Failure, Payload, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::crowd::{self, Crowd};
 use crate::ordered::{self, Told};
 use crate::{Chat, names, stored};
 
 /// Changes kept of a room at least; who was away for more starts anew.
 pub(crate) const KEPT: u64 = 5_000;
+
+/// The event of changes to a member.
+const MEMBER_CHANGED: &str = "member:changed";
 
 /// One change: what the event says, but for room and number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +61,7 @@ impl Change {
     pub(crate) fn of_member(user: &Person, set: Map<String, Value>, by: Option<&Person>) -> Self {
         Self {
             user: Some(user.clone()),
-            ..Self::new("member:changed", set, by)
+            ..Self::new(MEMBER_CHANGED, set, by)
         }
     }
 
@@ -75,6 +79,17 @@ impl Change {
             user: None,
             set,
             by: by.cloned(),
+        }
+    }
+
+    /// Whether a crowd hears of it: not of who becomes a member or is one no longer, and where only counts are told, of
+    /// nothing that is about members.
+    fn is_told_in(&self, crowd: Crowd) -> bool {
+        let comes_or_goes = || self.set.contains_key("joined") || self.set.contains_key("left");
+        match crowd {
+            Crowd::None => true,
+            Crowd::Thinned => self.event != MEMBER_CHANGED || !comes_or_goes(),
+            Crowd::Counts => self.event != MEMBER_CHANGED,
         }
     }
 
@@ -158,7 +173,9 @@ pub(crate) async fn write_all(
         _ => return Err(stored::unexpected(None)),
     };
     let mut told = news(&applied);
+    let crowd = crowd::of(chat, room);
     let changes = changes.iter().zip(&revs);
+    let changes = changes.filter(|(change, _)| change.is_told_in(crowd));
     told.extend(changes.filter_map(|(change, placed)| change.told(room, placed.seq)));
     turn.tell(told);
     ordered::heard(chat).await?;

@@ -10,6 +10,19 @@ use std::time::Duration;
 use lakh_hub::Person;
 use tokio::time::Instant;
 
+/// Places of a room where one person is shown as typing at once.
+const MAX_TYPING: usize = 5;
+
+/// Somebody who types no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Typed {
+    pub person: Arc<Person>,
+    /// In which thread, or in the room itself.
+    pub thread: Option<u64>,
+    /// Others were told of it by a count.
+    pub counted: bool,
+}
+
 #[derive(Default)]
 pub(crate) struct People {
     here: HashMap<Box<str>, Here>,
@@ -20,12 +33,16 @@ struct Here {
     sockets: usize,
     /// When they count as gone, if no socket of theirs is here.
     gone_at: Option<Instant>,
-    typing: Option<Typing>,
+    /// In the room itself and in its threads.
+    typing: Vec<Typing>,
     /// When somebody looks after this entry again.
     look_at: Option<Instant>,
 }
 
 struct Typing {
+    thread: Option<u64>,
+    /// Others are told of it by a count.
+    counted: bool,
     until: Instant,
     told_at: Instant,
 }
@@ -45,7 +62,7 @@ impl People {
                     person: Arc::clone(person),
                     sockets: 1,
                     gone_at: None,
-                    typing: None,
+                    typing: Vec::new(),
                     look_at: None,
                 };
                 self.here.insert(person.id.as_str().into(), here);
@@ -65,63 +82,84 @@ impl People {
         }
     }
 
-    /// Takes out a person who is gone by now. Others are to be told.
+    /// Takes out a person who is gone by now.
     pub(crate) fn take_gone(&mut self, id: &str, now: Instant) -> Option<Arc<Person>> {
-        let is_gone = self.here.get(id)?.gone_at.is_some_and(|at| at <= now);
-        if is_gone {
-            self.here.remove(id).map(|here| here.person)
-        } else {
-            None
+        match self.is_gone(id, now) {
+            true => self.here.remove(id).map(|here| here.person),
+            false => None,
         }
     }
 
     /// The person types until `now + lasts`. Whether others are to be told: at once, and again now and then, because
-    /// they forget it by themselves.
-    pub(crate) fn typing(&mut self, id: &str, now: Instant, lasts: Duration) -> bool {
-        let Some(here) = self.here.get_mut(id) else {
-            return false;
-        };
-        let until = now + lasts;
-        match &mut here.typing {
-            Some(typing) => {
-                typing.until = until;
-                let again = now >= typing.told_at + lasts / 3;
-                if again {
-                    typing.told_at = now;
-                }
-                again
-            }
-            None => {
-                here.typing = Some(Typing {
-                    until,
-                    told_at: now,
-                });
-                true
-            }
-        }
-    }
-
-    /// The person types no longer. `None` if they didn't, otherwise others are to be told.
-    pub(crate) fn stop_typing(&mut self, id: &str) -> Option<Arc<Person>> {
+    /// they forget it by themselves. `None`: it isn't kept.
+    pub(crate) fn typing(
+        &mut self,
+        id: &str,
+        (thread, counted): (Option<u64>, bool),
+        now: Instant,
+        lasts: Duration,
+    ) -> Option<bool> {
         let here = self.here.get_mut(id)?;
-        here.typing.take().map(|_| Arc::clone(&here.person))
+        let until = now + lasts;
+        let mut all = here.typing.iter_mut();
+        if let Some(typing) = all.find(|typing| typing.thread == thread) {
+            typing.until = until;
+            let again = now >= typing.told_at + lasts / 3 || typing.counted != counted;
+            typing.counted = counted;
+            if again {
+                typing.told_at = now;
+            }
+            return Some(again);
+        }
+        // Nobody writes in very many places.
+        if here.typing.len() >= MAX_TYPING {
+            return None;
+        }
+        here.typing.push(Typing {
+            thread,
+            counted,
+            until,
+            told_at: now,
+        });
+        Some(true)
     }
 
-    /// The same, if it's so long ago that they said so.
-    pub(crate) fn take_typed(&mut self, id: &str, now: Instant) -> Option<Arc<Person>> {
-        let over = self
-            .here
-            .get(id)?
-            .typing
-            .as_ref()
-            .is_some_and(|typing| typing.until <= now);
-        if over { self.stop_typing(id) } else { None }
+    /// The person types no longer in a thread, or the room itself. `None` if they didn't, otherwise others are to be told.
+    pub(crate) fn stop_typing(&mut self, id: &str, thread: Option<u64>) -> Option<Typed> {
+        self.take_typing(id, |typing| typing.thread == thread)
+    }
+
+    /// The same, in one place where it's so long ago that they said so, or in any if they are gone.
+    pub(crate) fn take_typed(&mut self, id: &str, now: Instant) -> Option<Typed> {
+        let is_gone = self.is_gone(id, now);
+        self.take_typing(id, |typing| is_gone || typing.until <= now)
+    }
+
+    /// The same, in one place, whichever.
+    pub(crate) fn stop_any_typing(&mut self, id: &str) -> Option<Typed> {
+        self.take_typing(id, |_| true)
+    }
+
+    fn take_typing(&mut self, id: &str, is_over: impl Fn(&Typing) -> bool) -> Option<Typed> {
+        let here = self.here.get_mut(id)?;
+        let at = here.typing.iter().position(is_over)?;
+        let typing = here.typing.swap_remove(at);
+        Some(Typed {
+            person: Arc::clone(&here.person),
+            thread: typing.thread,
+            counted: typing.counted,
+        })
+    }
+
+    fn is_gone(&self, id: &str, now: Instant) -> bool {
+        let here = self.here.get(id);
+        here.is_some_and(|here| here.gone_at.is_some_and(|at| at <= now))
     }
 
     /// When somebody has to look after this person next, if that is earlier than was planned.
     pub(crate) fn plan(&mut self, id: &str) -> Option<Instant> {
         let here = self.here.get_mut(id)?;
-        let typed = here.typing.as_ref().map(|typing| typing.until);
+        let typed = here.typing.iter().map(|typing| typing.until).min();
         let next = [here.gone_at, typed].into_iter().flatten().min()?;
         if here.look_at.is_some_and(|planned| planned <= next) {
             return None;
@@ -155,18 +193,6 @@ impl People {
     pub(crate) fn count(&self) -> usize {
         self.here.len()
     }
-
-    /// Up to `limit` of them, by name.
-    pub(crate) fn list(&self, limit: usize) -> Vec<Arc<Person>> {
-        let mut people: Vec<_> = self
-            .here
-            .values()
-            .take(limit)
-            .map(|here| Arc::clone(&here.person))
-            .collect();
-        people.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        people
-    }
 }
 
 #[cfg(test)]
@@ -180,6 +206,14 @@ mod tests {
             id: name.to_lowercase(),
             name: name.to_owned(),
         })
+    }
+
+    fn typed(thread: Option<u64>) -> Typed {
+        Typed {
+            person: person("Ada"),
+            thread,
+            counted: false,
+        }
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -219,16 +253,44 @@ mod tests {
         let (mut people, now) = (People::default(), Instant::now());
         people.enter(&person("Ada"));
         let told: Vec<bool> = (0..6)
-            .map(|second| people.typing("ada", now + seconds(second), LASTS))
+            .filter_map(|second| people.typing("ada", (None, false), now + seconds(second), LASTS))
             .collect();
         assert_eq!(told, [true, false, true, false, true, false]);
         assert_eq!(people.take_typed("ada", now + seconds(10)), None);
         assert_eq!(
             people.take_typed("ada", now + seconds(11)),
-            Some(person("Ada"))
+            Some(typed(None))
         );
-        assert_eq!(people.stop_typing("ada"), None);
-        assert!(!people.typing("nobody", now, LASTS));
+        assert_eq!(people.stop_typing("ada", None), None);
+        assert_eq!(people.typing("nobody", (None, false), now, LASTS), None);
+    }
+
+    #[test]
+    fn threads_are_typed_in_by_themselves_and_there_are_few() {
+        let (mut people, now) = (People::default(), Instant::now());
+        people.enter(&person("Ada"));
+        for thread in [None, Some(1), Some(2), Some(3), Some(4)] {
+            let told = people.typing("ada", (thread, false), now, LASTS);
+            assert_eq!(told, Some(true));
+        }
+        assert_eq!(people.typing("ada", (Some(5), false), now, LASTS), None);
+        assert_eq!(
+            people.typing("ada", (Some(2), true), now, LASTS),
+            Some(true),
+            "it's told in another way now"
+        );
+        let counted = Typed {
+            counted: true,
+            ..typed(Some(2))
+        };
+        assert_eq!(people.stop_typing("ada", Some(2)), Some(counted));
+        assert_eq!(people.stop_typing("ada", Some(2)), None);
+        assert_eq!(people.take_typed("ada", now), None);
+        people.leave("ada", now);
+        let mut rest: Vec<_> =
+            std::iter::from_fn(|| Some(people.take_typed("ada", now)?.thread)).collect();
+        rest.sort_unstable();
+        assert_eq!(rest, [None, Some(1), Some(3), Some(4)]);
     }
 
     #[test]
@@ -236,9 +298,9 @@ mod tests {
         let (mut people, now) = (People::default(), Instant::now());
         people.enter(&person("Ada"));
         assert_eq!(people.plan("ada"), None);
-        people.typing("ada", now, LASTS);
+        people.typing("ada", (None, false), now, LASTS);
         assert_eq!(people.plan("ada"), Some(now + LASTS));
-        people.typing("ada", now + seconds(1), LASTS);
+        people.typing("ada", (None, false), now + seconds(1), LASTS);
         assert_eq!(people.plan("ada"), None, "an earlier look is planned");
         people.leave("ada", now + seconds(5));
         assert_eq!(people.plan("ada"), Some(now + seconds(5)));
@@ -247,20 +309,5 @@ mod tests {
         people.looked("ada", now + seconds(5));
         people.enter(&person("Ada"));
         assert_eq!(people.plan("ada"), Some(now + seconds(7)));
-    }
-
-    #[test]
-    fn people_are_listed_by_name_up_to_a_limit() {
-        let mut people = People::default();
-        for name in ["Cy", "Ada", "Ben"] {
-            people.enter(&person(name));
-        }
-        let names: Vec<String> = people
-            .list(10)
-            .iter()
-            .map(|person| person.name.clone())
-            .collect();
-        assert_eq!(names, ["Ada", "Ben", "Cy"]);
-        assert_eq!((people.list(2).len(), people.count()), (2, 3));
     }
 }

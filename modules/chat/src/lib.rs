@@ -5,7 +5,7 @@
 //! * A message is acknowledged after the store has committed it, and not before.
 //! * The messages of a room carry numbers without holes, and every member hears them in that order.
 //! * A message sent twice with the same key by the same person is one message.
-//! * A person comes into a room with the first of their sockets and goes with the last.
+//! * A person comes into a room with the first of their sockets, on whichever node, and goes with the last.
 //!
 //! The rooms of this module are joined and left through its requests; `sockets_join` from outside is not noticed.
 
@@ -13,6 +13,7 @@ mod asker;
 mod attachments;
 mod changes;
 mod due;
+mod crowd;
 mod here;
 mod live;
 mod members;
@@ -50,6 +51,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakh_hub::auth::Pattern;
+use lakh_hub::presence::Whereabouts;
 use lakh_hub::store::Store;
 use lakh_hub::{Hub, LogLimits, Namespace};
 use parking_lot::Mutex;
@@ -100,6 +102,12 @@ pub struct Config {
     pub unread_max_members: u64,
     /// Messages that one person may have waiting to be sent later.
     pub max_scheduled: usize,
+    /// A node that says nothing for this long counts as gone, and those on it as well.
+    pub presence_silence_ms: u64,
+    /// Sockets that watch a room up to which each one's coming, going, typing and reading is told; of more, it's summed up.
+    pub thin_from: usize,
+    /// Sockets that watch a room up to which people are named; of more, only counts are told.
+    pub crowd_from: usize,
     /// How much is kept for clients that come back; `None` keeps nothing.
     pub recovery: Option<LogLimits>,
     /// Which roles may do what.
@@ -121,9 +129,7 @@ impl Default for Config {
             words_action: WordsAction::default(),
             new_rooms_at_once: 200,
             presence_grace_ms: 5_000,
-            offline_after_s: 10,
-            unread_max_members: 1_000,
-            max_scheduled: 100,
+        offline_after_s: 10, unread_max_members: 1_000, max_scheduled: 100, presence_silence_ms: 6_000, thin_from: 100, crowd_from: 1_000,
             recovery: Some(LogLimits::default()),
             permissions: Permissions::default(),
             things: vec!["post:*".into(), "thing:*".into()],
@@ -141,6 +147,8 @@ struct Inner {
     store: Store,
     /// Short steps only; never held while waiting, and never while the hub delivers.
     table: Mutex<Table>,
+    /// Who watches which room, and who is there at all, on all nodes.
+    whereabouts: Whereabouts<presence::Teller>,
     /// Something is due earlier than the sweeper thinks.
     earlier: Notify,
     /// Changes to one message, one after another.
@@ -196,6 +204,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
     }
     let words = moderation::Words::new(&config.words);
     let chat = Chat(Arc::new(Inner {
+        whereabouts: presence::whereabouts(&namespace, &store, &config),
         config,
         namespace,
         store,

@@ -12,6 +12,9 @@ const MAX_KEY_CHARS: usize = 64;
 /// Longest id of a person, in bytes.
 const MAX_PERSON_BYTES: usize = 400;
 
+/// The collection of when people were last seen.
+pub(crate) const SEEN: &str = "chat_seen";
+
 /// The collection of rooms.
 pub(crate) const ROOMS: &str = "chat_rooms";
 
@@ -75,6 +78,39 @@ pub(crate) fn hub_room(room: &str) -> Room {
 /// The chat room that a room of the hub is, if it is one.
 pub(crate) fn chat_room(hub_room: &str) -> Option<&str> {
     hub_room.strip_prefix(HUB_PREFIX)
+}
+
+/// Stands before the name of a room in which those are who type there, while it's a crowd.
+const TYPING_PREFIX: &str = "typing:";
+/// Stands before a person's id in the name of the room of those who watch them.
+const SEEN_PREFIX: &str = "seen:";
+
+/// Where those are who type in a room, or in one of its threads.
+pub(crate) fn typing_place(room: &str, thread: Option<u64>) -> Room {
+    match thread {
+        // No name of a room has a control character.
+        Some(root) => format!("{TYPING_PREFIX}{room}\n{root}").into(),
+        None => format!("{TYPING_PREFIX}{room}").into(),
+    }
+}
+
+/// The room and thread of those who type, if that is where they are.
+pub(crate) fn typing_of(place: &str) -> Option<(&str, Option<u64>)> {
+    let place = place.strip_prefix(TYPING_PREFIX)?;
+    match place.split_once('\n') {
+        Some((room, root)) => Some((room, root.parse().ok())),
+        None => Some((place, None)),
+    }
+}
+
+/// The hub's room of those who watch a person.
+pub(crate) fn seen_room(person: &str) -> Room {
+    format!("{SEEN_PREFIX}{person}").into()
+}
+
+/// Whether those in a room of the hub watch a person.
+pub(crate) fn is_seen_room(hub_room: &str) -> bool {
+    hub_room.starts_with(SEEN_PREFIX)
 }
 
 /// The log that keeps a room's messages.
@@ -300,5 +336,11 @@ mod tests {
     fn a_room_of_the_hub_leads_back_to_its_chat_room() {
         assert_eq!(chat_room(&hub_room("room:x")), Some("room:x"));
         assert_eq!(chat_room("n1-AAbbccddeeffgghhi"), None);
+        assert_eq!(typing_of(&typing_place("a:b", None)), Some(("a:b", None)));
+        assert_eq!(
+            typing_of(&typing_place("a:b", Some(7))),
+            Some(("a:b", Some(7)))
+        );
+        assert_eq!(typing_of(&hub_room("typing:x")), None);
     }
 }

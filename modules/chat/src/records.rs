@@ -5,6 +5,7 @@
 //! | collection `chat_rooms`, key: the room | [`RoomRecord`] |
 //! | collection `chat_members:<room>`, key: the person | [`MemberRecord`]; ranking of the same name: members by when they came |
 //! | collection `chat_memberships:<person>`, key: the room | [`MembershipRecord`] |
+//! | collection `chat_seen`, key: the person | `{"at"}`: when they went offline, in milliseconds since 1970, to the minute |
 //! | collection `chat_bans:<room>`, key: the person | [`BanRecord`] |
 //! | log `chat:<room>`; of a thread `chat:<room>\n<root>` | [`Said`](crate::shapes::Said), one entry a message, its number the message's; dedupe key `<person's id>\n<key>` |
 //! | collection `chat_overlay:<room>`, of a thread `chat_overlay:<room>\n<root>`, key: the message's number in 16 digits | [`OverlayRecord`]; every change is made on condition of the version that it was read at |

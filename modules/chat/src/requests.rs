@@ -112,6 +112,10 @@ requests! {
     "data:erase" => rights::erase,
     "typing:set" => typing::set,
     "presence:list" => presence::list,
+    "presence:count" => presence::count,
+    "presence:watch" => presence::watch,
+    "presence:unwatch" => presence::unwatch,
+    "me:status" => presence::set_status,
 }
 
 fn read<T: DeserializeOwned>(request: &str) -> Result<T, Failure> {

@@ -4,6 +4,7 @@ use lakh_hub::{Payload, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::crowd::Crowd;
 use crate::permissions::{Kind, Role};
 use crate::records::{Notify, Settings};
 
@@ -191,6 +192,10 @@ pub(crate) struct Room {
     pub rev: u64,
     /// How many members it has.
     pub members: u64,
+    /// How many sockets watch it now.
+    pub watching: usize,
+    /// What it is told of its people.
+    pub crowd: Crowd,
     /// What whoever asks is in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mine: Option<Mine>,
@@ -225,13 +230,6 @@ pub(crate) struct Member {
     pub online: bool,
 }
 
-/// Most of the people in a room, and how many they are.
-#[derive(Debug, Serialize)]
-pub(crate) struct Members {
-    pub members: Vec<Member>,
-    pub count: usize,
-}
-
 /// A request that names a room and nothing else.
 #[derive(Deserialize)]
 pub(crate) struct InRoom {
@@ -262,6 +260,8 @@ pub(crate) struct PresenceUpdate<'a> {
 #[derive(Serialize)]
 pub(crate) struct TypingUpdate<'a> {
     pub room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u64>,
     pub user: &'a Person,
     pub typing: bool,
 }

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::here::People;
-use crate::presence::presence_update;
-use crate::typing::typing_update;
-use crate::{Chat, live, names, ordered, told};
+use crate::{Chat, live, names, ordered, typing};
 
 /// How long to wait before something is told again that the server was too busy to take.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -74,29 +71,14 @@ pub(crate) fn sweep(chat: &Chat) {
 }
 
 fn look_after(chat: &Chat, room: &str, id: &str, now: Instant) {
-    let namespace = &chat.0.namespace;
-    let gone = |people: &mut People| people.take_gone(id, now);
-    let typed = |people: &mut People| people.take_typed(id, now);
-    let told = namespace.to(names::hub_room(room)).emit_ordered(|| {
-        let mut table = chat.0.table.lock();
-        let person = table.with_people(room, id, gone)??;
-        told::presence(namespace, room, &person, false);
-        Some((presence_update(room, &person, false)?, table))
-    });
-    let told = told.and_then(|_| {
-        namespace
-            .to(names::hub_room(room))
-            .volatile()
-            .emit_ordered(|| {
-                let mut table = chat.0.table.lock();
-                let person = table.with_people(room, id, typed)??;
-                Some((typing_update(room, &person, false)?, table))
-            })
-    });
+    let to = || chat.0.namespace.to(names::hub_room(room));
+    let told = typing::ended(chat, to, room, id, |people| people.take_typed(id, now));
     if told.is_err() {
         chat.0.table.lock().later(now + AGAIN, room, Some(id));
-        watch(chat);
+        return watch(chat);
     }
+    let mut table = chat.0.table.lock();
+    table.with_people(room, id, |people| people.take_gone(id, now));
 }
 
 /// Tells the room's messages a little later: the server is too busy now.

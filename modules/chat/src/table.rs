@@ -1,4 +1,4 @@
-//! What the module keeps in memory: rooms with people in them or messages on their way, and what is due when.
+//! What the module keeps in memory of this node: rooms with people in them or messages on their way, and what is due when.
 //!
 //! A room stands here as long as somebody is in it. Everything else is in the store.
 
@@ -14,11 +14,7 @@ use crate::live::Floating;
 use crate::ordered::Told;
 use crate::pacing::Pacing;
 use crate::sequencer::Sequencer;
-use crate::shapes::{Member, Members};
 use crate::standing::Known;
-
-/// People told at once at most.
-const MAX_MEMBERS: usize = 1_000;
 
 #[derive(Default)]
 pub(crate) struct Table {
@@ -51,7 +47,7 @@ impl Table {
         self.rooms.len()
     }
 
-    /// A socket of this person is in the room. Whether others are to be told.
+    /// A socket of this person is in the room. Whether it's the first on this node.
     pub(crate) fn enter(&mut self, room: &str, person: &Arc<Person>) -> bool {
         self.live(room).people.enter(person)
     }
@@ -78,30 +74,6 @@ impl Table {
         }
         self.tidy(room);
         Some(result)
-    }
-
-    pub(crate) fn members(&self, room: &str) -> Members {
-        let Some(live) = self.rooms.get(room) else {
-            return Members {
-                members: Vec::new(),
-                count: 0,
-            };
-        };
-        let people = live.people.list(MAX_MEMBERS).into_iter();
-        let members = people
-            .map(|person| Member {
-                person: Person::clone(&person),
-                online: true,
-            })
-            .collect();
-        Members {
-            members,
-            count: live.people.count(),
-        }
-    }
-
-    pub(crate) fn online(&self, room: &str) -> usize {
-        self.rooms.get(room).map_or(0, |live| live.people.count())
     }
 
     /// What is known of a room that is watched here.

@@ -4,7 +4,7 @@
 mod driver;
 mod room;
 
-use driver::{Client, Loop, hub_named, run};
+use driver::{Client, Loop, TestClock, hub_by, run};
 use lakh_hub::store::{RedisOptions, Store};
 use lakh_testkit::redis::Redis;
 use room::{here, in_room, make_room, message, sqlite, unhurried, user, with_each_store};
@@ -242,7 +242,7 @@ fn race(stores: [Store; 2]) {
             let met = &met;
             scope.spawn(move || {
                 run(async {
-                    let (hub, _) = hub_named(&format!("n{index}"), 1, &["/chat"]);
+                    let hub = hub_by(&TestClock::default(), &format!("n{index}"), 1, &["/chat"]);
                     lakh_chat::install(&hub, store.clone(), unhurried());
                     let on = Loop::start(&hub, 0);
                     let mut people = Vec::new();

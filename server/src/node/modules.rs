@@ -224,6 +224,9 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
         offline_after_s: chat.offline_after_s,
         unread_max_members: chat.unread_max_members,
         max_scheduled: count32(chat.max_scheduled),
+        presence_silence_ms: chat.presence_silence_ms,
+        thin_from: count32(chat.thin_from),
+        crowd_from: count32(chat.crowd_from),
         recovery,
         permissions: chat.permissions.table(),
         things: chat

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
 use crate::permissions::{Right, Role};
+use crate::presence::{self, Status};
 use crate::records::{self, MemberRecord};
 use crate::{Chat, names, people, standing, stored};
 
@@ -40,6 +41,7 @@ struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     muted_until: Option<u64>,
     online: bool,
+    status: Status,
 }
 
 #[derive(Serialize)]
@@ -68,8 +70,9 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Me
     let profiles = people::profiles(chat, &ids).await?;
     let now_ms = chat.now_ms();
     let mut members = Vec::with_capacity(found.len());
-    for ((id, kept), profile) in found.into_iter().zip(profiles) {
-        let online = chat.0.table.lock().is_here(room, &id);
+    let seen = presence::seen_by(chat, asker, &ids).await?;
+    for (((id, kept), profile), seen) in found.into_iter().zip(profiles).zip(seen) {
+        let online = presence::is_watching(chat, room, &id);
         let (name, picture) = match profile {
             Some(profile) => (profile.name, profile.picture),
             None => (kept.name, None),
@@ -83,6 +86,7 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Me
             invited_by: kept.invited_by,
             muted_until: kept.muted_until.filter(|until| *until > now_ms),
             online,
+            status: seen.status,
         });
     }
     Ok(Members { members, cursor })

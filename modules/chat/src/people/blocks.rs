@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::asker::Asker;
 use crate::records::{self, BlockRecord};
 use crate::shapes::Nothing;
-use crate::{Chat, names, stored};
+use crate::{Chat, names, presence, stored};
 
 /// People whom one person may have blocked.
 const MAX_BLOCKED: usize = 1_000;
@@ -42,6 +42,7 @@ pub(crate) async fn add(chat: &Chat, asker: &Asker, request: Block) -> Result<No
     let batch = Batch::new(at).put(&collection, &request.person, value, Condition::Any, None);
     let written = chat.0.store.write(batch).await;
     written.map_err(|error| stored::not_written(&error))?;
+    presence::hide(chat, asker.id(), &request.person).await;
     Ok(Nothing {})
 }
 

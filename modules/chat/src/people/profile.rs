@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::shown;
 use crate::asker::Asker;
+use crate::presence::{self, Seen};
 use crate::records::{self, PersonRecord};
 use crate::rooms::fields::{Given, check_data, check_name, check_picture, given};
 use crate::rooms::{TRIES, busy};
@@ -28,6 +29,8 @@ pub(super) struct Profile {
     data: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<u64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    seen: Option<Seen>,
 }
 
 impl Profile {
@@ -38,6 +41,7 @@ impl Profile {
             picture: record.picture,
             data: record.data,
             updated_at: Some(record.updated_at).filter(|at| *at > 0),
+            seen: None,
         }
     }
 }
@@ -57,8 +61,12 @@ pub(crate) async fn me(chat: &Chat, asker: &Asker, _: Ask) -> Result<Me, Failure
     let found = super::profiles(chat, &[asker.id().to_owned()]).await?;
     let record = found.into_iter().next().flatten();
     let record = record.unwrap_or_else(|| unknown(asker));
+    let seen = presence::seen_by(chat, asker, &[asker.id().to_owned()]).await?;
     Ok(Me {
-        person: Profile::new(asker.id().to_owned(), record),
+        person: Profile {
+            seen: seen.first().copied(),
+            ..Profile::new(asker.id().to_owned(), record)
+        },
     })
 }
 
@@ -208,8 +216,14 @@ pub(crate) async fn get(chat: &Chat, asker: &Asker, request: Get) -> Result<Peop
     // Who may not be seen isn't there.
     ids.retain(|id| asker.may("profile", id));
     let profiles = super::profiles(chat, &ids).await?;
-    let known = ids.into_iter().zip(profiles);
-    let people = known.filter_map(|(id, record)| Some(Profile::new(id, record?)));
+    let seen = presence::seen_by(chat, asker, &ids).await?;
+    let known = ids.into_iter().zip(profiles).zip(seen);
+    let people = known.filter_map(|((id, record), seen)| {
+        Some(Profile {
+            seen: Some(seen),
+            ..Profile::new(id, record?)
+        })
+    });
     Ok(People {
         people: people.collect(),
     })

@@ -9,7 +9,7 @@ use lakh_hub::store::{Batch, Condition};
 use lakh_hub::{Failure, Person, ServerEvent, Socket};
 
 use crate::records::{self, FoundRecord, PersonRecord};
-use crate::{Chat, names, stored};
+use crate::{Chat, names, presence, stored};
 
 /// The event between servers by which they learn what somebody is called now.
 const SHOWN: &str = "chat:shown";
@@ -154,11 +154,7 @@ async fn show_here(chat: &Chat, person: &Person) {
     let shared = Arc::new(person.clone());
     for socket in sockets {
         socket.show_as(person.clone());
-        for hub_room in socket.rooms().await {
-            if let Some(room) = names::chat_room(&hub_room) {
-                let mut table = chat.0.table.lock();
-                table.with_people(room, &person.id, |people| people.rename(&shared));
-            }
-        }
+        let rooms = socket.rooms().await;
+        presence::renamed(chat, &socket, &rooms, &shared);
     }
 }

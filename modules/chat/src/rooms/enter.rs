@@ -13,7 +13,7 @@ use crate::permissions::Right;
 use crate::rooms::{TRIES, busy, with_mine};
 use crate::shapes::{InRoom, Member, Nothing, Room};
 use crate::standing::{self, Standing};
-use crate::{Chat, members, names, stored};
+use crate::{Chat, members, names, presence, stored};
 
 #[derive(Serialize)]
 pub(crate) struct Entered {
@@ -83,12 +83,12 @@ pub(super) async fn enter(
     drop(passed);
     // Read after joining: a message with a later number is told to this socket.
     let shape = with_mine(chat, asker, room, standing).await?;
-    let here = chat.0.table.lock().members(room);
+    let (members, count) = presence::for_newcomer(chat, room).await;
     let (seq, rev) = (shape.seq, shape.rev);
     Ok(Entered {
         room: shape,
-        members: here.members,
-        count: here.count,
+        members,
+        count,
         seq,
         rev,
     })

@@ -11,7 +11,7 @@ use crate::permissions::Kind;
 use crate::records::{self, RoomRecord};
 use crate::rooms::{Counts, count_queries, counts, make, shape};
 use crate::shapes::{Message, Room};
-use crate::{Chat, messages, names, stored};
+use crate::{Chat, crowd, messages, names, stored};
 
 /// Rooms in a page when the client names no number.
 const PAGE: usize = 50;
@@ -194,9 +194,12 @@ pub(super) async fn summaries(
             true => Vec::new(),
             false => make::between(chat, &record).await?,
         };
-        let online = chat.0.table.lock().online(&id);
+        let (crowd, here) = crowd::with_occupancy(chat, &id);
+        let online = here.people;
         let room = Room {
             people,
+            watching: here.sockets,
+            crowd,
             ..shape(&id, &record, version, counts)
         };
         rooms.push(Summary { room, online, last });

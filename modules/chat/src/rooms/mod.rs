@@ -23,6 +23,7 @@ use lakh_hub::{Failure, Socket};
 
 use crate::asker::Asker;
 use crate::receipts::{self, Tally};
+use crate::crowd::{self, Crowd};
 use crate::records::{self, MembershipRecord, RoomRecord};
 use crate::shapes::{Mine, Room};
 use crate::standing::Standing;
@@ -74,6 +75,8 @@ pub(crate) fn shape(id: &str, record: &RoomRecord, version: u64, counts: Counts)
         seq: counts.seq,
         rev: counts.rev,
         members: counts.members,
+        watching: 0,
+        crowd: Crowd::None,
         mine: None,
     }
 }
@@ -118,8 +121,11 @@ pub(crate) async fn with_mine(
         }
         None => None,
     };
+    let (crowd, here) = crowd::with_occupancy(chat, id);
     Ok(Room {
         people,
+        watching: here.sockets,
+        crowd,
         mine,
         ..shape(id, &standing.room, standing.version, counts)
     })

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::driver::{Client, Loop, START_MS, TestClock, hub, run};
+use crate::driver::{Client, Loop, START_MS, TestClock, hub, run, hub_by};
 use lakh_chat::{Chat, Config};
 use lakh_hub::store::{Batch, Condition, RedisOptions, Scan, SqliteOptions, Store};
 use lakh_testkit::redis::Redis;
@@ -27,6 +27,13 @@ pub(crate) fn start_on(store: Store, config: Config) -> (Rc<Loop>, TestClock, Ch
 
 pub(crate) fn start(config: Config) -> (Rc<Loop>, TestClock, Chat) {
     start_on(Store::memory(), config)
+}
+
+/// A chat whose clock goes as the runtime does, also where that is paused.
+pub(crate) fn start_going(config: Config) -> (Rc<Loop>, Chat) {
+    let hub = hub_by(&TestClock::going(), "node", 1, &["/chat"]);
+    let chat = lakh_chat::install(&hub, Store::memory(), config);
+    (Loop::start(&hub, 0), chat)
 }
 
 pub(crate) fn sqlite(folder: &tempfile::TempDir) -> Store {

@@ -46,6 +46,13 @@ section! {
         unread_max_members: u64 = 1_000;
         /// Messages that one person may have waiting to be sent later.
         max_scheduled: u32 = 100;
+        /// Time after which a node that says nothing counts as gone, and those on it as offline.
+        presence_silence_ms: u64 = 6_000;
+        /// Connections that watch a room up to which each one's coming, going, typing and reading is told at once. Of more, the
+        /// room hears now and then how many they are.
+        thin_from: u32 = 100;
+        /// Connections that watch a room up to which people are named; of more, only counts are told.
+        crowd_from: u32 = 1_000;
         /// Rooms with such names belong to things outside, such as posts; `*` stands for any run of characters. They are made by
         /// whoever comes first, nobody owns them, and who comes may speak without becoming a member.
         things: Vec<String> = vec!["post:*".into(), "thing:*".into()];
@@ -63,6 +70,7 @@ section! {
             ("messages_per_second", chat.messages_per_second.into()),
             ("new_rooms_at_once", chat.new_rooms_at_once.into()),
             ("max_scheduled", chat.max_scheduled.into()),
+            ("thin_from", chat.thin_from.into()),
         ]);
         if let Some(thing) = chat.things.iter().find(|thing| thing.is_empty() || thing.starts_with("direct:")) {
             wrong.push(("things", format!("\"{thing}\" can't be the name of a thing: give it a word and a colon, such as \"post:*\"")));
@@ -72,6 +80,12 @@ section! {
         }
         if chat.max_scheduled > 1_000 {
             wrong.push(("max_scheduled", "must be at most 1000".into()));
+        }
+        if chat.presence_silence_ms < 1_000 {
+            wrong.push(("presence_silence_ms", "must be at least 1000: nodes speak three times in it".into()));
+        }
+        if chat.crowd_from < chat.thin_from {
+            wrong.push(("crowd_from", "must be at least `chat.thin_from`".into()));
         }
         if chat.history_limit > chat.history_max_limit {
             wrong.push(("history_limit", "must be at most `chat.history_max_limit`".into()));
