@@ -57,8 +57,6 @@ pub(super) struct Saying {
     pub place: Room,
     pub key: Key,
     pub part: Option<Part>,
-    /// Nobody has said so: that node is silent.
-    pub by_silence: bool,
 }
 
 struct Node {
@@ -128,9 +126,13 @@ impl Gossip {
         self.nodes.values().filter(|node| node.whole).count()
     }
 
-    /// Whether this node is the first of those that are there: what all of them see, one of them does.
-    pub(super) fn is_first(&self) -> bool {
-        self.nodes.keys().all(|node| self.me < *node)
+    /// Whether this node is the one, of those that are there, which does for a person what all of them see and one has to
+    /// do: that with the highest of numbers made of node and person. So the work is spread, and nobody has to be asked.
+    pub(super) fn is_ours(&self, key: &str) -> bool {
+        let me = rank(&self.me, key);
+        self.nodes
+            .keys()
+            .all(|node| (rank(node, key), node) < (me, &self.me))
     }
 
     pub(super) fn changed(&mut self, agenda: &mut Agenda, place: &Room, key: &Key, now: Ms) {
@@ -214,7 +216,7 @@ impl Gossip {
         });
         let over = |node: NodeNumber| {
             let all = table.of_node(node).into_iter();
-            all.map(move |of| Saying::over(node, of, true))
+            all.map(move |of| Saying::over(node, of))
         };
         let over = silent.into_iter().flat_map(over).collect();
         (self.word(Vec::new()), over)
@@ -291,7 +293,6 @@ impl Node {
                 place,
                 key,
                 part: said.map(Said::part),
-                by_silence: false,
             });
         }
         if !whole.is_some_and(|(_, last)| last) {
@@ -302,19 +303,18 @@ impl Node {
         let fresh = std::mem::take(&mut self.fresh);
         let stale = table.of_node(number).into_iter();
         let stale = stale.filter(|of| !fresh.contains(of));
-        sayings.extend(stale.map(|of| Saying::over(number, of, false)));
+        sayings.extend(stale.map(|of| Saying::over(number, of)));
         (sayings, true)
     }
 }
 
 impl Saying {
-    fn over(node: NodeNumber, (place, key): (Room, Key), by_silence: bool) -> Self {
+    fn over(node: NodeNumber, (place, key): (Room, Key)) -> Self {
         Self {
             node,
             place,
             key,
             part: None,
-            by_silence,
         }
     }
 }
@@ -328,6 +328,14 @@ impl Said {
             stamp: self.stamp,
         }
     }
+}
+
+/// FNV-1a, the same on all nodes whatever they are built with.
+fn rank(node: &str, key: &str) -> u64 {
+    let bytes = node.bytes().chain([0]).chain(key.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn line(table: &Table, (place, key): &(Room, Key)) -> Line {
@@ -427,19 +435,35 @@ mod tests {
     }
 
     #[test]
+    fn each_person_is_one_nodes_affair() {
+        let mut sides = ["a", "b", "c"].map(Side::new);
+        let words: Vec<_> = sides.iter_mut().flat_map(Side::words).collect();
+        for side in &mut sides {
+            side.hears(&words, 0);
+        }
+        for number in 0..100 {
+            let key = format!("u:{number}");
+            let whose = sides.iter().filter(|side| side.gossip.is_ours(&key));
+            assert_eq!(whose.count(), 1, "{key}");
+        }
+    }
+
+    #[test]
     fn a_node_that_is_silent_is_gone_and_one_that_cant_be_heard_is_not() {
         let (mut a, mut b) = (Side::new("a"), Side::new("b"));
         a.says("u:ada", Some(1), 0);
         let words = a.words();
         b.hears(&words, 0);
-        assert!(!b.gossip.is_first());
+        let keys = || (0..100).map(|number| format!("u:{number}"));
+        let ours = |side: &Side| keys().filter(|key| side.gossip.is_ours(key)).count();
+        let some = ours(&b);
+        assert!((1..100).contains(&some), "shared with the other: {some}");
         let (_, over) = b.gossip.beat(&b.table, &mut b.agenda, 1_000, false);
         b.apply(over);
         assert_eq!(b.people(), 1, "the link is down: nobody can be heard");
         let (_, over) = b.gossip.beat(&b.table, &mut b.agenda, 1_900, true);
-        assert!(over.iter().all(|saying| saying.by_silence));
         b.apply(over);
         assert_eq!(b.people(), 0);
-        assert!(b.gossip.is_first());
+        assert_eq!(ours(&b), 100);
     }
 }

@@ -55,9 +55,8 @@ pub struct Change {
     pub after: Option<Present>,
     /// When.
     pub now: Ms,
-    /// Of all nodes that come to know of it this one is to do what has to be done once: it happened here, or on a node that is
-    /// gone, and this one is the first of those left. As sure as nodes can be of each other: around an outage it may be done
-    /// twice, or not at all.
+    /// Of all nodes, which all come to know of it, this one is to do what has to be done once: people are shared out among
+    /// those that are there. As sure as nodes can be of each other: around an outage it may be done twice, or not at all.
     pub is_ours: bool,
 }
 
@@ -416,16 +415,14 @@ impl<T: Teller> State<T> {
         if self.table.part(ME, place, key) == part.as_ref() {
             return;
         }
-        self.put(ME, place, key, part, (now, true));
+        self.put(ME, place, key, part, now);
         self.gossip.changed(&mut self.agenda, place, key, now);
     }
 
     fn take(&mut self, sayings: Vec<Saying>, now: Ms) {
-        let is_first = self.gossip.is_first();
         for saying in sayings {
-            let is_ours = saying.by_silence && is_first;
             let (place, key) = (&saying.place, &saying.key);
-            self.put(saying.node, place, key, saying.part, (now, is_ours));
+            self.put(saying.node, place, key, saying.part, now);
         }
     }
 
@@ -435,7 +432,7 @@ impl<T: Teller> State<T> {
         place: &Room,
         key: &Key,
         part: Option<Part>,
-        (now, is_ours): (Ms, bool),
+        now: Ms,
     ) {
         if !self.teller.minds(place) {
             return;
@@ -449,7 +446,7 @@ impl<T: Teller> State<T> {
             before,
             after,
             now,
-            is_ours,
+            is_ours: self.gossip.is_ours(key),
         };
         self.teller.changed(&self.table, &mut self.agenda, change);
     }

@@ -17,6 +17,8 @@ use crate::{names, told};
 
 /// Between two counts of a crowd.
 const TICK_MS: Ms = 2_000;
+/// Who types is told again after so long: it's volatile, and some have come since.
+const TYPING_AGAIN_MS: Ms = 6_000;
 /// News that wait to be told; past it who comes and goes isn't told by name.
 const MAX_NEWS: usize = 10_000;
 /// Wait before something is told again that the server was too busy to take.
@@ -72,6 +74,8 @@ struct Told {
     crowd: Crowd,
     counts: Option<Counts>,
     typers: Typers,
+    /// When those who type were told.
+    told_at: Ms,
     last_tick: Option<Ms>,
     /// A tick is to come.
     ticking: bool,
@@ -212,7 +216,9 @@ impl Teller {
             News::Update { room, user, .. } => here()
                 .to(Room::clone(room))
                 .except(Person::room_of(&user.id)),
-            News::Crowd { room, .. } | News::Count { room, .. } => here().to(Room::clone(room)),
+            News::Crowd { room, .. } => here().to(Room::clone(room)),
+            // Told again soon enough.
+            News::Count { room, .. } => here().unlogged().to(Room::clone(room)),
             News::Typing { place, .. } => {
                 let (room, _) = names::typing_of(place)?;
                 let to = self.namespace.local().unlogged();
@@ -221,6 +227,20 @@ impl Teller {
             News::Status { id, .. } => here().to(names::seen_room(id)),
         };
         Some((*number, to))
+    }
+}
+
+impl Typers {
+    fn of(table: &Table, place: &Room, named: usize) -> Self {
+        let page = table.page(place, None, named);
+        Self {
+            users: page
+                .members
+                .into_iter()
+                .filter_map(|one| one.user)
+                .collect(),
+            count: page.people,
+        }
     }
 }
 
@@ -249,7 +269,7 @@ impl Telling for Teller {
         }
     }
 
-    fn due(&mut self, table: &Table, _: &mut Agenda, place: Room, now: Ms) {
+    fn due(&mut self, table: &Table, agenda: &mut Agenda, place: Room, now: Ms) {
         let here = table.occupancy(&place);
         let room = names::typing_of(&place).map(|(room, _)| names::hub_room(room));
         let crowd = room.map(|room| self.crowd(&room));
@@ -263,20 +283,18 @@ impl Telling for Teller {
                 Crowd::Counts => 0,
                 _ => NAMED_TYPERS,
             };
-            let page = table.page(&place, None, some);
-            let now = Typers {
-                users: page
-                    .members
-                    .into_iter()
-                    .filter_map(|one| one.user)
-                    .collect(),
-                count: here.people,
-            };
-            let is_new = told.typers != now;
-            told.typers = now.clone();
+            let typers = Typers::of(table, &place, some);
+            let is_new = told.typers != typers || now >= told.told_at + TYPING_AGAIN_MS;
+            if is_new {
+                told.typers = typers.clone();
+                told.told_at = now;
+            }
+            if typers.count > 0 {
+                told.tick(agenda, &place, now);
+            }
             is_new.then(|| News::Typing {
                 place: Room::clone(&place),
-                now,
+                now: typers,
             })
         } else {
             let counts = Counts::from(here);

@@ -51,7 +51,6 @@ pub(crate) struct Own {
 }
 
 /// This device is used, or isn't.
-#[expect(clippy::unused_async, reason = "requests are")]
 pub(crate) async fn set_status(
     chat: &Chat,
     asker: &Asker,
@@ -138,7 +137,6 @@ pub(crate) async fn watch(chat: &Chat, asker: &Asker, request: People) -> Result
     })
 }
 
-#[expect(clippy::unused_async, reason = "requests are")]
 pub(crate) async fn unwatch(_: &Chat, asker: &Asker, request: People) -> Result<Nothing, Failure> {
     let socket = asker.need_socket()?;
     request.check()?;
@@ -214,11 +212,6 @@ pub(crate) async fn hide(chat: &Chat, one: &str, other: &str) {
         tracing::warn!(%error, "other nodes were not told who has blocked whom");
     }
     hide_here(chat, one, other).await;
-    for (who, whom) in [(one, other), (other, one)] {
-        // Those that are away for a moment, too.
-        let sockets = namespace.in_(Person::room_of(who));
-        sockets.sockets_leave([names::seen_room(whom)]);
-    }
 }
 
 async fn hide_here(chat: &Chat, one: &str, other: &str) {
@@ -240,6 +233,9 @@ async fn hide_here(chat: &Chat, one: &str, other: &str) {
                 tracing::debug!(%error, "somebody finds out later who is hidden from them");
             }
         }
+        // Those that are away for a moment, too; they are told when they ask anew.
+        let away = chat.0.namespace.local().in_(Person::room_of(who));
+        away.sockets_leave([room]);
     }
 }
 
