@@ -13,9 +13,9 @@
 
 mod agenda;
 mod gossip;
+mod state;
 mod table;
 
-use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,9 +31,9 @@ use crate::hub::Hub;
 use crate::namespace::Namespace;
 use crate::person::Person;
 use crate::socket::Socket;
-use agenda::Due;
 pub use agenda::{Agenda, Ms};
-use gossip::{Gossip, Saying, Word};
+use gossip::{Gossip, Word};
+pub use state::State;
 use table::ME;
 pub use table::{Key, Occupancy, Part, PresencePage, Present, Table};
 
@@ -75,14 +75,6 @@ pub trait Teller: Send + Sized + 'static {
     fn tell(whereabouts: &Whereabouts<Self>);
 }
 
-/// A person's sockets in a place, on this node.
-#[derive(Default)]
-struct Mine {
-    sockets: Vec<Box<str>>,
-    /// When the last one broke off: until then they may come back.
-    until: Option<Ms>,
-}
-
 /// Who is where, over all nodes. Cheap to clone.
 pub struct Whereabouts<T>(Arc<Inner<T>>);
 
@@ -94,19 +86,6 @@ struct Inner<T> {
     earlier: Notify,
     /// Another node has said all that it knows.
     heard: Notify,
-}
-
-/// What is known, under its lock.
-pub struct State<T> {
-    /// Whoever makes news of changes.
-    pub teller: T,
-    /// What is to be done when.
-    pub agenda: Agenda,
-    table: Table,
-    mine: HashMap<(Room, Key), Mine>,
-    gossip: Gossip,
-    /// A task looks after what is due.
-    driven: bool,
 }
 
 /// What is known; others wait until it is let go.
@@ -174,14 +153,7 @@ impl<T: Teller> Whereabouts<T> {
         let this = Self(Arc::new(Inner {
             namespace: namespace.clone(),
             event: event.to_owned(),
-            state: Mutex::new(State {
-                teller,
-                agenda: Agenda::default(),
-                table: Table::default(),
-                mine: HashMap::new(),
-                gossip: Gossip::new(me, silence_ms),
-                driven: false,
-            }),
+            state: Mutex::new(State::new(teller, Gossip::new(me, silence_ms))),
             earlier: Notify::new(),
             heard: Notify::new(),
         }));
@@ -349,141 +321,6 @@ impl<T: Teller> Whereabouts<T> {
         // Servers of other makes never say anything.
         let _ = timeout(PATIENCE, all_heard).await;
         self.0.state.lock().gossip.set_ready();
-    }
-}
-
-impl<T> State<T> {
-    /// Who is where.
-    #[must_use]
-    pub fn table(&self) -> &Table {
-        &self.table
-    }
-}
-
-impl<T: Teller> State<T> {
-    /// Whoever makes news, with what that needs besides.
-    pub fn teller_with(&mut self) -> (&mut T, &Table, &mut Agenda) {
-        (&mut self.teller, &self.table, &mut self.agenda)
-    }
-
-    fn came(&mut self, place: &Room, key: &Key, user: Option<Person>, id: &str, now: Ms) {
-        if !self.teller.minds(place) {
-            return;
-        }
-        let of = (Room::clone(place), Key::clone(key));
-        let mine = self.mine.entry(of).or_default();
-        mine.until = None;
-        if !mine.sockets.iter().any(|known| **known == *id) {
-            mine.sockets.push(id.into());
-        }
-        let sockets = mine.sockets.len();
-        let before = self.table.part(ME, place, key).cloned().unwrap_or_default();
-        let part = Part {
-            user,
-            sockets,
-            ..before
-        };
-        self.say(place, key, Some(part), now);
-    }
-
-    fn went(&mut self, place: &Room, key: &Key, id: &str, now: Ms, grace: Ms) {
-        let of = (Room::clone(place), Key::clone(key));
-        let Some(mine) = self.mine.get_mut(&of) else {
-            return;
-        };
-        let Some(at) = mine.sockets.iter().position(|known| **known == *id) else {
-            return;
-        };
-        mine.sockets.swap_remove(at);
-        let sockets = mine.sockets.len();
-        if sockets == 0 && grace == 0 {
-            self.mine.remove(&of);
-            return self.say(place, key, None, now);
-        }
-        if sockets == 0 {
-            let until = now + grace;
-            mine.until = Some(until);
-            self.agenda.plan(until, Due::Grace(of.0, of.1));
-        }
-        let part = self.table.part(ME, place, key).cloned();
-        let part = part.map(|part| Part { sockets, ..part });
-        self.say(place, key, part, now);
-    }
-
-    /// This node says something of a person, here and to the others.
-    fn say(&mut self, place: &Room, key: &Key, part: Option<Part>, now: Ms) {
-        if self.table.part(ME, place, key) == part.as_ref() {
-            return;
-        }
-        self.put(ME, place, key, part, now);
-        self.gossip.changed(&mut self.agenda, place, key, now);
-    }
-
-    fn take(&mut self, sayings: Vec<Saying>, now: Ms) {
-        for saying in sayings {
-            let (place, key) = (&saying.place, &saying.key);
-            self.put(saying.node, place, key, saying.part, now);
-        }
-    }
-
-    fn put(
-        &mut self,
-        node: table::NodeNumber,
-        place: &Room,
-        key: &Key,
-        part: Option<Part>,
-        now: Ms,
-    ) {
-        if !self.teller.minds(place) {
-            return;
-        }
-        let Some((before, after)) = self.table.set(node, place, key, part) else {
-            return;
-        };
-        let change = Change {
-            place: Room::clone(place),
-            key: Key::clone(key),
-            before,
-            after,
-            now,
-            is_ours: self.gossip.is_ours(key),
-        };
-        self.teller.changed(&self.table, &mut self.agenda, change);
-    }
-
-    fn grace_ends(&mut self, place: Room, key: Key, now: Ms) {
-        let of = (place, key);
-        let is_over = |mine: &Mine| mine.until.is_some_and(|until| until <= now);
-        if self.mine.get(&of).is_some_and(is_over) {
-            self.mine.remove(&of);
-            self.say(&of.0, &of.1, None, now);
-        }
-    }
-
-    /// Does what is due, and gives what is to be said to the other nodes.
-    fn step(&mut self, now: Ms, is_up: impl Fn() -> bool) -> Vec<Word> {
-        let mut words = Vec::new();
-        while let Some(due) = self.agenda.pop_due(now) {
-            match due {
-                Due::Teller(place) => {
-                    self.teller.due(&self.table, &mut self.agenda, place, now);
-                }
-                Due::Grace(place, key) => self.grace_ends(place, key, now),
-                Due::Tell => words.extend(self.gossip.words(&self.table)),
-                Due::Beat => {
-                    let State {
-                        gossip,
-                        table,
-                        agenda,
-                        ..
-                    } = self;
-                    let (word, over) = gossip.beat(table, agenda, now, is_up());
-                    words.push(word);
-                    self.take(over, now);
-                }
-            }
-        }
-        words
     }
 }
 

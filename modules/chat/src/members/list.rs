@@ -70,8 +70,8 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Me
     let profiles = people::profiles(chat, &ids).await?;
     let now_ms = chat.now_ms();
     let mut members = Vec::with_capacity(found.len());
-    let seen = presence::seen_by(chat, asker, &ids).await?;
-    for (((id, kept), profile), seen) in found.into_iter().zip(profiles).zip(seen) {
+    for ((id, kept), profile) in found.into_iter().zip(profiles) {
+        let status = presence::status(chat, &id);
         let online = presence::is_watching(chat, room, &id);
         let (name, picture) = match profile {
             Some(profile) => (profile.name, profile.picture),
@@ -86,7 +86,7 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Me
             invited_by: kept.invited_by,
             muted_until: kept.muted_until.filter(|until| *until > now_ms),
             online,
-            status: seen.status,
+            status,
         });
     }
     Ok(Members { members, cursor })
