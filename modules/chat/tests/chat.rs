@@ -38,7 +38,7 @@ fn what_one_says_the_others_hear_and_the_answer_holds_the_same() {
         assert_eq!(
             history,
             json!({
-                "ok": true, "messages": [expected], "more": false, "more_before": false, "more_after": false,
+                "ok": true, "messages": [expected], "more": false, "more_before": false, "more_after": false, "first": 1,
                 "seq": 1, "rev": 1
             })
         );
@@ -141,7 +141,7 @@ fn history_is_read_in_pages_both_ways() {
         assert_eq!(
             ada.ok("message:history", in_room()).await,
             json!({
-                "ok": true, "messages": [], "more": false, "more_before": false, "more_after": false,
+                "ok": true, "messages": [], "more": false, "more_before": false, "more_after": false, "first": 1,
                 "seq": 0, "rev": 0
             })
         );
