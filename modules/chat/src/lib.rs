@@ -12,8 +12,8 @@
 mod asker;
 mod attachments;
 mod changes;
-mod due;
 mod crowd;
+mod due;
 mod here;
 mod live;
 mod members;
@@ -129,7 +129,12 @@ impl Default for Config {
             words_action: WordsAction::default(),
             new_rooms_at_once: 200,
             presence_grace_ms: 5_000,
-        offline_after_s: 10, unread_max_members: 1_000, max_scheduled: 100, presence_silence_ms: 6_000, thin_from: 100, crowd_from: 1_000,
+            offline_after_s: 10,
+            unread_max_members: 1_000,
+            max_scheduled: 100,
+            presence_silence_ms: 6_000,
+            thin_from: 100,
+            crowd_from: 1_000,
             recovery: Some(LogLimits::default()),
             permissions: Permissions::default(),
             things: vec!["post:*".into(), "thing:*".into()],

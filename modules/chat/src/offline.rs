@@ -14,7 +14,7 @@ use crate::receipts::{self, Tally};
 use crate::records::{self, DueRecord, MemberRecord, MembershipRecord, Notify};
 use crate::shapes::Message;
 use crate::unread::Reader;
-use crate::{Chat, due, messages, names, stored, told};
+use crate::{Chat, due, messages, names, presence, stored, told};
 
 /// A node that is at it has so long for it; then another one may.
 const LEASE_MS: u64 = 30_000;
@@ -63,21 +63,6 @@ pub(crate) fn is_wanted(chat: &Chat) -> bool {
     chat.0.config.offline_after_s > 0 && namespace.hub().is_watched(What::Module, namespace.name())
 }
 
-/// Whether any socket of a person is here, on any node.
-async fn is_anywhere(chat: &Chat, person: &str) -> bool {
-    let sockets = chat.0.namespace.in_(Person::room_of(person));
-    !sockets.fetch_sockets().await.is_empty()
-}
-
-/// The same of this node only, where it costs little.
-async fn is_here(chat: &Chat, room: &str, person: &str) -> bool {
-    if chat.0.table.lock().is_here(room, person) {
-        return true;
-    }
-    let sockets = chat.0.namespace.in_(Person::room_of(person)).local();
-    !sockets.fetch_sockets().await.is_empty()
-}
-
 /// Sees to it that those of them are reminded who are away. `only_mentioned` is for crowds.
 pub(crate) async fn plan(
     chat: &Chat,
@@ -90,7 +75,7 @@ pub(crate) async fn plan(
         .filter(|reader| !reader.is_reminded && wants(reader.notify, only_mentioned, reader.tally));
     let mut plans = Vec::new();
     for reader in wanting {
-        if !is_here(chat, room, &reader.person.id).await {
+        if !presence::is_anywhere(chat, &reader.person.id).await {
             plans.push(Plan::of(room, &reader.person.id, None));
         }
     }
@@ -107,7 +92,7 @@ pub(crate) async fn plan_replies(
     let mut plans = Vec::new();
     for reader in readers {
         let id = &reader.person.id;
-        if reader.notify != Notify::None && !is_here(chat, room, id).await {
+        if reader.notify != Notify::None && !presence::is_anywhere(chat, id).await {
             plans.push(Plan::of(room, id, replies.get(id).copied()));
         }
     }
@@ -227,7 +212,7 @@ pub(crate) async fn remind(
     };
     let mut batch = Batch::new(chat.now_ms()).delete(names::DUE, &key, Condition::Version(version));
     if let Some(unread) = find(chat, room, person, reply).await?
-        && !is_anywhere(chat, person).await
+        && !presence::is_anywhere(chat, person).await
     {
         if reply.is_none() {
             let seq = unread.message.seq;

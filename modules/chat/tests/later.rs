@@ -7,7 +7,7 @@ mod room;
 
 use std::time::Duration;
 
-use driver::{Loop, START_MS, hub_named, run};
+use driver::{Loop, START_MS, TestClock, hub_by, run};
 use lakh_chat::Config;
 use lakh_hub::store::{RedisOptions, Store};
 use lakh_testkit::redis::Redis;
@@ -214,7 +214,8 @@ fn what_a_node_has_left_another_does() {
     on_each(|store| {
         // The first node takes the message, and is gone before its time.
         run(async {
-            let (hub, _) = hub_named("n1", 1, &["/chat"]);
+            let clock = TestClock::default();
+            let hub = hub_by(&clock, "n1", 1, &["/chat"]);
             lakh_chat::install(&hub, store.clone(), unhurried());
             let on = Loop::start(&hub, 0);
             let ada = here(&on, "Ada").await;
@@ -223,7 +224,8 @@ fn what_a_node_has_left_another_does() {
             ada.ok("message:send", short).await;
         });
         run(async {
-            let (hub, clock) = hub_named("n2", 1, &["/chat"]);
+            let clock = TestClock::default();
+            let hub = hub_by(&clock, "n2", 1, &["/chat"]);
             lakh_chat::install(&hub, store.clone(), unhurried());
             let on = Loop::start(&hub, 0);
             let ben = here(&on, "Ben").await;
@@ -247,7 +249,8 @@ fn race(stores: &[Store; 2]) {
             let met = &met;
             scope.spawn(move || {
                 run(async {
-                    let (hub, clock) = hub_named(&format!("n{index}"), 1, &["/chat"]);
+                    let clock = TestClock::default();
+                    let hub = hub_by(&clock, &format!("n{index}"), 1, &["/chat"]);
                     lakh_chat::install(&hub, store.clone(), unhurried());
                     let on = Loop::start(&hub, 0);
                     let person = here(&on, &format!("P{index}")).await;

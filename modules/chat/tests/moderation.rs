@@ -6,7 +6,7 @@ mod room;
 
 use std::rc::Rc;
 
-use driver::{Client, Loop, TestClock, hub_named, run};
+use driver::{Client, Loop, TestClock, hub_by, run};
 use lakh_chat::{Asker, Chat, Config, WordsAction};
 use lakh_hub::store::{RedisOptions, Store};
 use lakh_testkit::redis::Redis;
@@ -129,7 +129,8 @@ fn speak_on_two_nodes(stores: &[Store; 2]) {
             let (met, sent) = (&met, &sent);
             scope.spawn(move || {
                 run(async {
-                    let (hub, _) = hub_named(&format!("n{index}"), 1, &["/chat"]);
+                    let clock = TestClock::default();
+                    let hub = hub_by(&clock, &format!("n{index}"), 1, &["/chat"]);
                     lakh_chat::install(&hub, store.clone(), unhurried());
                     let on = Loop::start(&hub, 0);
                     if index == 0 {

@@ -71,6 +71,7 @@ pub(crate) async fn forget(chat: &Chat, id: &str) -> Result<(), Failure> {
     let known = profiles(chat, &[id.to_owned()]).await?.pop().flatten();
     let mut batch = Batch::new(chat.now_ms())
         .delete(names::PEOPLE, id, Condition::Any)
+        .delete(names::SEEN, id, Condition::Any)
         .delete(names::FOUND_BY, &find::key(id, id), Condition::Any);
     if let Some(profile) = known {
         let by_name = find::key(&profile.name, id);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::marks::Marks;
 use super::tally::Tally;
 use crate::asker::Asker;
+use crate::crowd::{self, Crowd};
 use crate::shapes::event;
 use crate::{Chat, names};
 
@@ -45,7 +46,8 @@ pub(super) fn moved(
     is_crowd: bool,
 ) {
     own(chat, Some(asker), room, asker.who(), tally);
-    if is_crowd {
+    // What one person has read is nobody's news in a crowd.
+    if is_crowd || crowd::of(chat, room) != Crowd::None {
         return;
     }
     let update = Update {

@@ -22,8 +22,8 @@ use lakh_hub::store::{Answer, Query, ScoreRange};
 use lakh_hub::{Failure, Socket};
 
 use crate::asker::Asker;
-use crate::receipts::{self, Tally};
 use crate::crowd::{self, Crowd};
+use crate::receipts::{self, Tally};
 use crate::records::{self, MembershipRecord, RoomRecord};
 use crate::shapes::{Mine, Room};
 use crate::standing::Standing;

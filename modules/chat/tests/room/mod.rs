@@ -5,7 +5,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::driver::{Client, Loop, START_MS, TestClock, hub, run, hub_by};
+use crate::driver::{Client, Loop, START_MS, TestClock, hub, hub_by, run};
 use lakh_chat::{Chat, Config};
 use lakh_hub::store::{Batch, Condition, RedisOptions, Scan, SqliteOptions, Store};
 use lakh_testkit::redis::Redis;
@@ -100,8 +100,10 @@ pub(crate) fn at(seq: u64) -> Value {
 }
 
 pub(crate) fn with(mut request: Value, more: Value) -> Value {
-    let fields = more.as_object().expect("fields").clone();
-    request.as_object_mut().expect("fields").extend(fields);
+    let Value::Object(more) = more else {
+        panic!("fields");
+    };
+    request.as_object_mut().expect("fields").extend(more);
     request
 }
 
