@@ -13,7 +13,7 @@ use lakh_testkit::redis::Redis;
 use room::{here, in_room, make_room, message, sqlite, start_on, unhurried, user};
 use serde_json::{Value, json};
 
-fn on_each_store(config: Config, test: impl AsyncFn(Rc<Loop>, TestClock, Chat)) {
+fn on_each_store(config: &Config, test: impl AsyncFn(Rc<Loop>, TestClock, Chat)) {
     let run_on = |store: Store| {
         run(async {
             let (on, clock, chat) = start_on(store.clone(), config.clone());
@@ -48,7 +48,7 @@ fn words_of_the_server_and_of_the_room_are_refused() {
         words: vec!["darn*".into()],
         ..unhurried()
     };
-    on_each_store(config, async |on, _, chat| {
+    on_each_store(&config, async |on, _, chat| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         set(&ada, json!({"words": ["Fudge"]})).await;
         for text in ["Dárning", "oh FUDGE!"] {
@@ -74,7 +74,7 @@ fn words_are_masked_where_the_server_says_so() {
         words_action: WordsAction::Mask,
         ..unhurried()
     };
-    on_each_store(config, async |on, _, _| {
+    on_each_store(&config, async |on, _, _| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         let sent = ben
             .ok("message:send", message("1", "Darned 🦀, go  away!"))
@@ -89,7 +89,7 @@ fn words_are_masked_where_the_server_says_so() {
 
 #[test]
 fn in_a_slow_room_each_waits_for_their_next_message_with_all_their_devices() {
-    on_each_store(unhurried(), async |on, clock, _| {
+    on_each_store(&unhurried(), async |on, clock, _| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         let other = here(&on, "Ben").await;
         set(&ada, json!({"slow_mode_s": 10})).await;
@@ -172,7 +172,7 @@ fn a_room_takes_so_many_messages_a_second() {
         room_messages_per_second: 1,
         ..unhurried()
     };
-    on_each_store(config, async |on, clock, chat| {
+    on_each_store(&config, async |on, clock, chat| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         for (client, key) in [(&ada, "1"), (&ben, "1"), (&ada, "2")] {
             client.ok("message:send", message(key, "a")).await;
@@ -197,7 +197,7 @@ fn report(seq: u64, reason: &str) -> Value {
 
 #[test]
 fn a_message_is_reported_once_looked_at_and_closed() {
-    on_each_store(unhurried(), async |on, clock, _| {
+    on_each_store(&unhurried(), async |on, clock, _| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         let cy = here(&on, "Cy").await;
         ben.ok("message:send", message("1", "something bad")).await;
@@ -257,7 +257,7 @@ fn a_message_is_reported_once_looked_at_and_closed() {
 
 #[test]
 fn the_log_says_what_moderators_did_in_pages() {
-    on_each_store(unhurried(), async |on, _, _| {
+    on_each_store(&unhurried(), async |on, _, _| {
         let (ada, _ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         for seconds in 1..=55 {
             let mute = json!({"room": "r", "person": "dev:ben", "seconds": seconds});
