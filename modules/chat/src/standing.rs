@@ -62,14 +62,12 @@ impl Standing {
     /// Refuses what they may not.
     ///
     /// # Errors
-    /// `banned`; `not_member` if a member might; `forbidden` otherwise.
+    /// `banned`; `not_found` if the room isn't there for them; `not_member` if a member might; `forbidden` otherwise.
     pub(crate) fn need(&self, chat: &Chat, right: Right) -> Result<(), Failure> {
         if self.may(chat, right) {
             return Ok(());
         }
-        if let Some(ban) = &self.ban {
-            return Err(banned(ban));
-        }
+        self.need_sight(chat)?;
         let permissions = &chat.0.config.permissions;
         let kind = self.room.kind;
         if self.role == Role::Guest && permissions.allow(kind, Role::Member, right) {

@@ -195,7 +195,8 @@ fn joining_tells_the_room_who_is_there_and_the_last_number() {
         let room = json!({
             "id": "r", "kind": "public", "name": "r", "created_at": START_MS + 3, "created_by": "dev:ada",
             "archived": false, "settings": {"slow_mode_s": 0, "retention_days": 0, "reactions": "each"},
-            "version": joined["room"]["version"], "seq": 0, "rev": 0, "members": 1
+            "version": joined["room"]["version"], "seq": 0, "rev": 0, "members": 1,
+            "watching": joined["room"]["watching"], "crowd": "none"
         });
         let mine = |role: &str, at: u64| {
             json!({

@@ -250,10 +250,10 @@ fn owners_put_people_in_and_members_are_listed_with_their_roles() {
         assert_eq!(
             all["members"],
             json!([
-                {"id": "dev:ada", "name": "Ada", "role": "owner", "joined_at": START_MS, "online": true},
-                {"id": "dev:ben", "name": "Benjamin", "picture": "/b.png", "role": "moderator", "joined_at": START_MS + 5, "online": false},
-                {"id": "dev:watcher", "name": "Watcher", "role": "member", "joined_at": START_MS + 5, "online": true},
-                {"id": "unheard-of", "name": "unheard-of", "role": "moderator", "joined_at": START_MS + 5, "online": false}
+                {"id": "dev:ada", "name": "Ada", "role": "owner", "joined_at": START_MS, "online": true, "status": "online"},
+                {"id": "dev:ben", "name": "Benjamin", "picture": "/b.png", "role": "moderator", "joined_at": START_MS + 5, "online": false, "status": "online"},
+                {"id": "dev:watcher", "name": "Watcher", "role": "member", "joined_at": START_MS + 5, "online": true, "status": "online"},
+                {"id": "unheard-of", "name": "unheard-of", "role": "moderator", "joined_at": START_MS + 5, "online": false, "status": "offline"}
             ])
         );
         let mut cursor = Value::Null;

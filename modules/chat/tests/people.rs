@@ -8,6 +8,11 @@ use driver::{START_MS, run};
 use room::{here, in_room, message, on_each_store, start, unhurried};
 use serde_json::{Value, json};
 
+fn without_status(mut person: Value) -> Value {
+    person.as_object_mut().expect("a person").remove("status");
+    person
+}
+
 #[test]
 fn a_chosen_name_is_what_others_see_from_then_on() {
     on_each_store(async |on, clock| {
@@ -48,12 +53,14 @@ fn a_chosen_name_is_what_others_see_from_then_on() {
         );
         // Whoever signs in anew is called so, too, whatever their sign-in says.
         let again = here(&on, "Ada").await;
-        assert_eq!(again.ok("me:get", json!({})).await["person"], person);
+        let shown = again.ok("me:get", json!({})).await["person"].clone();
+        assert_eq!(shown["status"], "online");
+        assert_eq!(without_status(shown), person);
         again.ok("message:send", message("l", "x")).await;
         assert_eq!(ben.heard("message:new").await["from"], countess);
         ada.ok("me:set", json!({"picture": null, "data": null}))
             .await;
-        let bare = json!({"id": "dev:ada", "name": "Countess", "updated_at": START_MS + 9});
+        let bare = json!({"id": "dev:ada", "name": "Countess", "updated_at": START_MS + 9, "status": "online"});
         let got = ben
             .ok("person:get", json!({"people": ["dev:ada", "dev:nobody"]}))
             .await;
@@ -173,7 +180,7 @@ fn what_does_not_fit_is_refused_with_a_code() {
         let me = ada.ok("me:get", json!({})).await["person"].clone();
         assert_eq!(
             me,
-            json!({"id": "dev:ada", "name": "Ada", "updated_at": START_MS})
+            json!({"id": "dev:ada", "name": "Ada", "updated_at": START_MS, "status": "online"})
         );
     });
 }

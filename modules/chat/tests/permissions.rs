@@ -153,17 +153,11 @@ fn expected(
     if least.is_some_and(|least| role >= least) {
         return None;
     }
-    // A room that one may not read isn't there; those of messages say that one is no member, and so does presence.
+    // A room that one may not read isn't there.
     let is_hidden = role == Role::Guest && !permissions.allow(kind, role, Right::Read);
-    let of_messages = ["message:", "reaction:", "live:", "presence:"];
     // Pins are asked for by their own right alone.
     if is_hidden && name != "message:pin" {
-        let is_of_messages = of_messages.iter().any(|begins| name.starts_with(begins));
-        return Some(if is_of_messages {
-            "not_member"
-        } else {
-            "not_found"
-        });
+        return Some("not_found");
     }
     // Who may not even speak is told that first.
     let may_send = |role| permissions.allow(kind, role, Right::Send);

@@ -233,10 +233,9 @@ fn live_reactions_are_summed() {
 
 /// Two nodes on one store, each on a thread of its own, whose people react to one message, reply to it and take back what they
 /// gave: nothing is counted twice and nothing lost.
-fn race(stores: [Store; 2]) {
+fn race(stores: &[Store; 2]) {
     const PEOPLE: usize = 12;
     let met = std::sync::Barrier::new(2);
-    let stores = &stores;
     std::thread::scope(|scope| {
         for (index, store) in stores.iter().enumerate() {
             let met = &met;
@@ -297,11 +296,11 @@ fn race(stores: [Store; 2]) {
 #[test]
 fn two_nodes_count_exactly() {
     let memory = Store::memory();
-    race([memory.clone(), memory]);
+    race(&[memory.clone(), memory]);
     let folder = tempfile::tempdir().expect("a folder");
     let file = sqlite(&folder);
-    race([file.clone(), file]);
+    race(&[file.clone(), file]);
     let redis = Redis::start(&[]).expect("a redis-server");
     let open = || Store::redis(&redis.url(), &RedisOptions::default()).expect("a store");
-    race([open(), open()]);
+    race(&[open(), open()]);
 }

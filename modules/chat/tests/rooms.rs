@@ -38,7 +38,8 @@ fn a_room_is_made_with_what_it_is_to_have_and_belongs_to_who_made_it() {
                 "picture": "https://a.example/d.png", "data": {"floor": 2}, "created_at": START_MS + 5,
                 "created_by": "dev:ada", "archived": false,
                 "settings": {"slow_mode_s": 10, "retention_days": 0, "reactions": "each"},
-                "version": made["room"]["version"], "seq": 0, "rev": 0, "members": 2,
+                "version": made["room"]["version"], "seq": 0, "rev": 0, "members": 2, "watching": made["room"]["watching"],
+                "crowd": "none",
                 "mine": {
                     "role": "owner", "joined_at": START_MS + 5, "notify": "all", "read": 0, "delivered": 0,
                     "unread": 0, "mentions": 0

@@ -323,7 +323,7 @@ async fn prepare(store: &Store) {
     }
 }
 
-fn play(nodes: usize, fleet: Option<Fleet>, open: impl Fn() -> Store) {
+fn play(nodes: usize, fleet: Option<&Fleet>, open: impl Fn() -> Store) {
     let seed = seed();
     let (clock, model) = (TestClock::default(), Arc::new(Mutex::new(Model::default())));
     let barrier = Arc::new(Barrier::new(nodes));
@@ -337,7 +337,7 @@ fn play(nodes: usize, fleet: Option<Fleet>, open: impl Fn() -> Store) {
                 index,
                 nodes,
                 seed,
-                fleet: fleet.clone(),
+                fleet: fleet.cloned(),
                 store: open(),
                 clock: clock.clone(),
                 model: Arc::clone(&model),
@@ -386,7 +386,7 @@ fn on_three_nodes_over_redis() {
             url: url.clone(),
             backend,
         };
-        play(3, Some(fleet), || {
+        play(3, Some(&fleet), || {
             Store::redis(&url, &RedisOptions::default()).expect("a store")
         });
     }
