@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use lakh_hub::auth::Principal;
-use lakh_hub::{Failure, Person, Socket};
+use lakh_hub::auth::{Act, Principal};
+use lakh_hub::{Failure, Hub, Person, Socket};
 
 use crate::MODULE;
 use crate::permissions::Role;
@@ -21,6 +21,8 @@ pub struct Asker {
 #[derive(Clone, Debug)]
 enum By {
     Socket(Socket),
+    /// Somebody who has shown a sign-in over HTTP.
+    SignedIn(Hub, Arc<Principal>),
     /// A backend speaks for the person.
     Backend,
     /// A backend speaks for itself; it may do everything.
@@ -36,6 +38,23 @@ impl Asker {
         Ok(Self {
             person,
             by: By::Socket(socket.clone()),
+        })
+    }
+
+    /// Whoever has shown a sign-in over HTTP. Rules are asked as for a socket.
+    ///
+    /// # Errors
+    /// `forbidden` for nobody in particular.
+    pub fn signed_in(hub: &Hub, principal: Principal) -> Result<Self, Failure> {
+        let id = principal.user();
+        let id = id.ok_or_else(|| Failure::new("forbidden", "chat needs a sign-in"))?;
+        let person = Person {
+            id: id.to_owned(),
+            name: principal.name.clone(),
+        };
+        Ok(Self {
+            person: Arc::new(person),
+            by: By::SignedIn(hub.clone(), Arc::new(principal)),
         })
     }
 
@@ -74,6 +93,15 @@ impl Asker {
     pub(crate) fn socket(&self) -> Option<&Socket> {
         match &self.by {
             By::Socket(socket) => Some(socket),
+            By::SignedIn(..) | By::Backend | By::System => None,
+        }
+    }
+
+    /// Their sign-in, if they have shown one.
+    pub(crate) fn principal(&self) -> Option<Arc<Principal>> {
+        match &self.by {
+            By::Socket(socket) => socket.get::<Principal>(),
+            By::SignedIn(_, principal) => Some(Arc::clone(principal)),
             By::Backend | By::System => None,
         }
     }
@@ -96,25 +124,34 @@ impl Asker {
     pub(crate) fn allow(&self, act: &'static str, room: &str) -> Result<(), Failure> {
         match &self.by {
             By::Socket(socket) => socket.allow(MODULE, act, room),
+            By::SignedIn(hub, principal) => hub.allow(Some(principal), MODULE, act, room),
             By::Backend | By::System => Ok(()),
         }
     }
 
     /// The same for what nobody has asked for in so many words: a no is neither counted nor logged.
     pub(crate) fn may(&self, act: &str, room: &str) -> bool {
-        self.socket()
-            .is_none_or(|socket| socket.may(MODULE, act, room))
+        match &self.by {
+            By::Socket(socket) => socket.may(MODULE, act, room),
+            By::SignedIn(hub, principal) => {
+                let asked = Act {
+                    module: MODULE,
+                    act,
+                    room,
+                };
+                hub.policy().decide(Some(principal), asked).is_allowed()
+            }
+            By::Backend | By::System => true,
+        }
     }
 
     /// The least role that they have in a room, whatever the room knows of them. A token gives it by naming
     /// `chat:moderate` or `chat:admin` outright; that a policy allows everything, as in development, does not.
     pub(crate) fn least_role(&self, room: &str) -> Role {
-        let socket = match &self.by {
-            By::System => return Role::Owner,
-            By::Backend => return Role::Guest,
-            By::Socket(socket) => socket,
-        };
-        let Some(principal) = socket.get::<Principal>() else {
+        if self.is_system() {
+            return Role::Owner;
+        }
+        let Some(principal) = self.principal() else {
             return Role::Guest;
         };
         if principal.admin {
@@ -123,8 +160,7 @@ impl Asker {
         let has = |act| {
             let user = principal.user();
             let mut grants = principal.grants.iter();
-            grants.any(|grant| grant.covers(MODULE, act, room, user))
-                && socket.may(MODULE, act, room)
+            grants.any(|grant| grant.covers(MODULE, act, room, user)) && self.may(act, room)
         };
         match () {
             () if has("admin") => Role::Owner,

@@ -60,6 +60,7 @@ use tokio::sync::Notify;
 pub use crate::asker::Asker;
 pub use crate::moderation::WordsAction;
 pub use crate::outside::OF_A_ROOM;
+pub use crate::attachments::{Adopted, Arrival, Arriving, Content, DEFAULT_TYPES, FILES_PATH, Fetched, Files, Shown, Small, UPLOADS_PATH};
 pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
 pub use crate::requests::REQUESTS;
 pub use crate::rights::Export;
@@ -114,6 +115,8 @@ pub struct Config {
     pub permissions: Permissions,
     /// Rooms with such names belong to things outside, such as posts.
     pub things: Vec<Pattern>,
+    /// What files people may send.
+    pub files: Files,
 }
 
 impl Default for Config {
@@ -138,6 +141,7 @@ impl Default for Config {
             recovery: Some(LogLimits::default()),
             permissions: Permissions::default(),
             things: vec!["post:*".into(), "thing:*".into()],
+            files: Files::default(),
         }
     }
 }
@@ -169,6 +173,8 @@ struct Inner {
     words: moderation::Words,
     /// How far the rooms have been looked through for what is too old.
     retention: Mutex<retention::Place>,
+    /// What words of access to files are signed with.
+    access_key: attachments::Key,
 }
 
 impl Chat {
@@ -222,6 +228,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         due: due::Due::default(),
         words,
         retention: Mutex::default(),
+        access_key: attachments::Key::default(),
     }));
     standing::install(&chat);
     people::install(&chat);

@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::asker::Asker;
 use crate::{
-    Chat, live, members, messages, moderation, people, presence, reactions, receipts, rights,
-    rooms, schedule, search, typing,
+        Chat, live, members, messages, moderation, people, presence, reactions, receipts, rights, rooms, schedule, search, typing, attachments,
 };
 
 macro_rules! requests {
@@ -110,6 +109,9 @@ requests! {
     "moderation:log" => moderation::deeds,
     "data:export" => rights::export,
     "data:erase" => rights::erase,
+    "attachment:upload" => attachments::upload,
+    "attachment:access" => attachments::access,
+    "attachment:quota" => attachments::quota,
     "typing:set" => typing::set,
     "presence:list" => presence::list,
     "presence:count" => presence::count,

@@ -93,6 +93,7 @@ pub(crate) fn state(mode: Mode) -> HttpState {
         mode,
         index: page::Index::default(),
         metrics: Metrics::default(),
+        files: None,
     }
 }
 

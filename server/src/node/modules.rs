@@ -14,6 +14,7 @@ use super::door::Revocations;
 use super::policy::policy;
 use super::prepare::{count, count32};
 use crate::config::{self, Broker, Module, Settings, StoreKind};
+use crate::files::Plan;
 use crate::service;
 use crate::sign_in::{SignIn, SignInError};
 
@@ -227,6 +228,7 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
         presence_silence_ms: chat.presence_silence_ms,
         thin_from: count32(chat.thin_from),
         crowd_from: count32(chat.crowd_from),
+        files: Plan::new(settings).chat(),
         recovery,
         permissions: chat.permissions.table(),
         things: chat

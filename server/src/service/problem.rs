@@ -156,6 +156,7 @@ impl From<Failure> for Problem {
             "not_found" => Kind::NotFound,
             "conflict" | "archived" => Kind::Conflict,
             "too_large" => Kind::TooLarge,
+            "unsupported_type" => Kind::MediaType,
             "rate_limited" | "slow_mode" => Kind::TooMany,
             "unavailable" => return Self::unavailable(failure.message),
             "internal" => Kind::Internal,

@@ -1,32 +1,87 @@
-//! Files that messages carry.
+//! Files that messages carry: who may send and fetch them, and how long they are kept. Their bytes are somewhere else; here
+//! is what is known of them. How it goes:
+//!
+//! 1. `attachment:upload` reserves room for a file ([`upload`]), and names a path that nobody else knows.
+//! 2. The bytes come there over HTTP. [`Chat::arriving`] says what may come, [`Chat::adopt`] takes up what came: bytes that
+//!    are here already are counted once more, others are to be kept under a new key ([`arrive`]).
+//! 3. `message:send` takes files into a message ([`take`]), each once; that it was sent is written with the message itself.
+//! 4. Whoever may read the room may fetch them ([`fetch`]).
+//! 5. What is reserved and doesn't come, is never sent, or goes with its message, lets go of its bytes; and bytes that
+//!    nothing needs are removed a while later ([`tidy`]).
+//!
+//! What must hold: bytes are removed only when no file is left that needs them, and no file is left when what it belongs to
+//! is gone. Every step may be cut off: what is begun stands written down first, with a time by which it is looked after.
 
-use lakh_hub::Failure;
-use lakh_hub::store::Batch;
-use serde_json::Value;
+mod access;
+mod arrive;
+mod fetch;
+mod names;
+mod record;
+mod take;
+mod tidy;
+mod upload;
 
-use crate::Chat;
-use crate::asker::Asker;
+pub(crate) use access::access;
+pub(crate) use take::{copy, give_back, note, release, release_of_room, take};
+#[allow(
+    unused_imports,
+    reason = "for messages that are sent later, and people who are erased"
+)]
+pub(crate) use take::{hold, release_of_person};
+pub(crate) use upload::{quota, upload};
 
-/// Files of whoever asks that are to go with a message, as messages show them.
-///
-/// # Errors
-/// `not_found` if one of them isn't there, or not theirs.
-pub(crate) fn take(
-    _chat: &Chat,
-    _asker: &Asker,
-    _room: &str,
-    ids: &[String],
-) -> std::future::Ready<Result<Vec<Value>, Failure>> {
-    std::future::ready(match ids.first() {
-        None => Ok(Vec::new()),
-        Some(id) => Err(Failure::new(
-            "not_found",
-            format!("there is no file `{id}`; send it first"),
-        )),
-    })
+pub(crate) use access::Key;
+pub use access::Shown;
+pub use arrive::{Adopted, Arrival, Arriving, Content, Small};
+pub use fetch::Fetched;
+
+/// What stands before the path of a file.
+pub const FILES_PATH: &str = "/chat/files";
+/// What stands before the path to which a file is sent.
+pub const UPLOADS_PATH: &str = "/chat/uploads";
+
+/// What files people may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Why none may be sent to this server, if it's so.
+    pub refusal: Option<&'static str>,
+    /// Bytes of one file at most.
+    pub max_bytes: u64,
+    /// Types that may be sent, such as `image/*`.
+    pub types: Vec<String>,
+    /// Bytes of all files of one person at most.
+    pub quota_bytes: u64,
+    /// Milliseconds for which a word of access holds at least; at most twice as long.
+    pub access_ms: u64,
 }
 
-/// Adds to a batch what lets go of files whose message goes.
-pub(crate) fn release(_chat: &Chat, _room: &str, _attachments: &[Value], batch: Batch) -> Batch {
-    batch
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            refusal: None,
+            max_bytes: 25 << 20,
+            types: DEFAULT_TYPES.map(str::to_owned).to_vec(),
+            quota_bytes: 1 << 30,
+            access_ms: 3_600_000,
+        }
+    }
 }
+
+/// Types that may be sent where nothing else is configured.
+pub const DEFAULT_TYPES: [&str; 15] = [
+    "image/*",
+    "audio/*",
+    "video/*",
+    "text/plain",
+    "text/csv",
+    "text/markdown",
+    "application/pdf",
+    "application/json",
+    "application/zip",
+    "application/gzip",
+    "application/msword",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.oasis.opendocument.*",
+    "application/vnd.openxmlformats-officedocument.*",
+];

@@ -9,7 +9,7 @@ use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::shapes::{Message, Origin, Said};
 use crate::standing::{self, Standing};
-use crate::{Chat, moderation, names, sweep};
+use crate::{Chat, attachments, moderation, names, sweep};
 
 /// Rooms to which a message is forwarded at once.
 const MOST_ROOMS: usize = 10;
@@ -110,6 +110,7 @@ async fn send(
 ) -> Result<Message, Failure> {
     if !said.attachments.is_empty() {
         standing.need(chat, Right::Attach)?;
+        said.attachments = attachments::copy(chat, asker, &room, &said.attachments).await?;
     }
     let held = moderation::check(chat, asker, standing, &room, &mut said).await?;
     let name = room.clone();

@@ -11,7 +11,7 @@ use crate::permissions::Kind;
 use crate::records::{self, DueRecord};
 use crate::shapes::{Message, Overlay, Said, event};
 use crate::turns::Turn;
-use crate::{Chat, names, receipts, search, stored, told};
+use crate::{Chat, names, receipts, search, stored, told, attachments};
 
 /// A message that is sent again is told again while it's younger than this, where there are other nodes: the one that stored
 /// it may have died before it could tell. Who has it passes over it, by its number. A node that is alone has told it, or lost
@@ -63,6 +63,7 @@ impl Post {
         let written = names::written(&self.said.from.id);
         let entry = entry.note(&written, &names::in_room(room, thread), "", None);
         let entry = mention::note(entry, room, thread, reached, &self.said)?;
+        let entry = attachments::note(entry, &self.said.attachments);
         let Some(at_ms) = self.said.expires_at else {
             return Ok(entry);
         };

@@ -170,6 +170,7 @@ async fn prepare_and_post(
 ) -> Result<Posted, Failure> {
     let (room, thread, key) = (request.room.clone(), request.thread, request.key.clone());
     let mut held = Held::default();
+    let files = request.attachments.clone();
     let ready = async {
         let mut said = prepare(chat, asker, standing, request).await?;
         held = moderation::check(chat, asker, standing, &room, &mut said).await?;
@@ -195,7 +196,10 @@ async fn prepare_and_post(
                 message,
                 duplicate: true,
             }),
-            None => Err(failure),
+            None => {
+                attachments::give_back(chat, asker, &files).await;
+                Err(failure)
+            }
         },
     }
 }

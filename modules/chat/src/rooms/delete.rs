@@ -16,7 +16,7 @@ use crate::permissions::Right;
 use crate::records::{self, DeletionRecord, RoomRecord};
 use crate::rooms::{TRIES, busy};
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, names, standing, stored};
+use crate::{Chat, attachments, names, standing, stored};
 
 /// Members taken out in a step; each takes three operations.
 const MEMBERS: usize = 500;
@@ -239,6 +239,18 @@ impl Steps<'_> {
         }
     }
 
+    /// Lets go of the files.
+    async fn files(&mut self) -> Result<bool, Failure> {
+        while let Some(batch) =
+            attachments::release_of_room(self.chat, self.room, self.begin()?).await?
+        {
+            if self.step(batch).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Removes the threads.
     async fn threads(&mut self) -> Result<bool, Failure> {
         loop {
@@ -284,8 +296,10 @@ async fn remove(chat: &Chat, room: &str, version: u64) -> Result<(), Failure> {
     let collections = COLLECTIONS.map(|prefix| (format!("{prefix}{room}"), String::new()));
     let mut collections = Vec::from(collections);
     collections.push((names::MENTIONS_OF_ALL.to_owned(), format!("{room}\n")));
-    let is_ours =
-        steps.members().await? && steps.threads().await? && steps.clear(collections).await?;
+    let is_ours = steps.members().await?
+        && steps.files().await?
+        && steps.threads().await?
+        && steps.clear(collections).await?;
     if !is_ours {
         return Ok(());
     }

@@ -5,6 +5,7 @@ mod api;
 mod auth;
 mod bridge;
 mod chat;
+mod chat_files;
 mod chat_permissions;
 pub(crate) mod console;
 mod cors;
@@ -27,6 +28,9 @@ pub use api::{Api, KeyEntry};
 pub use auth::{Auth, MIN_SECRET_BYTES};
 pub use bridge::{Bridge, BridgeSink, BridgeSource};
 pub use chat::{Chat, WordsAction};
+pub use chat_files::ChatFiles;
+#[cfg(feature = "s3")]
+pub(crate) use chat_files::bucket;
 pub use chat_permissions::ChatPermissions;
 pub use console::Console;
 pub use cors::Cors;
