@@ -95,7 +95,7 @@ pub fn look(path: &Path, kind: &str, most_pixels: u64) -> Result<Option<Picture>
     let mut limits = Limits::default();
     limits.max_alloc = Some(most_pixels.saturating_mul(BYTES_PER_PIXEL).max(1 << 20));
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let mut decoder = reader.into_decoder().map_err(|error| broken(&error))?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > most_pixels {
@@ -104,8 +104,8 @@ pub fn look(path: &Path, kind: &str, most_pixels: u64) -> Result<Option<Picture>
             most: most_pixels,
         });
     }
-    let orientation = decoder.orientation().map_err(broken)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    let orientation = decoder.orientation().map_err(|error| broken(&error))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| broken(&error))?;
     // What turns and mirrors is cheap on the small one, and the large one is only measured.
     let is_small = width <= SIDE && height <= SIDE && bytes <= SMALL_BYTES;
     if width > SIDE || height > SIDE {
@@ -130,7 +130,7 @@ pub fn look(path: &Path, kind: &str, most_pixels: u64) -> Result<Option<Picture>
     }))
 }
 
-fn broken(error: ImageError) -> PictureError {
+fn broken(error: &ImageError) -> PictureError {
     PictureError::Broken(error.to_string())
 }
 
@@ -142,7 +142,7 @@ fn encode(picture: &DynamicImage) -> Result<Small, PictureError> {
         if rgba.pixels().any(|pixel| pixel.0[3] != u8::MAX) {
             let encoder = WebPEncoder::new_lossless(&mut bytes);
             let encoded = encoder.write_image(&rgba, width, height, ExtendedColorType::Rgba8);
-            encoded.map_err(broken)?;
+            encoded.map_err(|error| broken(&error))?;
             return Ok(Small {
                 bytes,
                 kind: "image/webp",
@@ -151,7 +151,7 @@ fn encode(picture: &DynamicImage) -> Result<Small, PictureError> {
     }
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     let encoded = picture.to_rgb8().write_with_encoder(encoder);
-    encoded.map_err(broken)?;
+    encoded.map_err(|error| broken(&error))?;
     Ok(Small {
         bytes,
         kind: "image/jpeg",

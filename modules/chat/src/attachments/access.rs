@@ -245,8 +245,8 @@ mod tests {
         let eve = word(&other, r#"{"x":1000,"u":"ada","n":"Ada"}"#);
         let mixed = format!(
             "{}.{}",
-            ada.split_once('.').unwrap().0,
-            eve.split_once('.').unwrap().1
+            ada.split_once('.').expect("two parts").0,
+            eve.split_once('.').expect("two parts").1
         );
         for forged in [
             eve,
@@ -261,14 +261,14 @@ mod tests {
         for at in 0..ada.len() {
             let mut bytes = ada.clone().into_bytes();
             bytes[at] ^= 1;
-            let changed = String::from_utf8(bytes).unwrap();
+            let changed = String::from_utf8(bytes).expect("still ASCII");
             assert!(verify(&key, &changed, 999).is_none(), "{at}");
         }
     }
 
     #[test]
     fn a_key_is_32_bytes() {
-        assert_eq!(read_key(&"0a".repeat(32)).unwrap(), [10; 32]);
+        assert_eq!(read_key(&"0a".repeat(32)).expect("a key"), [10; 32]);
         for text in ["", "0a", &"zz".repeat(32), &"é".repeat(32)] {
             assert!(read_key(text).is_err(), "{text}");
         }
