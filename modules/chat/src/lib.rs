@@ -58,9 +58,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use crate::asker::Asker;
+pub use crate::attachments::{
+    Adopted, Arrival, Arriving, Content, DEFAULT_TYPES, FILES_PATH, Fetched, Files, Shown, Small,
+    UPLOADS_PATH,
+};
 pub use crate::moderation::WordsAction;
 pub use crate::outside::OF_A_ROOM;
-pub use crate::attachments::{Adopted, Arrival, Arriving, Content, DEFAULT_TYPES, FILES_PATH, Fetched, Files, Shown, Small, UPLOADS_PATH};
 pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
 pub use crate::requests::REQUESTS;
 pub use crate::rights::Export;

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::asker::Asker;
 use crate::{
-        Chat, live, members, messages, moderation, people, presence, reactions, receipts, rights, rooms, schedule, search, typing, attachments,
+    Chat, attachments, live, members, messages, moderation, people, presence, reactions, receipts,
+    rights, rooms, schedule, search, typing,
 };
 
 macro_rules! requests {

@@ -21,7 +21,11 @@ use section::Section;
 #[cfg(feature = "s3")]
 pub(crate) use sections::bucket;
 pub use sections::{
-        Api, Auth, AuthRule, Bridge, Broker, Chat, Console, Cors, Date, Drain, Engine, ForwardedHeader, Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past, PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite, Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who, WordsAction, ChatFiles,
+    Api, Auth, AuthRule, Bridge, Broker, Chat, ChatFiles, Console, Cors, Date, Drain, Engine,
+    ForwardedHeader, Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics,
+    Module, Past, PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule,
+    Rooms, SameSite, Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey,
+    Transport, Who, WordsAction,
 };
 
 /// Every setting of the server, as it is in force.

@@ -11,7 +11,7 @@ use crate::permissions::Kind;
 use crate::records::{self, DueRecord};
 use crate::shapes::{Message, Overlay, Said, event};
 use crate::turns::Turn;
-use crate::{Chat, names, receipts, search, stored, told, attachments};
+use crate::{Chat, attachments, names, receipts, search, stored, told};
 
 /// A message that is sent again is told again while it's younger than this, where there are other nodes: the one that stored
 /// it may have died before it could tell. Who has it passes over it, by its number. A node that is alone has told it, or lost
