@@ -155,8 +155,7 @@ fn expected(
     }
     // A room that one may not read isn't there.
     let is_hidden = role == Role::Guest && !permissions.allow(kind, role, Right::Read);
-    // Pins are asked for by their own right alone.
-    if is_hidden && name != "message:pin" {
+    if is_hidden {
         return Some("not_found");
     }
     // Who may not even speak is told that first.
