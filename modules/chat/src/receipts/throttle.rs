@@ -26,8 +26,8 @@ struct Waiting<K, V> {
 /// Stands here from the first time until nothing came for as long as one waits.
 struct Slot<V> {
     next: Option<V>,
-    /// It's being done.
-    now: Option<V>,
+    /// It's being done, or was a moment ago: who began to read the store before then finds it here.
+    last: Option<V>,
 }
 
 impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
@@ -43,7 +43,7 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
             None => {
                 let slot = Slot {
                     next: Some(value),
-                    now: None,
+                    last: None,
                 };
                 self.slots.insert(key.clone(), slot);
                 self.queue.push(Reverse((now, key)));
@@ -52,7 +52,7 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
         true
     }
 
-    /// What is to be done now. To be said when that is [`Self::done`].
+    /// What is to be done now.
     fn pop(&mut self, now: Instant) -> Option<(K, V)> {
         while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Reverse((_, key)) = self.queue.pop()?;
@@ -60,19 +60,13 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
                 continue;
             };
             if let Some(value) = slot.next.take() {
-                slot.now = Some(value.clone());
+                slot.last = Some(value.clone());
                 self.queue.push(Reverse((now + self.every, key.clone())));
                 return Some((key, value));
             }
             self.slots.remove(&key);
         }
         None
-    }
-
-    fn done(&mut self, key: &K) {
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.now = None;
-        }
     }
 
     fn next(&self) -> Option<Instant> {
@@ -101,17 +95,17 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
         taken
     }
 
-    /// Looks at what waits or is being done.
+    /// Looks at what waits, is being done, or was a moment ago.
     pub(crate) fn peek<R>(&self, key: &K, look: impl FnOnce(&V) -> R) -> Option<R> {
         let waiting = self.waiting.lock();
         let slot = waiting.slots.get(key)?;
-        slot.next.as_ref().or(slot.now.as_ref()).map(look)
+        slot.next.as_ref().or(slot.last.as_ref()).map(look)
     }
 
     /// It is not to be done any more.
     pub(crate) fn forget(&self, key: &K) {
         if let Some(slot) = self.waiting.lock().slots.get_mut(key) {
-            slot.next = None;
+            (slot.next, slot.last) = (None, None);
         }
     }
 
@@ -122,7 +116,6 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
             let due = self.waiting.lock().pop(Instant::now());
             if let Some((key, value)) = due {
                 work(&key, value).await;
-                self.waiting.lock().done(&key);
                 continue;
             }
             let next = self.waiting.lock().next();
@@ -155,12 +148,7 @@ mod tests {
     }
 
     fn pop(throttle: &Throttle<&'static str, u32>, now: Instant) -> Option<(&'static str, u32)> {
-        let mut waiting = throttle.waiting.lock();
-        let popped = waiting.pop(now);
-        if let Some((key, _)) = popped {
-            waiting.done(&key);
-        }
-        popped
+        throttle.waiting.lock().pop(now)
     }
 
     #[test]
@@ -189,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_done_can_be_seen_until_it_is_done() {
+    fn what_is_being_done_can_be_seen_for_a_while_after() {
         let (throttle, now) = (throttle(), Instant::now());
         put(&throttle, now, "a", 1);
         assert_eq!(throttle.peek(&"a", |value| *value), Some(1));
@@ -198,7 +186,11 @@ mod tests {
         put(&throttle, now, "a", 2);
         assert_eq!(throttle.peek(&"a", |value| *value), Some(2));
         throttle.forget(&"a");
-        throttle.waiting.lock().done(&"a");
+        assert_eq!(throttle.peek(&"a", |value| *value), None);
+        put(&throttle, now, "a", 3);
+        assert_eq!(pop(&throttle, now + EVERY), Some(("a", 3)));
+        assert_eq!(throttle.peek(&"a", |value| *value), Some(3));
+        assert_eq!(pop(&throttle, now + EVERY * 2), None);
         assert_eq!(throttle.peek(&"a", |value| *value), None);
     }
 }

@@ -149,7 +149,10 @@ const ABOUT: &[(&str, &str)] = &[
     ("person:find", "Find people by the beginning of a name."),
     ("person:get", "Profiles of people."),
     ("pin:list", "What is pinned in a room."),
-    ("presence:count", "How many watch a room, and how many people of it are there."),
+    (
+        "presence:count",
+        "How many watch a room, and how many people of it are there.",
+    ),
     ("presence:list", "Who is in a room now."),
     (
         "presence:unwatch",
