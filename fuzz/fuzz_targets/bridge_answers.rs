@@ -6,8 +6,15 @@ use lakh_bridge::flows::{Data, Format, Mapping, Pick};
 use lakh_bridge::fuzzing::{Entry, On, changed};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 const ASKED: &str = r#"{"file":{"_placeholder":true,"num":0}}"#;
+
+/// Numbers that no double holds, such as 1e999, are JSON and are passed on; only a `Value` can't have them.
+fn parsed(text: &str) -> Value {
+    let _: &RawValue = serde_json::from_str(text).expect("JSON");
+    serde_json::from_str(text).unwrap_or_default()
+}
 
 fn placeholders(value: &Value, found: &mut Vec<u64>) {
     match value {
@@ -29,10 +36,9 @@ fuzz_target!(|data: &[u8]| {
                 continue;
             };
             assert!(on != On::Subscribe, "a join can't be changed");
-            let value: Value = serde_json::from_str(&text).expect("JSON");
             let mut found = Vec::new();
             if on == On::Publish {
-                placeholders(&value, &mut found);
+                placeholders(&parsed(&text), &mut found);
             }
             assert!(found.is_empty() || found == [0], "{text}");
         }
@@ -40,7 +46,10 @@ fuzz_target!(|data: &[u8]| {
 
     let entry = Entry {
         id: "1-0".to_owned(),
-        fields: vec![("room".to_owned(), data.to_vec().into()), ("event".to_owned(), b"e".to_vec().into())],
+        fields: vec![
+            ("room".to_owned(), data.to_vec().into()),
+            ("event".to_owned(), b"e".to_vec().into()),
+        ],
         key: String::from_utf8_lossy(data).into_owned(),
         body: data.to_vec().into(),
     };
@@ -59,10 +68,13 @@ fuzz_target!(|data: &[u8]| {
         };
         let _ = mapping.id(&entry);
         if let Ok(event) = mapping.event(&entry) {
-            let value: Value = serde_json::from_str(event.data.get()).expect("JSON");
             let mut found = Vec::new();
-            placeholders(&value, &mut found);
-            assert!(found.len() <= event.attachments.len(), "{}", event.data.get());
+            placeholders(&parsed(event.data.get()), &mut found);
+            assert!(
+                found.len() <= event.attachments.len(),
+                "{}",
+                event.data.get()
+            );
             assert!(event.room.len() <= 512 && event.event.len() <= 512);
         }
     }
