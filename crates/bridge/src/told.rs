@@ -2,13 +2,26 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use lakh_hub::{Bytes, Occurrence, Person};
+use lakh_hub::{Bytes, Keeping, Occurrence, Person};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 /// Largest event. The store takes 16 MiB in a value.
 const MAX_BYTES: usize = 12 << 20;
+
+/// Until so many stand in the store. `None`: they do.
+pub(crate) fn until(stored: &watch::Sender<u64>, number: u64) -> Option<Keeping> {
+    if *stored.borrow() >= number {
+        return None;
+    }
+    let mut stored = stored.subscribe();
+    Some(Box::pin(async move {
+        // The sender lives as long as the hub, which has its owner as a watcher.
+        let _ = stored.wait_for(|stored| *stored >= number).await;
+    }))
+}
 
 #[derive(Serialize)]
 struct Event<'a> {

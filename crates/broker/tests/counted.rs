@@ -81,7 +81,7 @@ async fn each_counter_counts_for_itself_and_from_its_floor_on() -> Tested {
             ("/", "r", (1 << 53) - 2, (1 << 53) - 1),
         ];
         for (nsp, counter, floor, _) in entries {
-            a.publish_counted(nsp, &event("e"), counter, floor)?;
+            a.publish_counted(nsp, &event("e"), (counter, floor), None)?;
         }
         a.publish("/", &event("plain"))?;
         assert_eq!(a.last_ticket(), 8);
@@ -103,7 +103,7 @@ async fn each_counter_counts_for_itself_and_from_its_floor_on() -> Tested {
 async fn a_counter_is_kept_for_a_day_and_a_forgotten_one_goes_on_from_its_floor() -> Tested {
     let redis = Redis::start(&[])?;
     let (a, mut to_a) = linked(config(&redis.url(), Backend::streams())).await?;
-    a.publish_counted("/", &event("e"), "r", 0)?;
+    a.publish_counted("/", &event("e"), ("r", 0), None)?;
     assert_eq!(told(&mut to_a, 1).await?[&1].1, Some(1));
     let left = redis.ask("TTL {socket.io}:n:/#r")?;
     assert!(
@@ -113,7 +113,7 @@ async fn a_counter_is_kept_for_a_day_and_a_forgotten_one_goes_on_from_its_floor(
     assert!(redis.ask("DEL {socket.io}:n:/#r")?.starts_with(":1"));
     // Nor does it take a script that Redis still knows.
     assert!(redis.ask("SCRIPT FLUSH")?.starts_with("+OK"));
-    a.publish_counted("/", &event("e"), "r", 1)?;
+    a.publish_counted("/", &event("e"), ("r", 1), None)?;
     assert_eq!(told(&mut to_a, 1).await?[&2].1, Some(2));
     Ok(())
 }
@@ -131,15 +131,15 @@ async fn what_is_to_stand_there_once_does_whoever_sends_it_again() -> Tested {
         keep_ms: 60_000,
     };
     for id in ["1", "2", "2"] {
-        a.publish_once("/", &event(id), ("r", 0), Some(&once(id)))?;
+        a.publish_counted("/", &event(id), ("r", 0), Some(&once(id)))?;
     }
     let of_a = told(&mut to_a, 3).await?;
     let numbers: Vec<_> = of_a.values().map(|(_, number)| *number).collect();
     assert_eq!(numbers, [Some(1), Some(2), Some(2)]);
     for id in ["2", "3", "1"] {
-        b.publish_once("/", &event(id), ("r", 0), Some(&once(id)))?;
+        b.publish_counted("/", &event(id), ("r", 0), Some(&once(id)))?;
     }
-    b.publish_counted("/", &event("4"), "r", 0)?;
+    b.publish_counted("/", &event("4"), ("r", 0), None)?;
     let of_b = told(&mut to_b, 4).await?;
     let numbers: Vec<_> = of_b.values().map(|(_, number)| *number).collect();
     assert_eq!(numbers, [Some(2), Some(3), Some(1), Some(4)]);
@@ -158,10 +158,10 @@ async fn only_entries_of_a_stream_are_counted() -> Tested {
         request: None,
         data: Data::Msgpack(vec![0x91, 0xa1, b'e'].into()),
     };
-    let refused = a.publish_counted("/", &passes, "r", 0);
+    let refused = a.publish_counted("/", &passes, ("r", 0), None);
     assert_eq!(refused, Err(PublishError::Uncounted));
     let (b, _to_b) = linked(config(&redis.url(), Backend::Classic)).await?;
-    let refused = b.publish_counted("/", &packed("e"), "r", 0);
+    let refused = b.publish_counted("/", &packed("e"), ("r", 0), None);
     assert_eq!(refused, Err(PublishError::Uncounted));
     // What passes takes no ticket, nor does what was refused.
     assert_eq!(a.publish("/", &passes)?, None);
@@ -180,7 +180,7 @@ async fn tickets_of_many_threads_are_in_the_order_of_the_stream() -> Tested {
             scope.spawn(|| {
                 let mut last = 0;
                 for _ in 0..EACH {
-                    let ticket = a.publish_counted("/", &event("e"), "r", 0);
+                    let ticket = a.publish_counted("/", &event("e"), ("r", 0), None);
                     let ticket = ticket.expect("there is room");
                     assert!(last < ticket && ticket <= a.last_ticket());
                     last = ticket;
@@ -200,7 +200,7 @@ async fn tickets_of_many_threads_are_in_the_order_of_the_stream() -> Tested {
 
 async fn publish_some(link: &Link, by: &str, range: std::ops::Range<usize>) -> Tested {
     for i in range {
-        link.publish_counted("/", &event(&format!("{by}{i}")), "r", 0)?;
+        link.publish_counted("/", &event(&format!("{by}{i}")), ("r", 0), None)?;
         if i % 8 == 0 {
             // The others' turn.
             tokio::task::yield_now().await;
@@ -266,11 +266,11 @@ async fn an_entry_whose_answer_was_lost_is_found_again_with_its_number() -> Test
     for round in 0..5 {
         between.cut(Cut::Answer);
         for i in 0..3 {
-            a.publish_counted("/", &event(&format!("a{round}.{i}")), "r", 0)?;
+            a.publish_counted("/", &event(&format!("a{round}.{i}")), ("r", 0), None)?;
         }
         let told = told(&mut to_a, 3).await?;
         assert_eq!(between.cuts(), Cut::Nobody, "the answer was lost");
-        b.publish_counted("/", &event(&format!("b{round}")), "r", 0)?;
+        b.publish_counted("/", &event(&format!("b{round}")), ("r", 0), None)?;
         let last = all.len();
         all.extend(seen(&mut to_b, 3).await?);
         for (told, seen) in told.values().zip(&all[last..]) {

@@ -4,39 +4,26 @@
 //! policy that the server was configured with. A refusal is counted by module and act, and logged with who asked for
 //! what, and never with what they showed to be let in.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lakh_auth::{Act, Decision, Policy, Principal};
-use parking_lot::Mutex;
 
 use crate::hub::Hub;
-use crate::pace::Pace;
+use crate::refusals::Refusals;
 use crate::request::Failure;
 use crate::socket::Socket;
 
-/// Refusals logged a second at most: who may ask can't fill the disk with it.
-const LOGGED_A_SECOND: u32 = 10;
-
 pub(crate) struct Access {
     policy: ArcSwap<Policy>,
-    refused: Mutex<Refused>,
-}
-
-#[derive(Default)]
-struct Refused {
-    // Acts and modules are words of the code, so there is a bound.
-    counts: BTreeMap<(&'static str, &'static str), u64>,
-    logging: Pace,
-    unlogged: u64,
+    refused: Refusals,
 }
 
 impl Default for Access {
     fn default() -> Self {
         Self {
             policy: ArcSwap::from_pointee(Policy::open()),
-            refused: Mutex::default(),
+            refused: Refusals::default(),
         }
     }
 }
@@ -89,18 +76,9 @@ impl Hub {
         key: (&'static str, &'static str),
         decision: Decision,
     ) {
-        let mut refused = self.0.access.refused.lock();
-        *refused.counts.entry(key).or_default() += 1;
-        let now_ms = self.clock_ms();
-        let taken = refused
-            .logging
-            .take(now_ms, LOGGED_A_SECOND, LOGGED_A_SECOND);
-        if taken.is_err() {
-            refused.unlogged += 1;
+        let Some(unlogged) = self.0.access.refused.note(key, self.clock_ms()) else {
             return;
-        }
-        let unlogged = std::mem::take(&mut refused.unlogged);
-        drop(refused);
+        };
         let Act { module, act, room } = *asked;
         let user = principal.and_then(Principal::user).unwrap_or("nobody");
         tracing::warn!(
@@ -117,11 +95,7 @@ impl Hub {
     /// Acts that were refused on this node, by module and act.
     #[must_use]
     pub fn refused_acts(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let refused = self.0.access.refused.lock();
-        let counts = refused.counts.iter();
-        counts
-            .map(|((module, act), count)| (*module, *act, *count))
-            .collect()
+        self.0.access.refused.counts()
     }
 }
 

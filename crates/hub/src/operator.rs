@@ -172,23 +172,12 @@ impl Operator {
     /// What comes back gives the number when the event stands in the stream and is on its way to the sockets of this
     /// node. `None`: this node follows no stream, and nothing was sent; see [`Operator::emit_ordered`].
     ///
+    /// What was sent with this `once` before is not sent again: then the number is the one that it got. The note stands
+    /// where the event does, and comes there in the same step, so no end of any process lies between.
+    ///
     /// # Errors
     /// If the server is overloaded.
     pub fn emit_counted(
-        &self,
-        counter: &str,
-        floor: u64,
-        payload: Payload,
-    ) -> Result<Option<impl Future<Output = Option<u64>> + use<>>, EmitError> {
-        self.emit_counted_once(counter, floor, payload, None)
-    }
-
-    /// The same, and what was sent with this `once` before is not sent again: then the number is the one that it got. The
-    /// note stands where the event does, and comes there in the same step, so no end of any process lies between.
-    ///
-    /// # Errors
-    /// As [`Operator::emit_counted`].
-    pub fn emit_counted_once(
         &self,
         counter: &str,
         floor: u64,

@@ -18,6 +18,14 @@ pub struct Document {
     pub expires_at_ms: Option<u64>,
 }
 
+impl Document {
+    /// The value, where it is a number in decimal digits.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        std::str::from_utf8(&self.value).ok()?.parse().ok()
+    }
+}
+
 /// What must hold for a put or delete to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {

@@ -92,10 +92,7 @@ pub(crate) async fn before(rooms: &Inner, once: &Once) -> Result<Option<u64>, Fa
     let now_ms = rooms.hub.wall_ms();
     let found = rooms.store.get(now_ms, ONCE, &once_key(once)).await;
     let found = found.map_err(|error| unavailable("read", error))?;
-    let text = found
-        .as_ref()
-        .map(|found| std::str::from_utf8(&found.value));
-    Ok(text.and_then(|text| text.ok()?.parse().ok()))
+    Ok(found.and_then(|found| found.number()))
 }
 
 /// Keeps an event, and notes that if it is to be published once. It's done when the store has both.

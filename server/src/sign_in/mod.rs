@@ -22,7 +22,7 @@ pub use refusals::{Place, word};
 
 use crate::config::Auth;
 use provider::{Pace, Provider};
-use refusals::Refusals;
+use refusals::Refused;
 
 /// Whom tokens for rooms are for, so that none of them counts as a sign-in where `auth.audience` is set, and no sign-in as one
 /// of them.
@@ -87,7 +87,7 @@ struct Inner {
     /// `None`: a name is enough.
     tokens: Option<Tokens>,
     now_s: fn() -> u64,
-    refusals: Refusals,
+    refused: Refused,
 }
 
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl SignIn {
         Ok(Self(Arc::new(Inner {
             tokens,
             now_s,
-            refusals: Refusals::default(),
+            refused: Refused::default(),
         })))
     }
 
@@ -142,13 +142,13 @@ impl SignIn {
     /// Somebody was refused there, for a reason in one word. It is counted and logged.
     pub fn refused(&self, place: Place, why: &'static str, from: Option<IpAddr>) {
         let now_ms = (self.0.now_s)().saturating_mul(1_000);
-        self.0.refusals.note(place, why, from, now_ms);
+        self.0.refused.note(place, why, from, now_ms);
     }
 
     /// How often somebody was refused: where, why, how often.
     #[must_use]
     pub fn refusals(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.0.refusals.counts()
+        self.0.refused.0.counts()
     }
 
     /// Fetches the keys of identity providers, now and again. To be run beside the server; without providers it ends at

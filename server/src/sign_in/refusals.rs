@@ -2,15 +2,10 @@
 //!
 //! What must hold: what was shown is neither counted by nor logged, and who tries without end fills no disk.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lakh_auth::SignInError;
-use lakh_hub::Pace;
-use parking_lot::Mutex;
-
-/// Refusals logged a second at most.
-const LOGGED_A_SECOND: u32 = 10;
+use lakh_hub::Refusals;
 
 /// Where somebody wanted to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,39 +35,15 @@ impl Place {
 
 /// Refusals of this process.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Counts>);
+pub(super) struct Refused(pub(super) Refusals);
 
-#[derive(Debug, Default)]
-struct Counts {
-    // Both are words of the code, so there is a bound.
-    by_word: BTreeMap<(&'static str, &'static str), u64>,
-    logging: Pace,
-    unlogged: u64,
-}
-
-impl Refusals {
+impl Refused {
     pub(super) fn note(&self, place: Place, why: &'static str, from: Option<IpAddr>, now_ms: u64) {
         let place = place.word();
-        let mut counts = self.0.lock();
-        *counts.by_word.entry((place, why)).or_default() += 1;
-        let taken = counts
-            .logging
-            .take(now_ms, LOGGED_A_SECOND, LOGGED_A_SECOND);
-        if taken.is_err() {
-            counts.unlogged += 1;
-            return;
+        if let Some(unlogged) = self.0.note((place, why), now_ms) {
+            let address = from.map(tracing::field::display);
+            tracing::warn!(place, why, address, unlogged, "a sign-in was refused");
         }
-        let unlogged = std::mem::take(&mut counts.unlogged);
-        drop(counts);
-        let address = from.map(tracing::field::display);
-        tracing::warn!(place, why, address, unlogged, "a sign-in was refused");
-    }
-
-    pub(super) fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
-        let counts = self.0.lock();
-        let all = counts.by_word.iter();
-        all.map(|((place, why), count)| (*place, *why, *count))
-            .collect()
     }
 }
 
@@ -87,27 +58,5 @@ pub fn word(error: SignInError) -> &'static str {
         SignInError::NotYet => "not_yet",
         SignInError::Revoked => "revoked",
         SignInError::Unavailable => "unavailable",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_counted_by_place_and_reason() {
-        let refusals = Refusals::default();
-        for _ in 0..1_000 {
-            refusals.note(Place::Connect, word(SignInError::BadToken), None, 1_000);
-        }
-        refusals.note(Place::Http, "bad_key", None, 1_000);
-        assert_eq!(
-            refusals.counts(),
-            [("connect", "bad_token", 1_000), ("http", "bad_key", 1)]
-        );
-        // Those that were not logged are told with the next that is.
-        assert_eq!(refusals.0.lock().unlogged, 991);
-        refusals.note(Place::Http, "bad_key", None, 3_000);
-        assert_eq!(refusals.0.lock().unlogged, 0);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::settings::{Overflow, SinkSettings};
 use super::stats::Counts;
 use crate::lease::Leases;
-use crate::told::encode;
+use crate::told::{encode, until};
 
 /// Bytes that may wait for the store, about.
 const MAX_BYTES: usize = 32 << 20;
@@ -71,15 +71,11 @@ impl Watcher for Notes {
     }
 
     fn kept(&self) -> Option<Keeping> {
-        let number = self.0.waiting.lock().number;
-        if !self.0.durable || *self.0.stored.borrow() >= number {
+        if !self.0.durable {
             return None;
         }
-        let mut stored = self.0.stored.subscribe();
-        Some(Box::pin(async move {
-            // The sender lives as long as the hub, which has this as a watcher.
-            let _ = stored.wait_for(|stored| *stored >= number).await;
-        }))
+        let number = self.0.waiting.lock().number;
+        until(&self.0.stored, number)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::config::Endpoint;
 use super::counts::Counts;
+use crate::told::until;
 
 /// Bytes that may wait for the store, nearly. Past it what happens is dropped, and counted.
 const MAX_BYTES: usize = 32 << 20;
@@ -170,14 +171,7 @@ impl Watcher for Notes {
     fn kept(&self) -> Option<Keeping> {
         let stored = self.0.stored.as_ref()?;
         let number = self.0.waiting.lock().number;
-        if *stored.borrow() >= number {
-            return None;
-        }
-        let mut stored = stored.subscribe();
-        Some(Box::pin(async move {
-            // The sender lives as long as the hub, which has this as a watcher.
-            let _ = stored.wait_for(|stored| *stored >= number).await;
-        }))
+        until(stored, number)
     }
 }
 

@@ -225,26 +225,12 @@ impl Link {
     /// Sends a message as an entry of the stream that has the next number of `counter`, which is the namespace's own,
     /// and greater than `floor`: numbers rise by one in the order of the stream, whichever nodes count. Returns its
     /// ticket; [`Event::Appended`] and [`Event::Message`] tell the number. A counter is forgotten a day after its last
-    /// entry. `floor` is to be below 2^53, as Redis' scripts have no greater whole numbers.
+    /// entry. `floor` is to be below 2^53, as Redis' scripts have no greater whole numbers. If `once` says that it was
+    /// appended before, nothing is: the ticket is confirmed with the number that it got then.
     ///
     /// # Errors
     /// [`PublishError`], as [`Link::publish`]; [`PublishError::Uncounted`] for what becomes no entry.
     pub fn publish_counted(
-        &self,
-        nsp: &str,
-        message: &Message,
-        counter: &str,
-        floor: u64,
-    ) -> Result<u64, PublishError> {
-        self.publish_once(nsp, message, (counter, floor), None)
-    }
-
-    /// The same, and if `once` says that it was appended before, nothing is: the ticket is confirmed with the number that it
-    /// got then.
-    ///
-    /// # Errors
-    /// As [`Link::publish_counted`].
-    pub fn publish_once(
         &self,
         nsp: &str,
         message: &Message,

@@ -119,7 +119,7 @@ impl Tie {
         once: Option<&Once>,
     ) -> Result<u64, PublishError> {
         match self {
-            Self::Redis(link) => link.publish_once(nsp, &message, counter, once),
+            Self::Redis(link) => link.publish_counted(nsp, &message, counter, once),
             Self::Store(log) => log.append(nsp, message, Some((counter, once))),
         }
     }

@@ -64,7 +64,7 @@ impl Place {
         ns.on("count", async |socket: Socket, n: u64, ack: Ack| {
             let payload = Payload::from_raw(format!(r#"["counted",{n},{{"seq":0}}]"#), Vec::new());
             let to = socket.namespace().to("r");
-            let sent = to.emit_counted("r", 0, payload).unwrap().unwrap();
+            let sent = to.emit_counted("r", 0, payload, None).unwrap().unwrap();
             ack.send(&sent.await.unwrap()).unwrap();
         });
         ns.on("once", async |socket: Socket, n: u64, ack: Ack| {
@@ -75,7 +75,7 @@ impl Place {
                 keep_ms: 60_000,
             };
             let to = socket.namespace().to("r");
-            let sent = to.emit_counted_once("r", 0, payload, Some(&once));
+            let sent = to.emit_counted("r", 0, payload, Some(&once));
             // The number that it was given first.
             assert_eq!(sent.unwrap().unwrap().await, Some(n + 1));
             ack.send(&n).unwrap();

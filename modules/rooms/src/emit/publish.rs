@@ -122,7 +122,7 @@ impl Sending {
         let payload = Payload::from_raw(text, self.attachments);
         let sent = self
             .to
-            .emit_counted_once(&self.name, known, payload, once)
+            .emit_counted(&self.name, known, payload, once)
             .map_err(|error| unavailable(&error))?;
         let seq = match sent {
             Some(sent) => sent.await,

@@ -363,10 +363,8 @@ impl StoreLog {
             return Ok(*known);
         }
         let found = self.store.get(now_ms, COUNTERS, key).await?;
-        let text = found
-            .as_ref()
-            .and_then(|found| std::str::from_utf8(&found.value).ok());
-        Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
+        let number = found.and_then(|found| found.number());
+        Ok(number.unwrap_or_default())
     }
 
     pub(super) async fn write_sessions(

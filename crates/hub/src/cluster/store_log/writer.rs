@@ -179,12 +179,7 @@ impl Writer {
         };
         let found = keys.into_iter().zip(answers);
         let known = found.filter_map(|(key, answer)| match answer {
-            Answer::Document(found) => {
-                let text = found
-                    .as_ref()
-                    .map(|found| std::str::from_utf8(&found.value));
-                Some((key, text?.ok()?.parse().ok()?))
-            }
+            Answer::Document(found) => Some((key, found?.number()?)),
             _ => None,
         });
         known.collect()
