@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lakh_hub::Person;
-use tokio::time::Instant;
+use lakh_hub::presence::Ms;
 
 /// Places of a room where one person is shown as typing at once.
 const MAX_TYPING: usize = 5;
@@ -32,19 +31,19 @@ struct Here {
     person: Arc<Person>,
     sockets: usize,
     /// When they count as gone, if no socket of theirs is here.
-    gone_at: Option<Instant>,
+    gone_at: Option<Ms>,
     /// In the room itself and in its threads.
     typing: Vec<Typing>,
     /// When somebody looks after this entry again.
-    look_at: Option<Instant>,
+    look_at: Option<Ms>,
 }
 
 struct Typing {
     thread: Option<u64>,
     /// Others are told of it by a count.
     counted: bool,
-    until: Instant,
-    told_at: Instant,
+    until: Ms,
+    told_at: Ms,
 }
 
 impl People {
@@ -72,7 +71,7 @@ impl People {
     }
 
     /// A socket of this person went. If it was the last, they are gone at the time given.
-    pub(crate) fn leave(&mut self, id: &str, gone_at: Instant) {
+    pub(crate) fn leave(&mut self, id: &str, gone_at: Ms) {
         let Some(here) = self.here.get_mut(id) else {
             return;
         };
@@ -83,7 +82,7 @@ impl People {
     }
 
     /// Takes out a person who is gone by now.
-    pub(crate) fn take_gone(&mut self, id: &str, now: Instant) -> Option<Arc<Person>> {
+    pub(crate) fn take_gone(&mut self, id: &str, now: Ms) -> Option<Arc<Person>> {
         match self.is_gone(id, now) {
             true => self.here.remove(id).map(|here| here.person),
             false => None,
@@ -96,8 +95,8 @@ impl People {
         &mut self,
         id: &str,
         (thread, counted): (Option<u64>, bool),
-        now: Instant,
-        lasts: Duration,
+        now: Ms,
+        lasts: Ms,
     ) -> Option<bool> {
         let here = self.here.get_mut(id)?;
         let until = now + lasts;
@@ -130,7 +129,7 @@ impl People {
     }
 
     /// The same, in one place where it's so long ago that they said so, or in any if they are gone.
-    pub(crate) fn take_typed(&mut self, id: &str, now: Instant) -> Option<Typed> {
+    pub(crate) fn take_typed(&mut self, id: &str, now: Ms) -> Option<Typed> {
         let is_gone = self.is_gone(id, now);
         self.take_typing(id, |typing| is_gone || typing.until <= now)
     }
@@ -151,13 +150,13 @@ impl People {
         })
     }
 
-    fn is_gone(&self, id: &str, now: Instant) -> bool {
+    fn is_gone(&self, id: &str, now: Ms) -> bool {
         let here = self.here.get(id);
         here.is_some_and(|here| here.gone_at.is_some_and(|at| at <= now))
     }
 
     /// When somebody has to look after this person next, if that is earlier than was planned.
-    pub(crate) fn plan(&mut self, id: &str) -> Option<Instant> {
+    pub(crate) fn plan(&mut self, id: &str) -> Option<Ms> {
         let here = self.here.get_mut(id)?;
         let typed = here.typing.iter().map(|typing| typing.until).min();
         let next = [here.gone_at, typed].into_iter().flatten().min()?;
@@ -169,7 +168,7 @@ impl People {
     }
 
     /// Somebody looks after this person now, as planned for `at`.
-    pub(crate) fn looked(&mut self, id: &str, at: Instant) {
+    pub(crate) fn looked(&mut self, id: &str, at: Ms) {
         if let Some(here) = self.here.get_mut(id)
             && here.look_at == Some(at)
         {
@@ -199,7 +198,7 @@ impl People {
 mod tests {
     use super::*;
 
-    const LASTS: Duration = Duration::from_secs(6);
+    const LASTS: Ms = 6_000;
 
     fn person(name: &str) -> Arc<Person> {
         Arc::new(Person {
@@ -216,13 +215,13 @@ mod tests {
         }
     }
 
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
+    fn seconds(seconds: u64) -> Ms {
+        seconds * 1_000
     }
 
     #[test]
     fn a_person_comes_with_the_first_socket_and_goes_with_the_last() {
-        let (mut people, now) = (People::default(), Instant::now());
+        let (mut people, now) = (People::default(), 1_000);
         assert!(people.enter(&person("Ada")));
         assert!(!people.enter(&person("Ada")));
         people.leave("ada", now);
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_in_time_was_never_gone() {
-        let (mut people, now) = (People::default(), Instant::now());
+        let (mut people, now) = (People::default(), 1_000);
         assert!(people.enter(&person("Ada")));
         people.leave("ada", now + seconds(5));
         assert_eq!(people.count(), 1);
@@ -250,7 +249,7 @@ mod tests {
 
     #[test]
     fn typing_is_told_at_once_and_then_now_and_then() {
-        let (mut people, now) = (People::default(), Instant::now());
+        let (mut people, now) = (People::default(), 1_000);
         people.enter(&person("Ada"));
         let told: Vec<bool> = (0..6)
             .filter_map(|second| people.typing("ada", (None, false), now + seconds(second), LASTS))
@@ -267,7 +266,7 @@ mod tests {
 
     #[test]
     fn threads_are_typed_in_by_themselves_and_there_are_few() {
-        let (mut people, now) = (People::default(), Instant::now());
+        let (mut people, now) = (People::default(), 1_000);
         people.enter(&person("Ada"));
         for thread in [None, Some(1), Some(2), Some(3), Some(4)] {
             let told = people.typing("ada", (thread, false), now, LASTS);
@@ -295,7 +294,7 @@ mod tests {
 
     #[test]
     fn an_entry_is_looked_after_at_its_nearest_time_and_planned_once() {
-        let (mut people, now) = (People::default(), Instant::now());
+        let (mut people, now) = (People::default(), 1_000);
         people.enter(&person("Ada"));
         assert_eq!(people.plan("ada"), None);
         people.typing("ada", (None, false), now, LASTS);

@@ -48,10 +48,9 @@ mod typing;
 mod unread;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lakh_hub::auth::Pattern;
-use lakh_hub::presence::Whereabouts;
+use lakh_hub::presence::{Ms, Whereabouts};
 use lakh_hub::store::Store;
 use lakh_hub::{Hub, LogLimits, Namespace};
 use parking_lot::Mutex;
@@ -191,12 +190,9 @@ impl Chat {
         self.0.namespace.hub().wall_ms()
     }
 
-    fn typing_lasts(&self) -> Duration {
-        Duration::from_millis(self.0.config.typing_ms)
-    }
-
-    fn grace(&self) -> Duration {
-        Duration::from_millis(self.0.config.presence_grace_ms)
+    /// Milliseconds of the monotonic clock, for what is waited for; [`Chat::now_ms`] is for what is stored.
+    fn clock_ms(&self) -> Ms {
+        self.0.namespace.hub().clock_ms()
     }
 }
 

@@ -2,11 +2,10 @@
 //! four times a second at most.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use lakh_hub::Failure;
+use lakh_hub::presence::Ms;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::asker::Asker;
 use crate::permissions::Right;
@@ -15,7 +14,7 @@ use crate::shapes::Nothing;
 use crate::{Chat, messages, names, standing, sweep};
 
 /// How long reactions are summed up.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Ms = 250;
 /// Different ones in a room that are summed up at once.
 const MOST_KINDS: usize = 50;
 /// Rooms in which reactions float by at once.
@@ -68,6 +67,7 @@ pub(crate) async fn react(chat: &Chat, asker: &Asker, request: React) -> Result<
     let standing = standing::of(chat, asker, room).await?;
     standing.need_to_write(chat, Right::Live)?;
     messages::pace(chat, asker, room)?;
+    let now = chat.clock_ms();
     {
         let mut table = chat.0.table.lock();
         match table.floating.add(room, &request.emoji) {
@@ -79,7 +79,7 @@ pub(crate) async fn react(chat: &Chat, asker: &Asker, request: React) -> Result<
                     ),
                 ));
             }
-            Some(true) => table.later(Instant::now() + TICK, room, None),
+            Some(true) => table.later(now + TICK, room, None),
             Some(false) => return Ok(Nothing {}),
         }
     }

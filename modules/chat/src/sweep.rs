@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use lakh_hub::presence::Ms;
 
 use crate::{Chat, live, names, ordered, typing};
 
 /// How long to wait before something is told again that the server was too busy to take.
-const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Ms = 100;
+/// The clock of the hub may be moved by hand: so long is slept at most.
+const MOST_SLEEP: Ms = 500;
 
 /// Sees to it that what is due later is looked after.
 pub(crate) fn watch(chat: &Chat) {
@@ -46,8 +48,12 @@ async fn keep_sweeping(mut sweeping: Sweeping) {
             sweeping.is_over = true;
             return;
         };
+        let wait = next
+            .saturating_sub(sweeping.chat.clock_ms())
+            .min(MOST_SLEEP);
+        let wait = Duration::from_millis(wait);
         tokio::select! {
-            () = sleep_until(next) => sweep(&sweeping.chat),
+            () = tokio::time::sleep(wait) => sweep(&sweeping.chat),
             () = sweeping.chat.0.earlier.notified() => {}
         }
     }
@@ -55,7 +61,7 @@ async fn keep_sweeping(mut sweeping: Sweeping) {
 
 /// Tells what is due by now.
 pub(crate) fn sweep(chat: &Chat) {
-    let now = Instant::now();
+    let now = chat.clock_ms();
     loop {
         // Not in the head of the loop: the lock would be held through its body.
         let due = chat.0.table.lock().pop_due(now);
@@ -70,7 +76,7 @@ pub(crate) fn sweep(chat: &Chat) {
     }
 }
 
-fn look_after(chat: &Chat, room: &str, id: &str, now: Instant) {
+fn look_after(chat: &Chat, room: &str, id: &str, now: Ms) {
     let to = || chat.0.namespace.to(names::hub_room(room));
     let told = typing::ended(chat, to, room, id, |people| people.take_typed(id, now));
     if told.is_err() {
@@ -83,9 +89,7 @@ fn look_after(chat: &Chat, room: &str, id: &str, now: Instant) {
 
 /// Tells the room's messages a little later: the server is too busy now.
 pub(crate) fn tell_later(chat: &Chat, room: &str) {
-    chat.0
-        .table
-        .lock()
-        .later(Instant::now() + AGAIN, room, None);
+    let at = chat.clock_ms() + AGAIN;
+    chat.0.table.lock().later(at, room, None);
     chat.0.earlier.notify_one();
 }

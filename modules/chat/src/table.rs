@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use lakh_hub::Person;
-use tokio::time::Instant;
+use lakh_hub::presence::Ms;
 
 use crate::here::People;
 use crate::live::Floating;
@@ -36,7 +36,7 @@ struct Live {
 /// What is to be looked after, and when.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
-    pub at: Instant,
+    pub at: Ms,
     pub room: Box<str>,
     /// `None`: the room's messages.
     pub person: Option<Box<str>>,
@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// A socket of this person is out of the room. If it was the last, they are gone at the time given.
-    pub(crate) fn leave(&mut self, room: &str, id: &str, gone_at: Instant) {
+    pub(crate) fn leave(&mut self, room: &str, id: &str, gone_at: Ms) {
         self.with_people(room, id, |people| people.leave(id, gone_at));
     }
 
@@ -109,7 +109,7 @@ impl Table {
     }
 
     /// Looks after something at a time.
-    pub(crate) fn later(&mut self, at: Instant, room: &str, person: Option<&str>) {
+    pub(crate) fn later(&mut self, at: Ms, room: &str, person: Option<&str>) {
         self.due.push(Reverse(Due {
             at,
             room: room.into(),
@@ -118,7 +118,7 @@ impl Table {
     }
 
     /// What is due by now, the earliest first.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+    pub(crate) fn pop_due(&mut self, now: Ms) -> Option<Due> {
         if self.due.peek()?.0.at > now {
             return None;
         }
@@ -130,7 +130,7 @@ impl Table {
     }
 
     /// When the next thing is due. Without one the sweeper's work is over.
-    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+    pub(crate) fn next_due(&mut self) -> Option<Ms> {
         let next = self.due.peek().map(|due| due.0.at);
         self.sweeping = next.is_some();
         next
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_room_is_forgotten_when_nobody_is_in_it_and_nothing_on_its_way() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), 1_000);
         assert!(table.enter("r", &ada()));
         assert_eq!(table.ticket("r"), Some(0));
         table.leave("r", "ada", now);
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn one_sweeper_works_as_long_as_something_is_due() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), 1_000);
         assert!(!table.start_sweeping());
         table.later(now, "r", None);
         assert!(table.start_sweeping());

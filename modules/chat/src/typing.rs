@@ -5,7 +5,6 @@
 use lakh_hub::presence::{Part, key_of_person};
 use lakh_hub::{EmitError, Failure, Operator, Payload, Person};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use crate::asker::Asker;
 use crate::crowd::{self, Crowd};
@@ -61,7 +60,7 @@ fn begin(
 ) -> Result<(), EmitError> {
     let person = asker.who();
     let counted = crowd::of(chat, room) != Crowd::None;
-    let (now, lasts) = (Instant::now(), chat.typing_lasts());
+    let (now, lasts) = (chat.clock_ms(), chat.0.config.typing_ms);
     let mut is_kept = false;
     to.volatile().emit_ordered(|| {
         let mut table = chat.0.table.lock();

@@ -5,8 +5,8 @@
 //! once. In crowds nobody is told, since each message would be work for every member.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use lakh_hub::presence::Ms;
 use lakh_hub::store::{Answer, LogInfo, Page, Query, Scan};
 use lakh_hub::store::{Document, ScoreRange};
 use lakh_hub::{Failure, Payload, Person};
@@ -20,7 +20,7 @@ use crate::shapes::{Message, event};
 use crate::{Chat, names, offline, stored};
 
 /// How often members are told of a room.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Ms = 1_000;
 /// Rooms of which something is told within a second; of more nobody is told.
 const MOST: usize = 2_000;
 /// Members that are looked at in one step.
@@ -96,7 +96,12 @@ pub(crate) fn note(chat: &Chat, message: &Message) {
     if news.is_nothing() {
         return;
     }
-    if !chat.0.unread.put(message.room.clone(), news, News::add) {
+    let now = chat.clock_ms();
+    let taken = chat
+        .0
+        .unread
+        .put(now, message.room.clone(), news, News::add);
+    if !taken {
         tracing::debug!(
             room = message.room,
             "too many rooms have news: members hear of these later"
@@ -106,13 +111,13 @@ pub(crate) fn note(chat: &Chat, message: &Message) {
 
 /// Works for as long as the loop does.
 pub(crate) async fn run(chat: Chat) {
-    let unread = &chat.0.unread;
+    let (unread, hub) = (&chat.0.unread, chat.0.namespace.hub());
     unread
-        .run(async |room, news| {
+        .run(hub, async |room, news| {
             if let Err(failure) = tell(&chat, room, &news).await {
                 tracing::debug!(room, %failure.message, "members are told of new messages later");
                 if failure.code == "unavailable" {
-                    unread.put(room.clone(), news, News::add);
+                    unread.put(hub.clock_ms(), room.clone(), news, News::add);
                 }
             }
         })

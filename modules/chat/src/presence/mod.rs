@@ -15,7 +15,6 @@ use lakh_hub::presence::{PresencePage, Whereabouts, key_of_person};
 use lakh_hub::store::Store;
 use lakh_hub::{CloseReason, Failure, Namespace, Payload, Person, Room, Socket};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use crate::asker::Asker;
 use crate::crowd::{self, Crowd, Limits};
@@ -118,10 +117,14 @@ fn moved(chat: &Chat, socket: &Socket, hub_room: &Room, joined: bool) {
 
 /// Takes the person of a socket that has left a room out of it, on this node, if it was the last socket.
 fn leave(chat: &Chat, socket: &Socket, room: &str, person: &Person) {
-    let now = Instant::now();
+    let now = chat.clock_ms();
     // Who said goodbye is gone. Who broke off may be back in a moment, by recovery or by loading a page anew.
     let broke = !socket.is_connected() && socket.get::<BrokeOff>().is_some_and(|broke| broke.0);
-    let gone_at = if broke { now + chat.grace() } else { now };
+    let gone_at = if broke {
+        now + chat.0.config.presence_grace_ms
+    } else {
+        now
+    };
     chat.0.table.lock().leave(room, &person.id, gone_at);
     match broke {
         true => sweep::watch(chat),

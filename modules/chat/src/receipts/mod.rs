@@ -20,7 +20,7 @@ pub(crate) use tally::{
 };
 pub(crate) use throttle::Throttle;
 
-use std::time::Duration;
+use lakh_hub::presence::Ms;
 
 use crate::shapes::Message;
 use crate::{Chat, due, unread};
@@ -28,7 +28,7 @@ use marks::Move;
 use telling::{Key, Update};
 
 /// How often others are told, and what somebody has sent is written down.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Ms = 1_000;
 /// Pairs of a person and a room of which something is told within a second; more aren't told.
 const MOST: usize = 20_000;
 
@@ -58,10 +58,10 @@ pub(crate) fn stored(chat: &Chat, message: &Message) {
         return;
     }
     let key = (message.room.clone(), message.said.from.id.clone());
-    chat.0
-        .receipts
-        .sent
-        .put(key, message.seq, |old, new| *old = new.max(*old));
+    let sent = &chat.0.receipts.sent;
+    sent.put(chat.clock_ms(), key, message.seq, |old, new| {
+        *old = new.max(*old);
+    });
 }
 
 /// Marks, with what the person has sent just now on this node.
@@ -75,21 +75,25 @@ pub(crate) fn with_sent(chat: &Chat, room: &str, person: &str, marks: Marks, las
 
 /// Works for as long as the loop does.
 pub(crate) async fn run_updates(chat: Chat) {
-    let updates = &chat.0.receipts.updates;
+    let (updates, hub) = (&chat.0.receipts.updates, chat.0.namespace.hub());
     updates
-        .run(async |key, update| telling::tell_others(&chat, key, &update))
+        .run(hub, async |key, update| {
+            telling::tell_others(&chat, key, &update);
+        })
         .await;
 }
 
 /// Works for as long as the loop does.
 pub(crate) async fn run_sent(chat: Chat) {
-    let sent = &chat.0.receipts.sent;
-    sent.run(async |(room, person), seq| {
+    let (sent, hub) = (&chat.0.receipts.sent, chat.0.namespace.hub());
+    sent.run(hub, async |(room, person), seq| {
         if let Err(failure) = moves::sent(&chat, room, person, seq).await {
             tracing::debug!(room, %failure.message, "what somebody sent is not yet counted as read");
             if failure.code == "unavailable" {
                 let key = (room.clone(), person.clone());
-                sent.put(key, seq, |later, old| *later = old.max(*later));
+                sent.put(hub.clock_ms(), key, seq, |later, old| {
+                    *later = old.max(*later);
+                });
             }
         }
     })

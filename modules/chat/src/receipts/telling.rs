@@ -56,7 +56,8 @@ pub(super) fn moved(
         delivered: (before.delivered != after.delivered).then_some(after.delivered),
     };
     let key = (room.to_owned(), asker.id().to_owned());
-    chat.0.receipts.updates.put(key, update, |old, new| {
+    let now = chat.clock_ms();
+    chat.0.receipts.updates.put(now, key, update, |old, new| {
         *old = Update {
             read: new.read.or(old.read),
             delivered: new.delivered.or(old.delivered),

@@ -6,9 +6,14 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use lakh_hub::Hub;
+use lakh_hub::presence::Ms;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
+
+/// The clock of the hub may be moved by hand: so long is slept at most.
+const MOST_SLEEP: Ms = 500;
 
 /// Who waits, and what for. Any thread puts something in; one task works it off.
 pub(crate) struct Throttle<K, V> {
@@ -17,10 +22,10 @@ pub(crate) struct Throttle<K, V> {
 }
 
 struct Waiting<K, V> {
-    every: Duration,
+    every: Ms,
     most: usize,
     slots: HashMap<K, Slot<V>>,
-    queue: BinaryHeap<Reverse<(Instant, K)>>,
+    queue: BinaryHeap<Reverse<(Ms, K)>>,
 }
 
 /// Stands here from the first time until nothing came for as long as one waits.
@@ -32,7 +37,7 @@ struct Slot<V> {
 
 impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
     /// `false`: too many wait already.
-    fn put(&mut self, now: Instant, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
+    fn put(&mut self, now: Ms, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
         let is_full = self.slots.len() >= self.most;
         match self.slots.get_mut(&key) {
             Some(Slot { next, .. }) => match next {
@@ -53,7 +58,7 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
     }
 
     /// What is to be done now.
-    fn pop(&mut self, now: Instant) -> Option<(K, V)> {
+    fn pop(&mut self, now: Ms) -> Option<(K, V)> {
         while self.queue.peek().is_some_and(|Reverse((at, _))| *at <= now) {
             let Reverse((_, key)) = self.queue.pop()?;
             let Some(slot) = self.slots.get_mut(&key) else {
@@ -69,14 +74,14 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
         None
     }
 
-    fn next(&self) -> Option<Instant> {
+    fn next(&self) -> Option<Ms> {
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
 }
 
 impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
     /// `most` wait at the same time; what comes on top is passed over.
-    pub(crate) fn new(every: Duration, most: usize) -> Self {
+    pub(crate) fn new(every: Ms, most: usize) -> Self {
         Self {
             waiting: Mutex::new(Waiting {
                 every,
@@ -89,8 +94,8 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
     }
 
     /// Something is to be done. If the same waits already, they become one. `false`: too many wait.
-    pub(crate) fn put(&self, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
-        let taken = self.waiting.lock().put(Instant::now(), key, value, merge);
+    pub(crate) fn put(&self, now: Ms, key: K, value: V, merge: impl FnOnce(&mut V, V)) -> bool {
+        let taken = self.waiting.lock().put(now, key, value, merge);
         self.more.notify_one();
         taken
     }
@@ -109,18 +114,22 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
         }
     }
 
-    /// Works for ever.
-    pub(crate) async fn run(&self, work: impl AsyncFn(&K, V)) {
+    /// Works for ever, by the clock of the hub.
+    pub(crate) async fn run(&self, hub: &Hub, work: impl AsyncFn(&K, V)) {
         loop {
             // Not in the head of the loop: the lock would be held through its body.
-            let due = self.waiting.lock().pop(Instant::now());
+            let now = hub.clock_ms();
+            let due = self.waiting.lock().pop(now);
             if let Some((key, value)) = due {
                 work(&key, value).await;
                 continue;
             }
             let next = self.waiting.lock().next();
             match next {
-                Some(at) => drop(timeout_at(at, self.more.notified()).await),
+                Some(at) => {
+                    let wait = Duration::from_millis(at.saturating_sub(now).min(MOST_SLEEP));
+                    drop(timeout(wait, self.more.notified()).await);
+                }
                 None => self.more.notified().await,
             }
         }
@@ -131,29 +140,24 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
 mod tests {
     use super::*;
 
-    const EVERY: Duration = Duration::from_secs(1);
+    const EVERY: Ms = 1_000;
 
     fn throttle() -> Throttle<&'static str, u32> {
         Throttle::new(EVERY, 2)
     }
 
-    fn put(
-        throttle: &Throttle<&'static str, u32>,
-        now: Instant,
-        key: &'static str,
-        value: u32,
-    ) -> bool {
+    fn put(throttle: &Throttle<&'static str, u32>, now: Ms, key: &'static str, value: u32) -> bool {
         let mut waiting = throttle.waiting.lock();
         waiting.put(now, key, value, |old, new| *old = new)
     }
 
-    fn pop(throttle: &Throttle<&'static str, u32>, now: Instant) -> Option<(&'static str, u32)> {
+    fn pop(throttle: &Throttle<&'static str, u32>, now: Ms) -> Option<(&'static str, u32)> {
         throttle.waiting.lock().pop(now)
     }
 
     #[test]
     fn the_first_is_done_at_once_and_then_the_newest_of_each_while() {
-        let (throttle, now) = (throttle(), Instant::now());
+        let (throttle, now) = (throttle(), 1_000);
         assert!(put(&throttle, now, "a", 1));
         assert_eq!(pop(&throttle, now), Some(("a", 1)));
         assert!(put(&throttle, now, "a", 2) && put(&throttle, now, "a", 3));
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_rests_is_forgotten_and_makes_room() {
-        let (throttle, now) = (throttle(), Instant::now());
+        let (throttle, now) = (throttle(), 1_000);
         assert!(put(&throttle, now, "a", 1) && put(&throttle, now, "b", 1));
         assert!(!put(&throttle, now, "c", 1), "two wait");
         assert!(pop(&throttle, now).is_some() && pop(&throttle, now).is_some());
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_being_done_can_be_seen_for_a_while_after() {
-        let (throttle, now) = (throttle(), Instant::now());
+        let (throttle, now) = (throttle(), 1_000);
         put(&throttle, now, "a", 1);
         assert_eq!(throttle.peek(&"a", |value| *value), Some(1));
         throttle.waiting.lock().pop(now);
