@@ -12,7 +12,7 @@ const AGAIN_MS = 50;
 
 export class Device {
   constructor(person, site, noise, facts) {
-    Object.assign(this, { person, site, noise, facts, open: 0, lost: 0, came: 0, recovered: 0 });
+    Object.assign(this, { person, site, noise, facts, asking: new Set(), lost: 0, came: 0, recovered: 0 });
     this.views = new Map(person.rooms.map((room) => [room, new View(room, facts)]));
     this.socket = io(`${site.any(noise)}/chat`, {
       transports: noise.oneIn(5) ? ["polling", "websocket"] : ["websocket"],
@@ -23,6 +23,7 @@ export class Device {
     });
     this.socket.io.on("reconnect_attempt", () => (this.socket.io.uri = site.any(noise)));
     this.socket.on("connect", () => this.connected());
+    this.socket.on("connect_error", ({ message }) => this.refused(message));
     this.socket.on("disconnect", (reason) => this.disconnected(reason));
     for (const event of ["message:new", "message:changed", "room:changed", "member:changed"]) {
       this.socket.on(event, (argument) => this.hear(event, argument));
@@ -46,6 +47,11 @@ export class Device {
   disconnected(reason) {
     // A stock client does not come back by itself when the server has sent it away.
     if (reason === "io server disconnect") this.socket.connect();
+  }
+
+  // Nobody is refused here. What could not be connected is tried again by the client itself.
+  refused(message) {
+    if (!this.socket.active) this.facts.wrong(`${this.person.id} was refused: ${message}`);
   }
 
   hear(event, argument) {
@@ -81,12 +87,13 @@ export class Device {
   // Asks once. `null`: there was no answer.
   async once(event, request) {
     if (!this.socket.connected) return null;
-    this.open += 1;
+    const asked = { event, request, at: Date.now() };
+    this.asking.add(asked);
     const answer = await this.socket
       .timeout(ANSWER_MS)
       .emitWithAck(event, request)
       .catch(() => null);
-    this.open -= 1;
+    this.asking.delete(asked);
     if (!answer) this.lost += 1;
     return answer;
   }
@@ -113,7 +120,7 @@ export class Device {
 
   // Goes away and comes back, if nothing waits for an answer.
   async leave() {
-    if (this.open > 0 || !this.isHere) return;
+    if (this.asking.size > 0 || !this.isHere) return;
     this.socket.disconnect();
     await pause(this.noise.below(300));
     if (!this.ended) this.socket.connect();

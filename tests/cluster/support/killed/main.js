@@ -14,12 +14,13 @@ if (values.help) {
 }
 const given = Object.fromEntries(numbers.filter((name) => values[name]).map((name) => [name, Number(values[name])]));
 if (values.broker) given.broker = values.broker;
-let failed = 0;
+let bad = 0;
 for (let count = 0; count < Number(values.runs); count += 1) {
   const seed = values.seed ? Number(values.seed) + count : Date.now() % 1_000_000;
-  const { wrong, summary } = await run(seed, given);
+  const failed = (error) => ({ wrong: [error.stack], summary: "ended early" });
+  const { wrong, summary } = await run(seed, given).catch(failed);
   console.log(`seed ${seed}: ${wrong.length === 0 ? "as it should be" : `${wrong.length} wrong`}; ${summary}`);
   for (const one of wrong.slice(0, 20)) console.log(`  ${one.slice(0, 1_500)}`);
-  failed += wrong.length > 0 ? 1 : 0;
+  bad += wrong.length > 0 ? 1 : 0;
 }
-process.exit(failed > 0 ? 1 : 0);
+process.exit(bad > 0 ? 1 : 0);

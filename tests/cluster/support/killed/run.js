@@ -104,9 +104,20 @@ class Run {
 
   inTime(promise, what) {
     const late = pause(BOUND_MS, undefined, { ref: false }).then(() => {
-      throw new Error(`waited ${BOUND_MS} ms for ${what}`);
+      throw new Error(`waited ${BOUND_MS} ms for ${what}; asked and not answered: ${this.unanswered()}`);
     });
     return Promise.race([promise, late]);
+  }
+
+  unanswered() {
+    const asked = this.devices.flatMap((device) =>
+      [...device.asking].map((one) => ({ ...one, of: device.person.id, isHere: device.isHere })),
+    );
+    const away = this.devices.filter(({ isHere }) => !isHere).map(({ person, socket, came }) => {
+      const { _readyState: state, _reconnecting: reconnecting, uri } = socket.io;
+      return { of: person.id, came, state, reconnecting, uri, active: socket.active };
+    });
+    return JSON.stringify({ asked: asked.slice(0, 20), away });
   }
 
   // What a dead node has not told any more is noticed when the next thing is told.
