@@ -27,7 +27,7 @@ LAKH ?= $(TARGET)/release/lakh
 # cargo-deb looks for assets in this folder.
 PACKAGE := $(TARGET)/release/package
 
-.PHONY: help run build install uninstall deb test lint bench bench-fleet chaos fuzz conformance format \
+.PHONY: help run build install uninstall deb test lint bench bench-fleet chaos chaos-chat fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
         test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka test-oidc binaries
 
@@ -186,6 +186,11 @@ chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes 
 	$(SAY) "building the server and the checker (the first time takes some minutes)"
 	cargo build --release -p lakh-server -p lakh-chaos
 	$(TARGET)/release/lakh-chaos $(ARGS)
+
+chaos-chat: install-test web-dist tests/cluster/node_modules/.installed ## kill nodes under a chat in use, compare what each saw; ARGS="--nodes 3 --kills 50"
+	$(SAY) "building the server (the first time takes some minutes)"
+	cargo build --release -p lakh-server
+	TEST_PROFILE=release node tests/cluster/support/killed/main.js $(ARGS)
 
 install-build:
 	@tools/install.sh build
