@@ -14,7 +14,7 @@ use crate::messages::{self, Send};
 use crate::records::{self, DueRecord};
 use crate::shapes::Nothing;
 use crate::standing::Standing;
-use crate::{Chat, due, names, offline, stored};
+use crate::{Chat, attachments, due, names, offline, stored};
 
 /// How far ahead a message may be sent: 366 days.
 const AHEAD_MS: u64 = 366 * 24 * 3_600_000;
@@ -99,6 +99,8 @@ pub(crate) async fn put(
             format!("you have {most} scheduled messages; cancel one first"),
         ));
     }
+    // Before it's written: a message that waits has its files.
+    attachments::hold(chat, asker, &message.room, &message.attachments, at_ms).await?;
     let record = ScheduledRecord {
         at: at_ms,
         made_at: now_ms,
@@ -182,25 +184,7 @@ pub(crate) struct Listed {
 
 /// `scheduled:list`: the next one first.
 pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Listed, Failure> {
-    let mut all: Vec<(String, ScheduledRecord)> = Vec::new();
-    let mut after = None;
-    loop {
-        let scan = Scan::default()
-            .limit(chat.0.config.max_scheduled)
-            .after(after);
-        let scanning = chat
-            .0
-            .store
-            .scan(chat.now_ms(), &collection(asker.id()), scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
-        for (id, document) in page.items {
-            all.push((id, records::read(&document)?));
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let mut all = all(chat, asker.id()).await?;
     if let Some(room) = &request.room {
         names::check_room(room)?;
         all.retain(|(_, record)| record.message.room == *room);
@@ -210,6 +194,24 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Li
     Ok(Listed {
         scheduled: shown.collect::<Result<_, _>>()?,
     })
+}
+
+/// All that somebody has waiting.
+async fn all(chat: &Chat, person: &str) -> Result<Vec<(String, ScheduledRecord)>, Failure> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let most = chat.0.config.max_scheduled;
+        let scan = Scan::default().limit(most).after(after);
+        let scanning = chat.0.store.scan(chat.now_ms(), &collection(person), scan);
+        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        for (id, document) in page.items {
+            all.push((id, records::read(&document)?));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -236,10 +238,21 @@ pub(crate) async fn cancel(
         )
         .delete(names::DUE, &key, Condition::Any);
     match chat.0.store.write(batch).await {
-        Ok(_) => Ok(Nothing {}),
-        Err(WriteError::Conflict { .. }) => Err(not_there()),
-        Err(error) => Err(stored::not_written(&error)),
+        Ok(_) => {}
+        Err(WriteError::Conflict { .. }) => return Err(not_there()),
+        Err(error) => return Err(stored::not_written(&error)),
     }
+    let mut files = record.message.attachments;
+    if !files.is_empty() {
+        // What another one waits for stays with it.
+        let others = all(chat, asker.id()).await?;
+        files.retain(|id| {
+            let mut others = others.iter();
+            !others.any(|(_, other)| other.message.attachments.contains(id))
+        });
+        attachments::let_loose(chat, &files).await;
+    }
+    Ok(Nothing {})
 }
 
 fn check_id(id: &str) -> Result<&str, Failure> {
@@ -280,6 +293,10 @@ pub(crate) async fn change(
     if let Some(at_ms) = request.at {
         check_time(chat.now_ms(), at_ms)?;
         record.at = at_ms;
+        let Send {
+            room, attachments, ..
+        } = &record.message;
+        attachments::hold(chat, asker, room, attachments, at_ms).await?;
     }
     if let Some(text) = request.text {
         messages::check_text(chat, &text, !record.message.attachments.is_empty())?;

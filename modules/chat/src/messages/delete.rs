@@ -71,7 +71,6 @@ async fn remove(
 ///
 /// # Errors
 /// `unavailable`; then it's to be tried again.
-#[allow(dead_code, reason = "for whoever does what is due")]
 pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Failure> {
     let done = Op::Delete {
         collection: names::DUE.to_owned(),

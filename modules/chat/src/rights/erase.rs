@@ -12,7 +12,7 @@ use super::place;
 use crate::asker::Asker;
 use crate::messages::{self, At};
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, moderation, names, people, reactions, records, rooms, standing, stored};
+use crate::{Chat, attachments, moderation, names, people, reactions, records, rooms, standing, stored};
 
 /// What is done between two looks at whether this node is still the one.
 const ROUND: usize = 50;
@@ -173,6 +173,7 @@ async fn round(chat: &Chat, person: &str, now: &Person) -> Result<bool, Failure>
         || reacted(chat, person).await?
         || memberships(chat, person).await?
         || moderation::erase_reports(chat, person, now).await?
+        || files(chat, person).await?
         || collections(chat, person).await?;
     if !more {
         people::forget(chat, person).await?;
@@ -257,6 +258,17 @@ async fn memberships(chat: &Chat, person: &str) -> Result<bool, Failure> {
         standing::changed(chat, room, Some(person));
     }
     Ok(!own.is_empty())
+}
+
+/// Lets go of their files, those that no message has among them.
+async fn files(chat: &Chat, person: &str) -> Result<bool, Failure> {
+    let batch = Batch::new(chat.now_ms());
+    let Some(batch) = attachments::release_of_person(chat, person, batch).await? else {
+        return Ok(false);
+    };
+    let writing = chat.0.store.write(batch);
+    writing.await.map_err(|error| stored::not_written(&error))?;
+    Ok(true)
 }
 
 /// Clears what is theirs alone.
