@@ -12,7 +12,9 @@ use super::place;
 use crate::asker::Asker;
 use crate::messages::{self, At};
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, attachments, moderation, names, people, reactions, records, rooms, standing, stored};
+use crate::{
+    Chat, attachments, moderation, names, people, reactions, records, rooms, standing, stored,
+};
 
 /// What is done between two looks at whether this node is still the one.
 const ROUND: usize = 50;
