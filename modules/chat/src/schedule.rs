@@ -19,6 +19,9 @@ use crate::{Chat, attachments, due, names, offline, stored};
 /// How far ahead a message may be sent: 366 days.
 const AHEAD_MS: u64 = 366 * 24 * 3_600_000;
 
+/// Messages of somebody who is erased that are taken away at once.
+const FORGOTTEN: usize = 200;
+
 /// A message that is to be sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ScheduledRecord {
@@ -212,6 +215,26 @@ async fn all(chat: &Chat, person: &str) -> Result<Vec<(String, ScheduledRecord)>
             return Ok(all);
         }
     }
+}
+
+/// Takes away what somebody has waiting, some of it; whether there may be more.
+pub(crate) async fn forget(chat: &Chat, person: &str) -> Result<bool, Failure> {
+    let some = all(chat, person).await?;
+    let batch =
+        some.iter()
+            .take(FORGOTTEN)
+            .fold(Batch::new(chat.now_ms()), |batch, (id, record)| {
+                let due = DueRecord::prefix(record.at, &due_of(person, id));
+                batch
+                    .delete(&collection(person), id, Condition::Any)
+                    .delete(names::DUE, &due, Condition::Any)
+            });
+    if some.is_empty() {
+        return Ok(false);
+    }
+    let writing = chat.0.store.write(batch);
+    writing.await.map_err(|error| stored::not_written(&error))?;
+    Ok(true)
 }
 
 #[derive(Deserialize)]

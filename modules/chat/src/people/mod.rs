@@ -35,12 +35,21 @@ pub(crate) async fn profiles(
     read.collect()
 }
 
+/// Stands before the id by which what is left of somebody goes who was erased.
+pub(crate) const ERASED_PREFIX: &str = "deleted:";
+/// What they are called.
+pub(crate) const ERASED_NAME: &str = "Deleted person";
+
 /// People as others see them. Of whom nothing is known their id is the name.
 pub(crate) async fn of_ids(chat: &Chat, ids: &[String]) -> Result<Vec<Person>, Failure> {
     let profiles = profiles(chat, ids).await?;
     let people = ids.iter().zip(profiles).map(|(id, profile)| Person {
         id: id.clone(),
-        name: profile.map_or_else(|| id.clone(), |profile| profile.name),
+        name: match profile {
+            Some(profile) => profile.name,
+            None if id.starts_with(ERASED_PREFIX) => ERASED_NAME.to_owned(),
+            None => id.clone(),
+        },
     });
     Ok(people.collect())
 }
