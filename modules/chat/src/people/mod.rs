@@ -5,7 +5,9 @@ mod find;
 mod profile;
 mod shown;
 
-pub(crate) use blocks::{add as block, list as blocks, not_blocked, remove as unblock};
+pub(crate) use blocks::{
+    add as block, blocked, is_blocked, list as blocks, not_blocked, remove as unblock,
+};
 pub(crate) use find::{find, fold};
 pub(crate) use profile::{get, me, set_me};
 pub(crate) use shown::install;
