@@ -14,11 +14,13 @@ use crate::messages::{self, Send};
 use crate::records::{self, DueRecord};
 use crate::shapes::Nothing;
 use crate::standing::Standing;
-use crate::{Chat, attachments, due, names, offline, stored};
+use crate::{Chat, attachments, due, moderation, names, offline, stored};
 
 /// How far ahead a message may be sent: 366 days.
 const AHEAD_MS: u64 = 366 * 24 * 3_600_000;
 
+/// How long a message waits at least that comes too soon after others.
+const AGAIN_MS: u64 = 1_000;
 /// Messages of somebody who is erased that are taken away at once.
 const FORGOTTEN: usize = 200;
 
@@ -29,6 +31,9 @@ pub(crate) struct ScheduledRecord {
     at: u64,
     made_at: u64,
     from: Person,
+    /// When its room was made: another may have its name by then.
+    #[serde(default)]
+    room_made: u64,
     /// By the backend itself.
     #[serde(default, skip_serializing_if = "records::is_false")]
     is_system: bool,
@@ -77,7 +82,7 @@ fn due_of(person: &str, id: &str) -> String {
 pub(crate) async fn put(
     chat: &Chat,
     asker: &Asker,
-    _standing: &Standing,
+    standing: &Standing,
     request: &Send,
     at_ms: u64,
 ) -> Result<Value, Failure> {
@@ -108,6 +113,7 @@ pub(crate) async fn put(
         at: at_ms,
         made_at: now_ms,
         from: Person::clone(asker.who()),
+        room_made: standing.room.created_at,
         is_system: asker.is_system(),
         message,
     };
@@ -373,12 +379,22 @@ pub(crate) async fn send(
             condition: Condition::Version(document.version),
         },
     ];
-    let sent =
-        messages::send_due(chat, &record.asker(), record.message.clone(), gone.clone()).await;
+    let message = (record.message.clone(), record.room_made);
+    let sent = messages::send_due(chat, &record.asker(), message, gone.clone()).await;
     let failure = match sent {
         Ok(()) => return Ok(()),
         Err(failure) => failure,
     };
+    if matches!(failure.code, "slow_mode" | "rate_limited") {
+        // It waits until it may: its author isn't there to try again.
+        let free_ms = moderation::free_at(chat, &record.message.room, person).await?;
+        let now_ms = chat.now_ms();
+        let at_ms = match free_ms > now_ms {
+            true => free_ms,
+            false => now_ms + AGAIN_MS,
+        };
+        return due::put_off(chat, key, version, at_ms).await;
+    }
     if matches!(failure.code, "unavailable" | "internal") {
         // Perhaps because another node has sent it.
         let getting = chat.0.store.get(chat.now_ms(), names::DUE, key);

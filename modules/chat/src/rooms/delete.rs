@@ -16,7 +16,7 @@ use crate::permissions::Right;
 use crate::records::{self, DeletionRecord, RoomRecord};
 use crate::rooms::{TRIES, busy};
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, attachments, names, standing, stored};
+use crate::{Chat, attachments, names, standing, stored, told};
 
 /// Members taken out in a step; each takes three operations.
 const MEMBERS: usize = 500;
@@ -62,6 +62,7 @@ pub(crate) async fn delete(
     asker.allow("join", room)?;
     let version = mark(chat, asker, room).await?;
     tell(chat, room);
+    told::deleted(chat, asker, room);
     let (chat, room) = (chat.clone(), room.to_owned());
     // As a task of its own: it goes on when whoever asked is gone.
     let removing = tokio::spawn(async move { remove(&chat, &room, version).await });
