@@ -85,6 +85,8 @@ pub(crate) type CountedHook = Arc<dyn Fn(&Room, u64, &Payload, &mut dyn FnMut())
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     pub on: FxHashMap<Box<str>, Handler>,
+    /// Of events that have no other.
+    pub other: Option<Handler>,
     pub any: Vec<Handler>,
     pub any_outgoing: Vec<OutgoingHook>,
     pub connect: Vec<SocketHook>,
@@ -271,6 +273,11 @@ impl Namespace {
         self.change(|handlers| {
             handlers.server.insert(event.into(), Arc::clone(hook));
         });
+    }
+
+    /// Handles events that have no other handler.
+    pub(crate) fn set_other_handler(&self, handler: &Handler) {
+        self.change(|handlers| handlers.other = Some(handler.clone()));
     }
 
     /// Starts a broadcast to everyone in this namespace.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::crowd::{self, Crowd};
 use crate::ordered::{self, Told};
-use crate::{Chat, names, stored};
+use crate::{Chat, names, stored, told};
 
 /// Changes kept of a room at least; who was away for more starts anew.
 pub(crate) const KEPT: u64 = 5_000;
@@ -108,8 +108,28 @@ impl Change {
         Ok(Entry::new(now_ms, value))
     }
 
-    /// The event by which the room hears of it.
-    pub(crate) fn told(&self, room: &str, rev: u64) -> Option<Told> {
+    /// What those who watch the server call it, if it's anything to them.
+    fn outside(&self) -> Option<&'static str> {
+        match (self.what.as_deref(), &*self.event) {
+            (Some("edit"), _) => Some("message:edit"),
+            (Some("delete" | "purge" | "expire" | "erase"), _) => Some("message:delete"),
+            (Some("pin"), _) => Some("message:pin"),
+            (Some("reaction"), _) => Some("reaction"),
+            (None, "room:changed") => Some("room:changed"),
+            (None, _) if self.set.contains_key("joined") => Some("member:joined"),
+            (None, _) if self.set.contains_key("left") => Some("member:left"),
+            (None, MEMBER_CHANGED) => Some(MEMBER_CHANGED),
+            _ => None,
+        }
+    }
+
+    /// How the room hears of it, unless it's a crowd that doesn't, and those who watch the server.
+    fn told(&self, chat: &Chat, room: &str, rev: u64, crowd: Crowd) -> Option<Told> {
+        let is_told = self.is_told_in(crowd);
+        let outside = self.outside().filter(|_| told::is_watched(chat));
+        if !is_told && outside.is_none() {
+            return None;
+        }
         let mut argument = match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields,
             _ => return None,
@@ -118,9 +138,11 @@ impl Change {
         argument.insert("room".to_owned(), room.into());
         argument.insert("rev".to_owned(), rev.into());
         let argument = Value::Object(argument);
+        let payload = || Payload::from_raw(format!(r#"["{}",{argument}]"#, self.event), Vec::new());
+        let who = self.by.as_ref().or(self.user.as_ref());
         Some(Told {
-            payload: Payload::from_raw(format!(r#"["{}",{argument}]"#, self.event), Vec::new()),
-            occurrence: None,
+            payload: is_told.then(payload),
+            occurrence: outside.map(|event| told::change(chat, room, event, who, &argument)),
         })
     }
 }
@@ -175,8 +197,7 @@ pub(crate) async fn write_all(
     let mut told = news(&applied);
     let crowd = crowd::of(chat, room);
     let changes = changes.iter().zip(&revs);
-    let changes = changes.filter(|(change, _)| change.is_told_in(crowd));
-    told.extend(changes.filter_map(|(change, placed)| change.told(room, placed.seq)));
+    told.extend(changes.filter_map(|(change, placed)| change.told(chat, room, placed.seq, crowd)));
     turn.tell(told);
     ordered::heard(chat).await?;
     let whole = revs

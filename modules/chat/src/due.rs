@@ -187,6 +187,27 @@ async fn postpone(chat: &Chat, key: &str, document: &Document, by_ms: u64) -> Re
         .map(drop)
 }
 
+/// Sets what is due to a later time, if it's still as it was read. It's this node's own then.
+pub(crate) async fn put_off(
+    chat: &Chat,
+    key: &str,
+    version: u64,
+    at_ms: u64,
+) -> Result<(), Failure> {
+    let getting = chat.0.store.get(chat.now_ms(), names::DUE, key);
+    let found = getting.await.map_err(|error| stored::not_read(&error))?;
+    let Some(document) = found.filter(|found| found.version == version) else {
+        return Ok(());
+    };
+    if move_to(chat, key, &document, at_ms, |batch| batch)
+        .await?
+        .is_some()
+    {
+        soon(chat, at_ms);
+    }
+    Ok(())
+}
+
 /// Sets a document to another time, and gives its new key and version. `None`: another node was faster.
 pub(crate) async fn move_to(
     chat: &Chat,

@@ -57,6 +57,14 @@ fn get(collection: String, key: &str) -> Query {
     }
 }
 
+/// Adds to a batch what forgets that somebody is to be reminded of a room, and of what they were.
+pub(crate) fn forget(batch: Batch, room: &str, person: &str) -> Batch {
+    batch
+        .delete(&planned(room), person, Condition::Any)
+        .delete(&planned(room), &format!("{person}\nt"), Condition::Any)
+        .delete(&told_of(room), person, Condition::Any)
+}
+
 /// Whether anybody wants to know who is away. Cheap.
 pub(crate) fn is_wanted(chat: &Chat) -> bool {
     let namespace = &chat.0.namespace;

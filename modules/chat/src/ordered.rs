@@ -11,8 +11,8 @@ use crate::{Chat, names, sweep};
 
 /// What a room is told by.
 pub(crate) struct Told {
-    /// To everybody who watches the room.
-    pub payload: Payload,
+    /// To everybody who watches the room. `None`: a crowd isn't told of it.
+    pub payload: Option<Payload>,
     /// To those who watch the server, if anybody does.
     pub occurrence: Option<(What, Box<Occurrence>)>,
 }
@@ -67,12 +67,16 @@ pub(crate) fn tell(chat: &Chat, room: &str) {
     loop {
         let told = namespace.to(names::hub_room(room)).emit_ordered(|| {
             let mut table = chat.0.table.lock();
-            let told = table.next_told(room)?;
-            // In the order of the room's numbers, so under the same lock.
-            if let Some((what, occurrence)) = told.occurrence {
-                namespace.hub().tell(what, namespace.name(), || *occurrence);
+            loop {
+                let told = table.next_told(room)?;
+                // In the order of the room's numbers, so under the same lock.
+                if let Some((what, occurrence)) = told.occurrence {
+                    namespace.hub().tell(what, namespace.name(), || *occurrence);
+                }
+                if let Some(payload) = told.payload {
+                    return Some((payload, table));
+                }
             }
-            Some((told.payload, table))
         });
         match told {
             Ok(true) => {}

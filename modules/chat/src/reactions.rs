@@ -20,6 +20,8 @@ use crate::{Chat, names, stored};
 const MOST_KINDS: usize = 50;
 /// People who are named beside a reaction's count.
 const MOST_NAMED: usize = 10;
+/// Keys of one person's reaction that are known: a retry comes soon, or not at all.
+const MOST_KEYS: usize = 16;
 /// Longest reaction, in characters.
 const MAX_CHARS: usize = 32;
 /// Most that one request adds where reactions are counted.
@@ -44,6 +46,7 @@ pub(crate) struct AddReaction {
     of: OfMessage,
     emoji: String,
     count: Option<u64>,
+    key: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +68,9 @@ pub(crate) async fn add(
     request: AddReaction,
 ) -> Result<Reacted, Failure> {
     check_emoji(&request.emoji)?;
+    if let Some(key) = &request.key {
+        names::check_key(key)?;
+    }
     let order = order(asker, &request.of.room);
     let _order = chat.0.sending.take(&order).await?;
     let standing = check(chat, asker, &request.of.room).await?;
@@ -81,13 +87,15 @@ pub(crate) async fn add(
     }
     react(chat, asker, &request.of, |mine| {
         match kind {
-            Reactions::Counted => return mine.give(&request.emoji, count),
+            Reactions::Counted => {
+                return mine.give(&request.emoji, count, request.key.as_deref());
+            }
             Reactions::Each => {}
             Reactions::One => mine.take_all_but(&request.emoji)?,
         }
         match mine.has(&request.emoji) {
             true => Ok(()),
-            false => mine.give(&request.emoji, 1),
+            false => mine.give(&request.emoji, 1, None),
         }
     })
     .await
@@ -133,7 +141,12 @@ impl Mine<'_> {
         self.given.0.contains_key(emoji)
     }
 
-    fn give(&mut self, emoji: &str, count: u64) -> Result<(), Failure> {
+    fn give(&mut self, emoji: &str, count: u64, key: Option<&str>) -> Result<(), Failure> {
+        let before = self.given.0.get(emoji);
+        let is_known = |key| before.is_some_and(|own| own.keys.iter().any(|other| other == key));
+        if key.is_some_and(is_known) {
+            return Ok(());
+        }
         let index = self.reactions.iter().position(|one| one.emoji == emoji);
         let index = match index {
             Some(index) => index,
@@ -158,29 +171,33 @@ impl Mine<'_> {
         let own = match self.given.0.get_mut(emoji) {
             Some(own) => {
                 own.count = own.count.saturating_add(count);
-                *own
+                own
             }
             None => {
                 self.places += 1;
-                let own = Given {
-                    count,
-                    place: self.places,
-                };
-                self.given.0.insert(emoji.to_owned(), own);
                 // As long as fewer are named, all are.
                 if reaction.people.len() < MOST_NAMED {
                     reaction.people.push(self.person.clone());
                 }
-                own
+                let own = Given {
+                    count,
+                    place: self.places,
+                    keys: Vec::new(),
+                };
+                self.given.0.entry(emoji.to_owned()).or_insert(own)
             }
         };
+        own.keys.extend(key.map(str::to_owned));
+        let old = own.keys.len().saturating_sub(MOST_KEYS);
+        own.keys.drain(..old);
+        let own = (own.count, own.place);
         let value = records::to_bytes(&ReactorRecord {
             user: self.person.clone(),
-            count: own.count,
+            count: own.0,
         })?;
         self.ops.push(Op::Put {
             collection: names::reactors(self.at.room, self.at.thread),
-            key: self.key(emoji, own.place),
+            key: self.key(emoji, own.1),
             value: value.into(),
             condition: Condition::Any,
             expires_at_ms: None,

@@ -173,11 +173,14 @@ pub(crate) struct OverlayRecord {
 pub(crate) struct GivenRecord(pub BTreeMap<String, Given>);
 
 /// One reaction of a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Given {
     pub count: u64,
     /// Its place among those of all people.
     pub place: u64,
+    /// With which keys it was given, the last ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// Who gave a reaction, and how often.

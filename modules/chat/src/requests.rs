@@ -1,8 +1,12 @@
 //! All requests, by name: on the namespace for sockets, and for backends through [`Chat::call`].
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use lakh_hub::{Failure, Socket};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::asker::Asker;
@@ -19,10 +23,11 @@ macro_rules! requests {
         pub(crate) fn install(chat: &Chat) {
             $({
                 let module = chat.clone();
-                chat.0.namespace.on_request($name, async move |socket: Socket, request| {
+                chat.0.namespace.on_request($name, async move |socket: Socket, Fields(request)| {
                     $handler(&module, &Asker::of(&socket)?, request).await
                 });
             })+
+            chat.0.namespace.refuse_other_requests();
         }
 
         impl Chat {
@@ -122,7 +127,31 @@ requests! {
 }
 
 fn read<T: DeserializeOwned>(request: &str) -> Result<T, Failure> {
-    serde_json::from_str(request).map_err(|error| Failure::bad_request(error.to_string()))
+    let read = serde_json::from_str(request).map(|Fields(fields)| fields);
+    read.map_err(|error| Failure::bad_request(error.to_string()))
+}
+
+/// A request's object. By itself serde would also take a list for it, whose elements are the fields.
+struct Fields<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsOf(PhantomData))
+    }
+}
+
+struct FieldsOf<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FieldsOf<T> {
+    type Value = Fields<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one object with the request's fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(Fields)
+    }
 }
 
 fn write(answer: &impl Serialize) -> Result<Box<RawValue>, Failure> {

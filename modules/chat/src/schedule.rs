@@ -14,10 +14,15 @@ use crate::messages::{self, Send};
 use crate::records::{self, DueRecord};
 use crate::shapes::Nothing;
 use crate::standing::Standing;
-use crate::{Chat, due, names, offline, stored};
+use crate::{Chat, attachments, due, moderation, names, offline, stored};
 
 /// How far ahead a message may be sent: 366 days.
 const AHEAD_MS: u64 = 366 * 24 * 3_600_000;
+
+/// How long a message waits at least that comes too soon after others.
+const AGAIN_MS: u64 = 1_000;
+/// Messages of somebody who is erased that are taken away at once.
+const FORGOTTEN: usize = 200;
 
 /// A message that is to be sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +31,9 @@ pub(crate) struct ScheduledRecord {
     at: u64,
     made_at: u64,
     from: Person,
+    /// When its room was made: another may have its name by then.
+    #[serde(default)]
+    room_made: u64,
     /// By the backend itself.
     #[serde(default, skip_serializing_if = "records::is_false")]
     is_system: bool,
@@ -74,7 +82,7 @@ fn due_of(person: &str, id: &str) -> String {
 pub(crate) async fn put(
     chat: &Chat,
     asker: &Asker,
-    _standing: &Standing,
+    standing: &Standing,
     request: &Send,
     at_ms: u64,
 ) -> Result<Value, Failure> {
@@ -99,10 +107,13 @@ pub(crate) async fn put(
             format!("you have {most} scheduled messages; cancel one first"),
         ));
     }
+    // Before it's written: a message that waits has its files.
+    attachments::hold(chat, asker, &message.room, &message.attachments, at_ms).await?;
     let record = ScheduledRecord {
         at: at_ms,
         made_at: now_ms,
         from: Person::clone(asker.who()),
+        room_made: standing.room.created_at,
         is_system: asker.is_system(),
         message,
     };
@@ -182,25 +193,7 @@ pub(crate) struct Listed {
 
 /// `scheduled:list`: the next one first.
 pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Listed, Failure> {
-    let mut all: Vec<(String, ScheduledRecord)> = Vec::new();
-    let mut after = None;
-    loop {
-        let scan = Scan::default()
-            .limit(chat.0.config.max_scheduled)
-            .after(after);
-        let scanning = chat
-            .0
-            .store
-            .scan(chat.now_ms(), &collection(asker.id()), scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
-        for (id, document) in page.items {
-            all.push((id, records::read(&document)?));
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let mut all = all(chat, asker.id()).await?;
     if let Some(room) = &request.room {
         names::check_room(room)?;
         all.retain(|(_, record)| record.message.room == *room);
@@ -210,6 +203,44 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Li
     Ok(Listed {
         scheduled: shown.collect::<Result<_, _>>()?,
     })
+}
+
+/// All that somebody has waiting.
+async fn all(chat: &Chat, person: &str) -> Result<Vec<(String, ScheduledRecord)>, Failure> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let most = chat.0.config.max_scheduled;
+        let scan = Scan::default().limit(most).after(after);
+        let scanning = chat.0.store.scan(chat.now_ms(), &collection(person), scan);
+        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        for (id, document) in page.items {
+            all.push((id, records::read(&document)?));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Takes away what somebody has waiting, some of it; whether there may be more.
+pub(crate) async fn forget(chat: &Chat, person: &str) -> Result<bool, Failure> {
+    let some = all(chat, person).await?;
+    let batch =
+        some.iter()
+            .take(FORGOTTEN)
+            .fold(Batch::new(chat.now_ms()), |batch, (id, record)| {
+                let due = DueRecord::prefix(record.at, &due_of(person, id));
+                batch
+                    .delete(&collection(person), id, Condition::Any)
+                    .delete(names::DUE, &due, Condition::Any)
+            });
+    if some.is_empty() {
+        return Ok(false);
+    }
+    let writing = chat.0.store.write(batch);
+    writing.await.map_err(|error| stored::not_written(&error))?;
+    Ok(true)
 }
 
 #[derive(Deserialize)]
@@ -236,10 +267,21 @@ pub(crate) async fn cancel(
         )
         .delete(names::DUE, &key, Condition::Any);
     match chat.0.store.write(batch).await {
-        Ok(_) => Ok(Nothing {}),
-        Err(WriteError::Conflict { .. }) => Err(not_there()),
-        Err(error) => Err(stored::not_written(&error)),
+        Ok(_) => {}
+        Err(WriteError::Conflict { .. }) => return Err(not_there()),
+        Err(error) => return Err(stored::not_written(&error)),
     }
+    let mut files = record.message.attachments;
+    if !files.is_empty() {
+        // What another one waits for stays with it.
+        let others = all(chat, asker.id()).await?;
+        files.retain(|id| {
+            let mut others = others.iter();
+            !others.any(|(_, other)| other.message.attachments.contains(id))
+        });
+        attachments::let_loose(chat, &files).await;
+    }
+    Ok(Nothing {})
 }
 
 fn check_id(id: &str) -> Result<&str, Failure> {
@@ -280,6 +322,10 @@ pub(crate) async fn change(
     if let Some(at_ms) = request.at {
         check_time(chat.now_ms(), at_ms)?;
         record.at = at_ms;
+        let Send {
+            room, attachments, ..
+        } = &record.message;
+        attachments::hold(chat, asker, room, attachments, at_ms).await?;
     }
     if let Some(text) = request.text {
         messages::check_text(chat, &text, !record.message.attachments.is_empty())?;
@@ -333,12 +379,22 @@ pub(crate) async fn send(
             condition: Condition::Version(document.version),
         },
     ];
-    let sent =
-        messages::send_due(chat, &record.asker(), record.message.clone(), gone.clone()).await;
+    let message = (record.message.clone(), record.room_made);
+    let sent = messages::send_due(chat, &record.asker(), message, gone.clone()).await;
     let failure = match sent {
         Ok(()) => return Ok(()),
         Err(failure) => failure,
     };
+    if matches!(failure.code, "slow_mode" | "rate_limited") {
+        // It waits until it may: its author isn't there to try again.
+        let free_ms = moderation::free_at(chat, &record.message.room, person).await?;
+        let now_ms = chat.now_ms();
+        let at_ms = match free_ms > now_ms {
+            true => free_ms,
+            false => now_ms + AGAIN_MS,
+        };
+        return due::put_off(chat, key, version, at_ms).await;
+    }
     if matches!(failure.code, "unavailable" | "internal") {
         // Perhaps because another node has sent it.
         let getting = chat.0.store.get(chat.now_ms(), names::DUE, key);

@@ -74,14 +74,14 @@ mod tests {
 
     fn payload(text: &str) -> Vec<Told> {
         vec![Told {
-            payload: Payload::from_raw(text, Vec::new()),
+            payload: Some(Payload::from_raw(text, Vec::new())),
             occurrence: None,
         }]
     }
 
     fn told(sequencer: &mut Sequencer) -> Vec<String> {
         std::iter::from_fn(|| sequencer.next())
-            .map(|told| told.payload.text().to_owned())
+            .map(|told| told.payload.expect("one").text().to_owned())
             .collect()
     }
 

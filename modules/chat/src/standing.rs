@@ -12,7 +12,7 @@ use lakh_hub::{Failure, ServerEvent};
 use crate::asker::Asker;
 use crate::permissions::{Right, Role};
 use crate::records::{self, BanRecord, MemberRecord, RoomRecord};
-use crate::{Chat, names, stored};
+use crate::{Chat, names, people, stored};
 
 /// How long what was read is kept: a word of another node may be lost.
 const KEEP_MS: u64 = 10_000;
@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     pub ban: Option<Arc<BanRecord>>,
     /// Their role: what the room gives them, or their token if that is more.
     pub role: Role,
+    /// It's between them and one other, and one of the two has blocked the other.
+    pub is_blocked: bool,
     /// A backend that speaks for itself: the table of permissions is not for it.
     pub is_system: bool,
 }
@@ -156,7 +158,19 @@ impl Standing {
     pub(crate) fn need_to_write(&self, chat: &Chat, right: Right) -> Result<(), Failure> {
         self.need(chat, right)?;
         self.need_open()?;
-        self.need_voice(chat.now_ms())
+        self.need_voice(chat.now_ms())?;
+        self.need_goodwill()
+    }
+
+    /// Refuses to say anything between two of whom one has blocked the other.
+    ///
+    /// # Errors
+    /// `blocked`.
+    pub(crate) fn need_goodwill(&self) -> Result<(), Failure> {
+        match self.is_blocked && !self.is_system {
+            true => Err(people::blocked()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -197,6 +211,7 @@ struct Of {
     at_ms: u64,
     kept: Option<(Arc<MemberRecord>, u64)>,
     ban: Option<Arc<BanRecord>>,
+    is_blocked: bool,
 }
 
 impl Of {
@@ -218,6 +233,7 @@ impl Of {
             kept: self.kept.clone(),
             ban: ban.filter(|ban| ban.until.is_none_or(|until| until > now_ms)),
             role: own.max(asker.least_role(name)),
+            is_blocked: self.is_blocked,
             is_system: asker.is_system(),
         }
     }
@@ -344,6 +360,12 @@ async fn read(
     if record.deleted {
         return Ok(None);
     }
+    // One read more where two are by themselves, and nowhere else.
+    let is_blocked = match record.people.as_slice() {
+        [one, other] if one == person => people::is_blocked(chat, person, other).await?,
+        [other, one] if one == person => people::is_blocked(chat, person, other).await?,
+        _ => false,
+    };
     let room = (Arc::new(record), found.version);
     let kept = match member {
         Some(member) => Some((Arc::new(records::read(&member)?), member.version)),
@@ -354,7 +376,13 @@ async fn read(
         None => None,
     };
     let at_ms = chat.now_ms();
-    Ok(Some((room, Of { at_ms, kept, ban })))
+    let of = Of {
+        at_ms,
+        kept,
+        ban,
+        is_blocked,
+    };
+    Ok(Some((room, of)))
 }
 
 fn document(answer: Answer) -> Result<Option<Document>, Failure> {

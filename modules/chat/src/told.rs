@@ -4,7 +4,7 @@
 
 use lakh_hub::{Namespace, Occurrence, Person, Socket, What};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::asker::Asker;
 use crate::offline::Unread;
@@ -47,6 +47,39 @@ pub(crate) fn made(chat: &Chat, asker: &Asker, room: &str, data: &impl Serialize
         occurrence.event = Some("room:new".into());
         occurrence
     });
+}
+
+/// A room is gone for everybody.
+pub(crate) fn deleted(chat: &Chat, asker: &Asker, room: &str) {
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let data = json!({ "room": room });
+        let mut occurrence = by(chat, asker, What::Module).in_room(room).with_data(&data);
+        occurrence.event = Some("room:deleted".into());
+        occurrence
+    });
+}
+
+/// Whether anybody wants to know what the module has names for.
+pub(crate) fn is_watched(chat: &Chat) -> bool {
+    let namespace = &chat.0.namespace;
+    namespace.hub().is_watched(What::Module, namespace.name())
+}
+
+/// A change in a room that is to be told when it's its turn, with what the room hears of it.
+pub(crate) fn change(
+    chat: &Chat,
+    room: &str,
+    event: &str,
+    who: Option<&Person>,
+    heard: &Value,
+) -> (What, Box<Occurrence>) {
+    let name = chat.0.namespace.name();
+    let mut occurrence = Occurrence::new(What::Module, name, MODULE, chat.now_ms());
+    occurrence.event = Some(event.into());
+    occurrence.user = who.cloned();
+    let occurrence = occurrence.in_room(room).with_data(heard);
+    (What::Module, Box::new(occurrence))
 }
 
 /// Something that whoever asks has done.

@@ -35,6 +35,7 @@ pub(crate) async fn set(
     asker.allow("typing", room)?;
     let standing = standing::of(chat, asker, room).await?;
     standing.need(chat, Right::Typing)?;
+    standing.need_goodwill()?;
     let told = match request.typing {
         true => begin(chat, asker, socket.to(hub_room), room, request.thread),
         false => ended(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use driver::{Loop, START_MS, TestClock, hub_by, run};
 use lakh_chat::Config;
-use lakh_hub::store::{RedisOptions, Store};
+use lakh_hub::store::{RedisOptions, Scan, Store};
 use lakh_testkit::redis::Redis;
 use room::{
     here, in_room, message, on_each, on_each_store, put, start, unhurried, until_due,
@@ -292,4 +292,67 @@ fn two_nodes_send_each_message_once() {
     race(&[store.clone(), store]);
     let redis = Redis::start(&[]).expect("a redis-server");
     race(&[(); 2].map(|()| Store::redis(&redis.url(), &RedisOptions::default()).expect("a store")));
+}
+
+#[test]
+fn in_a_slow_room_what_was_scheduled_waits_until_its_author_may() {
+    with_each_store(async |on, clock, store| {
+        let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
+        let slow = json!({"room": "r", "settings": {"slow_mode_s": 60}});
+        ada.ok("room:set", slow).await;
+        for key in ["k1", "k2"] {
+            ben.ok("message:send", at(key, START_MS + 1_000)).await;
+        }
+        clock.advance(1_000);
+        assert_eq!(ada.heard("message:new").await["time"], START_MS + 1_000);
+        // The other one is put off, not refused.
+        let waiting = ben.ok("scheduled:list", json!({})).await["scheduled"].take();
+        assert_eq!(waiting.as_array().map(Vec::len), Some(1), "{waiting}");
+        let put_off = format!("{:016}\n", START_MS + 61_000);
+        while !all_due(&store)
+            .await
+            .iter()
+            .any(|key| key.starts_with(&put_off))
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        clock.advance(60_000);
+        assert_eq!(ada.heard("message:new").await["seq"], 2);
+        assert!(ben.received_of("scheduled:failed").is_empty());
+        assert_eq!(
+            ben.ok("scheduled:list", json!({})).await["scheduled"],
+            json!([])
+        );
+    });
+}
+
+#[test]
+fn what_was_meant_for_a_room_that_is_gone_does_not_happen_in_another_of_its_name() {
+    with_each_store(async |on, clock, store| {
+        let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
+        ben.ok("message:send", at("k", START_MS + 60_000)).await;
+        // As by a node of an earlier version that has deleted the room.
+        let due = json!({"do": "expire", "room": "r"});
+        let key = format!("{:016}\nr\n{:016}", START_MS + 60_000, 1);
+        put(&store, "chat_due", &key, &due).await;
+        ada.ok("room:delete", in_room()).await;
+        clock.advance(1_000);
+        ada.ok("room:join", in_room()).await;
+        ben.ok("room:join", in_room()).await;
+        ada.ok("message:send", message("new", "stays")).await;
+        clock.advance(62_000);
+        let failed = ben.heard("scheduled:failed").await;
+        assert_eq!(failed["error"]["code"], "not_found");
+        while !all_due(&store).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let history = ada.ok("message:history", in_room()).await;
+        assert_eq!(texts(&history), ["stays"]);
+    });
+}
+
+async fn all_due(store: &Store) -> Vec<String> {
+    let page = store.scan(START_MS, "chat_due", Scan::default()).await;
+    let items = page.expect("read").items.into_iter();
+    items.map(|(key, _)| key).collect()
 }

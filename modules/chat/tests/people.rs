@@ -4,7 +4,7 @@
 mod driver;
 mod room;
 
-use driver::{START_MS, run};
+use driver::{Client, START_MS, run};
 use room::{here, in_room, message, on_each_store, start, unhurried};
 use serde_json::{Value, json};
 
@@ -182,5 +182,59 @@ fn what_does_not_fit_is_refused_with_a_code() {
             me,
             json!({"id": "dev:ada", "name": "Ada", "updated_at": START_MS, "status": "online"})
         );
+    });
+}
+
+#[test]
+fn between_two_of_whom_one_has_blocked_the_other_nobody_says_anything() {
+    on_each_store(async |on, _| {
+        let mut clients = Vec::new();
+        for name in ["Ada", "Ben", "Cy"] {
+            clients.push(on.connect("/chat", name).await);
+        }
+        let [ada, ben, cy] = &clients[..] else {
+            panic!("three")
+        };
+        let direct = ada.ok("room:direct", json!({"people": ["dev:ben"]})).await;
+        let all = json!({"people": ["dev:ben", "dev:cy"]});
+        let three = ada.ok("room:direct", all).await["room"]["id"].take();
+        let room = &direct["room"]["id"];
+        ben.ok("room:join", json!({"room": room})).await;
+        let say =
+            |key: &str| json!({"room": room, "key": key, "text": "hi", "mentions": ["dev:ben"]});
+        ada.ok("message:send", say("first")).await;
+        ben.ok("message:send", say("second")).await;
+        ada.ok("block:add", json!({"person": "dev:ben"})).await;
+        let own = |client: &Client| if std::ptr::eq(client, ada) { 1 } else { 2 };
+        for (number, client) in [ada, ben].into_iter().enumerate() {
+            let at = |more: Value| room::with(json!({"room": room, "seq": own(client)}), more);
+            for (name, request) in [
+                ("message:send", say(&format!("k{number}"))),
+                ("message:send", room::with(say("t"), json!({"thread": 1}))),
+                ("message:send", room::with(say("l"), json!({"at": 1}))),
+                ("message:edit", at(json!({"text": "still"}))),
+                ("message:pin", at(json!({"pinned": true}))),
+                ("reaction:add", at(json!({"emoji": "👍"}))),
+                ("live:react", json!({"room": room, "emoji": "👍"})),
+                ("typing:set", json!({"room": room, "typing": true})),
+            ] {
+                let refused = client.refused(name, request.clone()).await;
+                assert_eq!(refused, "blocked", "{name} {request}");
+            }
+            // What was said can be read, and taken back.
+            client.ok("message:history", json!({"room": room})).await;
+            client.ok("message:delete", at(json!({}))).await;
+            let elsewhere = json!({"room": three, "key": "k", "text": "hi"});
+            client.ok("message:send", elsewhere).await;
+        }
+        let post = json!({"room": three, "seq": 1, "to": [room], "key": "f"});
+        assert_eq!(
+            cy.refused("message:forward", post.clone()).await,
+            "not_found"
+        );
+        assert_eq!(ben.refused("message:forward", post).await, "blocked");
+        ada.ok("block:remove", json!({"person": "dev:ben"})).await;
+        ben.ok("message:send", say("third")).await;
+        ada.ok("message:send", say("fourth")).await;
     });
 }

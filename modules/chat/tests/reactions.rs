@@ -7,7 +7,10 @@ mod room;
 use driver::{Client, Loop, TestClock, hub_by, run};
 use lakh_hub::store::{RedisOptions, Store};
 use lakh_testkit::redis::Redis;
-use room::{here, in_room, make_room, message, sqlite, unhurried, user, with_each_store};
+use room::{
+    at, here, in_room, make_room, message, on_each_store, sqlite, unhurried, user, with,
+    with_each_store,
+};
 use serde_json::{Value, json};
 
 fn emoji(emoji: &str) -> Value {
@@ -303,4 +306,38 @@ fn two_nodes_count_exactly() {
     let redis = Redis::start(&[]).expect("a redis-server");
     let open = || Store::redis(&redis.url(), &RedisOptions::default()).expect("a store");
     race(&[open(), open()]);
+}
+
+#[test]
+fn a_counted_reaction_that_is_sent_again_with_its_key_counts_once() {
+    on_each_store(async |on, _| {
+        let ada = here(&on, "Ada").await;
+        let settings = json!({"room": "r", "settings": {"reactions": "counted"}});
+        ada.ok("room:set", settings).await;
+        ada.ok("message:send", message("k", "hi")).await;
+        let give = async |key: Value, count: u64| {
+            let more = json!({"emoji": "👏", "count": count, "key": key});
+            let given = ada.ok("reaction:add", with(at(1), more)).await;
+            given["reactions"][0]["mine"].as_u64().expect("a number")
+        };
+        assert_eq!(give(json!("a"), 3).await, 3);
+        assert_eq!(give(json!("a"), 3).await, 3, "a retry");
+        assert_eq!(give(json!("b"), 2).await, 5);
+        assert_eq!(give(json!("a"), 7).await, 5, "whatever it says this time");
+        assert_eq!(give(json!(null), 1).await, 6);
+        for number in 0..16 {
+            assert_eq!(give(json!(number.to_string()), 1).await, 7 + number);
+        }
+        assert_eq!(give(json!("0"), 1).await, 22);
+        assert_eq!(give(json!("a"), 1).await, 23, "too long ago");
+        for key in [json!(""), json!("x".repeat(65)), json!("\n"), json!(7)] {
+            let more = json!({"emoji": "👏", "key": key});
+            let refused = ada.refused("reaction:add", with(at(1), more)).await;
+            assert_eq!(refused, "bad_request");
+        }
+        // Once taken back, the same key counts anew.
+        let emoji = json!({"emoji": "👏"});
+        ada.ok("reaction:remove", with(at(1), emoji)).await;
+        assert_eq!(give(json!("0"), 4).await, 4);
+    });
 }

@@ -22,12 +22,9 @@ mod tidy;
 mod upload;
 
 pub(crate) use access::access;
-pub(crate) use take::{copy, give_back, note, release, release_of_room, take};
-#[allow(
-    unused_imports,
-    reason = "for messages that are sent later, and people who are erased"
-)]
-pub(crate) use take::{hold, release_of_person};
+pub(crate) use take::{
+    copy, give_back, hold, let_loose, note, release, release_of_person, release_of_room, take,
+};
 pub(crate) use upload::{quota, upload};
 
 pub(crate) use access::Key;

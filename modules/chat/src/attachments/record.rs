@@ -273,7 +273,15 @@ pub(super) async fn use_more(
     change: impl FnOnce(UsageRecord) -> Result<UsageRecord, Failure>,
 ) -> Result<Batch, Failure> {
     let (before, condition) = record::<UsageRecord>(chat, names::USAGE, person).await?;
+    let is_there = before.is_some();
     let after = change(before.unwrap_or_default())?;
+    if after == UsageRecord::default() {
+        // Who keeps nothing isn't remembered for it.
+        return Ok(match is_there {
+            true => batch.delete(names::USAGE, person, condition),
+            false => batch,
+        });
+    }
     let bytes = records::to_bytes(&after)?;
     Ok(batch.put(names::USAGE, person, bytes, condition, None))
 }

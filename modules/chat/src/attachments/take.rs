@@ -182,7 +182,6 @@ pub(crate) async fn release_of_room(
 }
 
 /// Adds to a batch what lets go of some files of a person who is erased. `None`: there are no more.
-#[allow(dead_code, reason = "for people who are erased")]
 pub(crate) async fn release_of_person(
     chat: &Chat,
     person: &str,
@@ -210,7 +209,6 @@ async fn release_all(chat: &Chat, index: &str, batch: Batch) -> Result<Option<Ba
 ///
 /// # Errors
 /// As [`take`].
-#[allow(dead_code, reason = "for messages that are sent later")]
 pub(crate) async fn hold(
     chat: &Chat,
     asker: &Asker,
@@ -218,6 +216,9 @@ pub(crate) async fn hold(
     ids: &[String],
     at_ms: u64,
 ) -> Result<(), Failure> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     for _ in 0..TRIES {
         let now_ms = chat.now_ms();
         let mut batch = Batch::new(now_ms);
@@ -228,13 +229,46 @@ pub(crate) async fn hold(
                 ..
             } = check(asker, room, id, found, now_ms)?;
             record.until = record.until.max(at_ms.saturating_add(UNSENT_MS));
-            let due = names::due(record.until, id);
-            batch =
-                record
-                    .put(batch, id, version)?
-                    .put(names::DUE, &due, "{}", Condition::Any, None);
+            batch = put_until(batch, id, &record, version)?;
         }
         if record::write(chat, batch).await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(busy())
+}
+
+fn put_until(batch: Batch, id: &str, record: &FileRecord, version: u64) -> Result<Batch, Failure> {
+    let due = names::due(record.until, id);
+    let batch = record.put(batch, id, version)?;
+    Ok(batch.put(names::DUE, &due, "{}", Condition::Any, None))
+}
+
+/// No message that is sent at a time needs these files any more: they are kept for a day, as any that wait for their message.
+pub(crate) async fn let_loose(chat: &Chat, ids: &[String]) {
+    if let Err(failure) = try_let_loose(chat, ids).await {
+        // They go all the same, at the time that they were held for.
+        tracing::debug!(%failure.message, "files of a message that isn't sent are kept longer than they must");
+    }
+}
+
+async fn try_let_loose(chat: &Chat, ids: &[String]) -> Result<(), Failure> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for _ in 0..TRIES {
+        let until = chat.now_ms().saturating_add(UNSENT_MS);
+        let mut batch = Batch::new(chat.now_ms());
+        for (id, found) in ids.iter().zip(find(chat, ids).await?) {
+            let is_held = |found: &Found| {
+                found.record.state == State::Ready && found.record.until > until && !found.is_gone
+            };
+            if let Some(mut found) = found.filter(is_held) {
+                found.record.until = until;
+                batch = put_until(batch, id, &found.record, found.version)?;
+            }
+        }
+        if batch.ops().is_empty() || record::write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }

@@ -71,7 +71,6 @@ async fn remove(
 ///
 /// # Errors
 /// `unavailable`; then it's to be tried again.
-#[allow(dead_code, reason = "for whoever does what is due")]
 pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Failure> {
     let done = Op::Delete {
         collection: names::DUE.to_owned(),
@@ -84,7 +83,16 @@ pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Fai
         purged: true,
     };
     let pins = pins_of(at.room);
+    let is_over = |present: &Present| {
+        let time = due.get(..16).and_then(|time| time.parse::<u64>().ok());
+        let expires_at = present.said.expires_at;
+        expires_at.is_some_and(|expires_at| time.is_some_and(|time| expires_at <= time))
+    };
     let expired = change(chat, at, "expire", None, &pins, |present| {
+        if !is_over(present) {
+            // It's another message, in a room that has the name of one that is gone.
+            return Ok(None);
+        }
         let mut plan = tombstone(chat, at, present, deleted.clone())?;
         if let Some(plan) = &mut plan {
             plan.ops.push(done.clone());

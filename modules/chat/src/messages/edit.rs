@@ -114,6 +114,7 @@ fn check(
     }
     standing.need_open()?;
     standing.need_voice(chat.now_ms())?;
+    standing.need_goodwill()?;
     match present.is_deleted() {
         true => Err(gone(at.seq)),
         false => Ok(()),

@@ -147,7 +147,7 @@ pub(super) fn news(chat: &Chat, asker: &Asker, message: &Message) -> Option<Told
     let payload = event("message:new", message)?;
     let occurrence = told::message(chat, asker, message);
     Some(Told {
-        payload,
+        payload: Some(payload),
         occurrence: occurrence.map(|occurrence| (What::Message, occurrence)),
     })
 }

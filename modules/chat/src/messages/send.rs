@@ -110,14 +110,14 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
     })
 }
 
-/// Sends a message whose time has come. What is written with it goes away with that: it's sent once, whoever is at it.
+/// Sends a message whose time has come, into the room that was made at the time given. What is written with it goes away with that: it's sent once, whoever is at it.
 ///
 /// # Errors
 /// What its author would be answered now.
 pub(crate) async fn send_due(
     chat: &Chat,
     asker: &Asker,
-    request: Send,
+    (request, room_made): (Send, u64),
     also: Vec<Op>,
 ) -> Result<(), Failure> {
     let order = format!("{}\n{}", request.room, asker.id());
@@ -126,6 +126,10 @@ pub(crate) async fn send_due(
         ..Ahead::default()
     };
     let standing = standing::of(chat, asker, &request.room).await?;
+    if room_made > 0 && standing.room.created_at != room_made {
+        // That room is gone, and another has its name.
+        return Err(standing::no_room());
+    }
     check(chat, asker, &standing, &request)?;
     standing.need(chat, Right::Schedule)?;
     let gone = also.clone();

@@ -1,12 +1,13 @@
 //! What is looked at before a message is sent or edited: slow mode, the room's pace, and words.
 
 use lakh_hub::Failure;
-use lakh_hub::store::{Condition, WriteError};
+use lakh_hub::store::{Answer, Condition, Query, WriteError};
 use serde::{Deserialize, Serialize};
 
 use super::words::{self, Words, WordsAction};
 use crate::asker::Asker;
 use crate::permissions::Right;
+use crate::records::RoomRecord;
 use crate::shapes::Said;
 use crate::standing::Standing;
 use crate::{Chat, names, records, stored, told};
@@ -136,6 +137,27 @@ async fn hold(chat: &Chat, asker: &Asker, room: &str, every_ms: u64) -> Result<H
         }
     }
     Err(slow(every_ms))
+}
+
+/// When somebody may send something in a room again, as far as its slow mode goes: milliseconds since 1970, in the past if
+/// they may now.
+pub(crate) async fn free_at(chat: &Chat, room: &str, person: &str) -> Result<u64, Failure> {
+    let get = |collection: &str, key: &str| Query::Get {
+        collection: collection.to_owned(),
+        key: key.to_owned(),
+    };
+    let queries = vec![get(names::ROOMS, room), get(&names::slow(room), person)];
+    let reading = chat.0.store.read(chat.now_ms(), queries);
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let [Answer::Document(room), Answer::Document(sent)] = answers.as_slice() else {
+        return Err(stored::unexpected(answers.first()));
+    };
+    let (Some(room), Some(sent)) = (room, sent) else {
+        return Ok(0);
+    };
+    let (room, sent): (RoomRecord, SentRecord) = (records::read(room)?, records::read(sent)?);
+    let every_ms = u64::from(room.settings.slow_mode_s) * 1_000;
+    Ok(sent.at.saturating_add(every_ms))
 }
 
 fn slow(wait_ms: u64) -> Failure {

@@ -5,9 +5,9 @@ mod log;
 mod reports;
 mod words;
 
-pub(crate) use check::{Held, check, check_edit, let_go};
+pub(crate) use check::{Held, check, check_edit, free_at, let_go};
 pub(crate) use log::log as deeds;
-pub(crate) use reports::{close, erase_reports, list, made_by, send};
+pub(crate) use reports::{close, erase_reports, forget_reports, list, made_by, send};
 pub(crate) use words::Words;
 pub use words::WordsAction;
 

@@ -435,6 +435,35 @@ pub(crate) async fn erase_reports(
     Ok(more)
 }
 
+/// Adds to a batch what takes some reports of a room away. `None`: there are no more.
+pub(crate) async fn forget_reports(
+    chat: &Chat,
+    room: &str,
+    batch: Batch,
+) -> Result<Option<Batch>, Failure> {
+    let collection = names::reports_of(room);
+    let scan = Scan::default().limit(ERASED_AT_ONCE);
+    let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
+    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    if page.items.is_empty() {
+        return Ok(None);
+    }
+    let keys: Vec<String> = page.items.into_iter().map(|(key, _)| key).collect();
+    let batch = keys.iter().fold(batch, |batch, key| {
+        batch.delete(&collection, key, Condition::Any)
+    });
+    let ids = keys.iter().filter_map(|key| key.split_once('\n'));
+    let ids = ids.map(|(_, id)| id.to_owned()).collect();
+    let reports = read(chat, ids).await?;
+    Ok(Some(reports.iter().fold(batch, |batch, report| {
+        let (once, key) = report.once();
+        report
+            .take_out(batch)
+            .delete(&once, &key, Condition::Any)
+            .delete(names::REPORTS, &report.id, Condition::Any)
+    })))
+}
+
 /// Reports that a person made, a page of them.
 pub(crate) async fn made_by(
     chat: &Chat,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::asker::Asker;
 use crate::records::{self, BlockRecord};
 use crate::shapes::Nothing;
-use crate::{Chat, names, presence, stored};
+use crate::{Chat, names, presence, rooms, standing, stored};
 
 /// People whom one person may have blocked.
 const MAX_BLOCKED: usize = 1_000;
@@ -42,6 +42,7 @@ pub(crate) async fn add(chat: &Chat, asker: &Asker, request: Block) -> Result<No
     let batch = Batch::new(at).put(&collection, &request.person, value, Condition::Any, None);
     let written = chat.0.store.write(batch).await;
     written.map_err(|error| stored::not_written(&error))?;
+    told(chat, asker.id(), &request.person);
     presence::hide(chat, asker.id(), &request.person).await;
     Ok(Nothing {})
 }
@@ -52,6 +53,7 @@ pub(crate) async fn remove(chat: &Chat, asker: &Asker, request: Block) -> Result
     let batch = Batch::new(chat.now_ms()).delete(&collection, &request.person, Condition::Any);
     let written = chat.0.store.write(batch).await;
     written.map_err(|error| stored::not_written(&error))?;
+    told(chat, asker.id(), &request.person);
     Ok(Nothing {})
 }
 
@@ -110,29 +112,49 @@ pub(crate) async fn not_blocked(
     asker: &Asker,
     others: &[String],
 ) -> Result<(), Failure> {
-    if asker.is_system() || others.is_empty() {
+    if asker.is_system() {
         return Ok(());
     }
-    let queries = others.iter().flat_map(|other| {
-        [
-            Query::Get {
-                collection: names::blocks(other),
-                key: asker.id().to_owned(),
-            },
-            Query::Get {
-                collection: names::blocks(asker.id()),
-                key: other.clone(),
-            },
-        ]
-    });
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    match is_any_blocked(chat, asker.id(), &others).await? {
+        false => Ok(()),
+        true => Err(blocked()),
+    }
+}
+
+/// Whether one of two has blocked the other.
+pub(crate) async fn is_blocked(chat: &Chat, one: &str, other: &str) -> Result<bool, Failure> {
+    is_any_blocked(chat, one, &[other]).await
+}
+
+async fn is_any_blocked(chat: &Chat, one: &str, others: &[&str]) -> Result<bool, Failure> {
+    if others.is_empty() {
+        return Ok(false);
+    }
+    let get = |who: &str, whom: &str| Query::Get {
+        collection: names::blocks(who),
+        key: whom.to_owned(),
+    };
+    let queries = others.iter();
+    let queries = queries.flat_map(|other| [get(other, one), get(one, other)]);
     let reading = chat.0.store.read(chat.now_ms(), queries.collect());
     let answers = reading.await.map_err(|error| stored::not_read(&error))?;
-    let is_blocked = |answer: &Answer| matches!(answer, Answer::Document(Some(_)));
-    match answers.iter().any(is_blocked) {
-        false => Ok(()),
-        true => Err(Failure::new(
-            "blocked",
-            "one of you has blocked the other; block:remove takes back what you blocked",
-        )),
+    let is_there = |answer: &Answer| matches!(answer, Answer::Document(Some(_)));
+    Ok(answers.iter().any(is_there))
+}
+
+/// The refusal of who has blocked somebody, or is blocked.
+pub(crate) fn blocked() -> Failure {
+    Failure::new(
+        "blocked",
+        "one of you has blocked the other; block:remove takes back what you blocked",
+    )
+}
+
+/// What two are to each other has changed: nodes that know of the room between them read it anew.
+fn told(chat: &Chat, one: &str, other: &str) {
+    let room = rooms::between_two(one, other);
+    for person in [one, other] {
+        standing::changed(chat, &room, Some(person));
     }
 }

@@ -5,7 +5,9 @@ mod find;
 mod profile;
 mod shown;
 
-pub(crate) use blocks::{add as block, list as blocks, not_blocked, remove as unblock};
+pub(crate) use blocks::{
+    add as block, blocked, is_blocked, list as blocks, not_blocked, remove as unblock,
+};
 pub(crate) use find::{find, fold};
 pub(crate) use profile::{get, me, set_me};
 pub(crate) use shown::install;
@@ -35,12 +37,21 @@ pub(crate) async fn profiles(
     read.collect()
 }
 
+/// Stands before the id by which what is left of somebody goes who was erased.
+pub(crate) const ERASED_PREFIX: &str = "deleted:";
+/// What they are called.
+pub(crate) const ERASED_NAME: &str = "Deleted person";
+
 /// People as others see them. Of whom nothing is known their id is the name.
 pub(crate) async fn of_ids(chat: &Chat, ids: &[String]) -> Result<Vec<Person>, Failure> {
     let profiles = profiles(chat, ids).await?;
     let people = ids.iter().zip(profiles).map(|(id, profile)| Person {
         id: id.clone(),
-        name: profile.map_or_else(|| id.clone(), |profile| profile.name),
+        name: match profile {
+            Some(profile) => profile.name,
+            None if id.starts_with(ERASED_PREFIX) => ERASED_NAME.to_owned(),
+            None => id.clone(),
+        },
     });
     Ok(people.collect())
 }

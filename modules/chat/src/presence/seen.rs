@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use lakh_hub::presence::Whereabouts;
-use lakh_hub::store::{Answer, Batch, Condition, Query};
+use lakh_hub::store::{Answer, Batch, Condition, Query, Store};
 use lakh_hub::{Failure, Hub};
 use serde::{Deserialize, Serialize};
 
@@ -93,17 +93,45 @@ async fn write(mut storing: Storing) {
             }
             (some, teller.store().clone())
         };
-        let mut batch = Batch::new(whereabouts.namespace().hub().wall_ms());
+        let now_ms = whereabouts.namespace().hub().wall_ms();
+        let some = match known_of(&store, now_ms, some).await {
+            Ok(known) => known,
+            Err(failure) => {
+                tracing::warn!(%failure.message, "when people were last seen was not stored");
+                continue;
+            }
+        };
+        let mut batch = Batch::new(now_ms);
         for (id, at) in &some {
             match records::to_bytes(&SeenRecord { at: *at }) {
                 Ok(value) => batch = batch.put(names::SEEN, id, value, Condition::Any, None),
                 Err(_) => continue,
             }
         }
+        if batch.ops().is_empty() {
+            continue;
+        }
         if let Err(error) = store.write(batch).await {
             tracing::warn!(%error, people = some.len(), "when people were last seen was not stored");
         }
     }
+}
+
+/// Those of whom something is known: somebody who was erased and goes only then leaves nothing.
+async fn known_of(
+    store: &Store,
+    now_ms: u64,
+    people: BTreeMap<String, u64>,
+) -> Result<BTreeMap<String, u64>, Failure> {
+    let queries = people.keys().map(|id| Query::Get {
+        collection: names::PEOPLE.to_owned(),
+        key: id.clone(),
+    });
+    let reading = store.read(now_ms, queries.collect());
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let known = people.into_iter().zip(answers);
+    let known = known.filter(|(_, answer)| matches!(answer, Answer::Document(Some(_))));
+    Ok(known.map(|(person, _)| person).collect())
 }
 
 /// When people were last seen, in the order of their ids; `None` of whom nothing is kept.

@@ -11,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::place;
 use crate::asker::Asker;
 use crate::messages::{self, At};
+use crate::records::RoomRecord;
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, moderation, names, people, reactions, records, rooms, standing, stored};
+use crate::{
+    Chat, attachments, moderation, names, offline, people, reactions, records, rooms, schedule,
+    standing, stored,
+};
 
 /// What is done between two looks at whether this node is still the one.
 const ROUND: usize = 50;
@@ -20,8 +24,6 @@ const ROUND: usize = 50;
 const LOST_MS: u64 = 30_000;
 /// Erasures that are gone on with at a time.
 const AT_ONCE: usize = 20;
-/// What somebody who is gone is called.
-const NAME: &str = "Deleted person";
 
 /// A person who is being erased: `chat_erasures`, key: the person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +79,7 @@ async fn begin(chat: &Chat, person: &str) -> Result<Option<(ErasureRecord, u64)>
     let id: String = (0..4).map(|_| format!("{:08x}", hub.random())).collect();
     let record = ErasureRecord {
         at: chat.now_ms(),
-        id: format!("deleted:{id}"),
+        id: format!("{}{id}", people::ERASED_PREFIX),
     };
     let value = records::to_bytes(&record)?;
     let putting = chat.0.store.put(
@@ -103,7 +105,7 @@ async fn run(
 ) -> Result<(), Failure> {
     let now = Person {
         id: record.id.clone(),
-        name: NAME.to_owned(),
+        name: people::ERASED_NAME.to_owned(),
     };
     while round(chat, person, &now).await? {
         record.at = chat.now_ms();
@@ -171,8 +173,10 @@ pub(super) async fn go_on(chat: &Chat) -> Result<(), Failure> {
 async fn round(chat: &Chat, person: &str, now: &Person) -> Result<bool, Failure> {
     let more = written(chat, person, now).await?
         || reacted(chat, person).await?
-        || memberships(chat, person).await?
+        || memberships(chat, person, now).await?
         || moderation::erase_reports(chat, person, now).await?
+        || schedule::forget(chat, person).await?
+        || files(chat, person).await?
         || collections(chat, person).await?;
     if !more {
         people::forget(chat, person).await?;
@@ -218,7 +222,7 @@ async fn reacted(chat: &Chat, person: &str) -> Result<bool, Failure> {
     let keys = some(chat, &index).await?;
     let asker = Asker::person(Person {
         id: person.to_owned(),
-        name: NAME.to_owned(),
+        name: people::ERASED_NAME.to_owned(),
     });
     for key in &keys {
         if let Some((room, thread, seq)) = place(key) {
@@ -231,12 +235,12 @@ async fn reacted(chat: &Chat, person: &str) -> Result<bool, Failure> {
 }
 
 /// Takes them out of their rooms, with what they have read there.
-async fn memberships(chat: &Chat, person: &str) -> Result<bool, Failure> {
+async fn memberships(chat: &Chat, person: &str, now: &Person) -> Result<bool, Failure> {
     let collection = names::memberships(person);
     let own = some(chat, &collection).await?;
     let asker = Asker::person(Person {
         id: person.to_owned(),
-        name: NAME.to_owned(),
+        name: people::ERASED_NAME.to_owned(),
     });
     for room in &own {
         let leaving = InRoom { room: room.clone() };
@@ -245,6 +249,7 @@ async fn memberships(chat: &Chat, person: &str) -> Result<bool, Failure> {
             Err(failure) if failure.code == "not_found" => {}
             Err(failure) => return Err(failure),
         }
+        forget_maker(chat, room, person, now).await?;
         // An invitation, or what a room that is gone has left.
         let batch = Batch::new(chat.now_ms())
             .delete(&collection, room, Condition::Any)
@@ -252,6 +257,7 @@ async fn memberships(chat: &Chat, person: &str) -> Result<bool, Failure> {
             .remove_member(&names::members(room), person)
             .delete(&names::marks(room), person, Condition::Any)
             .delete(&names::slow(room), person, Condition::Any);
+        let batch = offline::forget(batch, room, person);
         let writing = chat.0.store.write(batch);
         writing.await.map_err(|error| stored::not_written(&error))?;
         standing::changed(chat, room, Some(person));
@@ -259,14 +265,52 @@ async fn memberships(chat: &Chat, person: &str) -> Result<bool, Failure> {
     Ok(!own.is_empty())
 }
 
+/// Takes them out of what is kept of a room that they have made, or that is between them and others.
+async fn forget_maker(chat: &Chat, room: &str, person: &str, now: &Person) -> Result<(), Failure> {
+    for _ in 0..rooms::TRIES {
+        let getting = chat.0.store.get(chat.now_ms(), names::ROOMS, room);
+        let Some(found) = getting.await.map_err(|error| stored::not_read(&error))? else {
+            return Ok(());
+        };
+        let before: RoomRecord = records::read(&found)?;
+        let mut after = before.clone();
+        after.created_by = after.created_by.filter(|id| id != person);
+        for id in after.people.iter_mut().filter(|id| *id == person) {
+            id.clone_from(&now.id);
+        }
+        if after == before {
+            return Ok(());
+        }
+        let value = records::to_bytes(&after)?;
+        let condition = Condition::Version(found.version);
+        let batch = Batch::new(chat.now_ms()).put(names::ROOMS, room, value, condition, None);
+        match chat.0.store.write(batch).await {
+            Ok(_) => {
+                standing::changed(chat, room, None);
+                return Ok(());
+            }
+            Err(WriteError::Conflict { .. }) => {}
+            Err(error) => return Err(stored::not_written(&error)),
+        }
+    }
+    Err(rooms::busy())
+}
+
+/// Lets go of their files, those that no message has among them.
+async fn files(chat: &Chat, person: &str) -> Result<bool, Failure> {
+    let batch = Batch::new(chat.now_ms());
+    let Some(batch) = attachments::release_of_person(chat, person, batch).await? else {
+        return Ok(false);
+    };
+    let writing = chat.0.store.write(batch);
+    writing.await.map_err(|error| stored::not_written(&error))?;
+    Ok(true)
+}
+
 /// Clears what is theirs alone.
 async fn collections(chat: &Chat, person: &str) -> Result<bool, Failure> {
     let mut more = false;
-    for collection in [
-        names::mentions(person),
-        names::blocks(person),
-        names::scheduled(person),
-    ] {
+    for collection in [names::mentions(person), names::blocks(person)] {
         let range = DeleteRange {
             limit: REMOVE_AT_ONCE,
             ..DeleteRange::prefix("")

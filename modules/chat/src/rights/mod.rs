@@ -12,15 +12,16 @@ pub(crate) use export::export;
 
 use lakh_hub::Failure;
 
-use crate::{Chat, retention};
+use crate::{Chat, retention, rooms};
 
 impl Chat {
     /// Does a bounded part of what is to be done now and then, on whichever node: takes away messages that are kept for a time
-    /// only, and goes on with erasures whose node is gone. Whether there is more to do at once.
+    /// only, and goes on with erasures and deletions of rooms whose node is gone. Whether there is more to do at once.
     ///
     /// # Errors
     /// `unavailable`; then it's to be tried again later.
     pub async fn tidy(&self) -> Result<bool, Failure> {
+        rooms::go_on(self).await?;
         erase::go_on(self).await?;
         retention::step(self).await
     }

@@ -16,7 +16,7 @@ use crate::permissions::Right;
 use crate::records::{self, DeletionRecord, RoomRecord};
 use crate::rooms::{TRIES, busy};
 use crate::shapes::{InRoom, Nothing};
-use crate::{Chat, attachments, names, standing, stored};
+use crate::{Chat, attachments, names, standing, stored, told};
 
 /// Members taken out in a step; each takes three operations.
 const MEMBERS: usize = 500;
@@ -51,8 +51,6 @@ const OF_THREADS: [&str; 4] = [
     "chat_reactions:",
     "chat_reactors:",
 ];
-/// Where people have something of a room, under keys that begin with its name and a line feed.
-const OF_PEOPLE: [&str; 3] = ["chat_mentions:", "chat_written:", "chat_reacted:"];
 
 pub(crate) async fn delete(
     chat: &Chat,
@@ -64,6 +62,7 @@ pub(crate) async fn delete(
     asker.allow("join", room)?;
     let version = mark(chat, asker, room).await?;
     tell(chat, room);
+    told::deleted(chat, asker, room);
     let (chat, room) = (chat.clone(), room.to_owned());
     // As a task of its own: it goes on when whoever asked is gone.
     let removing = tokio::spawn(async move { remove(&chat, &room, version).await });
@@ -151,15 +150,15 @@ pub(super) fn install(chat: &Chat) {
 }
 
 /// A deletion that is this node's for as long as its steps meet no other's.
-struct Steps<'a> {
-    chat: &'a Chat,
-    room: &'a str,
+pub(super) struct Steps<'a> {
+    pub(super) chat: &'a Chat,
+    pub(super) room: &'a str,
     version: u64,
 }
 
 impl Steps<'_> {
     /// What each step begins with.
-    fn begin(&self) -> Result<Batch, Failure> {
+    pub(super) fn begin(&self) -> Result<Batch, Failure> {
         let at = self.chat.now_ms();
         let value = records::to_bytes(&DeletionRecord { at })?;
         let condition = Condition::Version(self.version);
@@ -167,7 +166,7 @@ impl Steps<'_> {
     }
 
     /// Makes a step; `None` if another node has gone on with it.
-    async fn step(&mut self, batch: Batch) -> Result<Option<Vec<Applied>>, Failure> {
+    pub(super) async fn step(&mut self, batch: Batch) -> Result<Option<Vec<Applied>>, Failure> {
         match self.chat.0.store.write(batch).await {
             Ok(applied) => {
                 self.version = version(applied.first())?;
@@ -210,13 +209,6 @@ impl Steps<'_> {
             let page = scanning.await.map_err(|error| stored::not_read(&error))?;
             if page.items.is_empty() {
                 return Ok(true);
-            }
-            let people = page.items.iter();
-            let theirs = people.flat_map(|(person, _)| {
-                OF_PEOPLE.map(|prefix| (format!("{prefix}{person}"), format!("{}\n", self.room)))
-            });
-            if !self.clear(theirs.collect()).await? {
-                return Ok(false);
             }
             let mut batch = self.begin()?;
             for (person, _) in &page.items {
@@ -298,6 +290,8 @@ async fn remove(chat: &Chat, room: &str, version: u64) -> Result<(), Failure> {
     collections.push((names::MENTIONS_OF_ALL.to_owned(), format!("{room}\n")));
     let is_ours = steps.members().await?
         && steps.files().await?
+        && steps.reports().await?
+        && steps.messages().await?
         && steps.threads().await?
         && steps.clear(collections).await?;
     if !is_ours {

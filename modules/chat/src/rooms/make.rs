@@ -317,6 +317,13 @@ async fn come_back(
     Ok(standing)
 }
 
+/// The id of the room that is between these two, or would be.
+pub(crate) fn between_two(one: &str, other: &str) -> String {
+    let mut both = [one.to_owned(), other.to_owned()];
+    both.sort_unstable();
+    direct_id(&both)
+}
+
 /// One room for each set of people: its id is a hash of theirs, sorted.
 fn direct_id(sorted: &[String]) -> String {
     let mut hash = Sha256::new();

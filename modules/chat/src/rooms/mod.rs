@@ -7,19 +7,18 @@ mod leave;
 mod list;
 mod make;
 mod mine;
+mod remains;
 mod set;
 
-pub(crate) use delete::delete;
+pub(crate) use delete::{delete, go_on};
 pub(crate) use enter::{join, put_out, unwatch, watch};
 pub(crate) use leave::leave;
 pub(crate) use list::list;
-pub(crate) use make::{create, direct};
+pub(crate) use make::{between_two, create, direct};
 pub(crate) use set::{archive, get, notify, set};
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use lakh_hub::Failure;
 use lakh_hub::store::{Answer, Query, ScoreRange};
-use lakh_hub::{Failure, Socket};
 
 use crate::asker::Asker;
 use crate::crowd::{self, Crowd};
@@ -31,8 +30,6 @@ use crate::{Chat, names, stored};
 
 /// How often what meets another's change is tried.
 pub(crate) const TRIES: usize = 20;
-/// How often, at most, somebody who comes makes this node look for deletions whose node is gone.
-const LOOK_EACH_MS: u64 = 60_000;
 
 /// What meets another's change again and again.
 pub(crate) fn busy() -> Failure {
@@ -41,19 +38,6 @@ pub(crate) fn busy() -> Failure {
 
 pub(crate) fn install(chat: &Chat) {
     delete::install(chat);
-    let (module, looked_at) = (chat.clone(), AtomicU64::new(0));
-    chat.0.namespace.on_connect(async move |_: Socket| {
-        let (now_ms, before) = (module.now_ms(), looked_at.load(Ordering::Relaxed));
-        let is_due = now_ms >= before.saturating_add(LOOK_EACH_MS);
-        let swapped =
-            looked_at.compare_exchange(before, now_ms, Ordering::Relaxed, Ordering::Relaxed);
-        if is_due
-            && swapped.is_ok()
-            && let Err(failure) = delete::go_on(&module).await
-        {
-            tracing::warn!(code = failure.code, "deletions of rooms wait");
-        }
-    });
 }
 
 /// A room as clients are told of it, without what somebody is in it.
