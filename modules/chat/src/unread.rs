@@ -17,7 +17,7 @@ use crate::permissions::Role;
 use crate::receipts::{self, Tally, Throttle};
 use crate::records::{self, MemberRecord, MembershipRecord, Notify};
 use crate::shapes::{Message, event};
-use crate::{Chat, names, offline, stored};
+use crate::{Chat, names, offline, presence, stored};
 
 /// How often members are told of a room.
 const EVERY: Ms = 1_000;
@@ -161,7 +161,9 @@ async fn tell(chat: &Chat, room: &str, news: &News) -> Result<(), Failure> {
     loop {
         let scan = Scan::default().limit(PAGE).after(after);
         let scanning = chat.0.store.scan(chat.now_ms(), &members, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let mut page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        // In a lively room nearly everybody watches, and nothing has to be read for them.
+        presence::leave_out_watchers(chat, room, &mut page.items).await;
         let readers = read_page(chat, room, &page).await?;
         for reader in &readers {
             tell_one(chat, room, reader, &last);
@@ -235,6 +237,9 @@ async fn read_page(
     room: &str,
     page: &Page<(String, Document)>,
 ) -> Result<Vec<Reader>, Failure> {
+    if page.items.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut people = Vec::with_capacity(page.items.len());
     for (id, document) in &page.items {
         let member: MemberRecord = records::read(document)?;

@@ -190,6 +190,18 @@ impl Table {
         Some(here.present(key))
     }
 
+    /// Sockets of a person in a place, on all nodes.
+    #[must_use]
+    pub fn sockets(&self, place: &str, key: &str) -> usize {
+        let here = self
+            .places
+            .get(place)
+            .and_then(|people| people.here.get(key));
+        here.map_or(0, |here| {
+            here.parts.iter().map(|(_, part)| part.sockets).sum()
+        })
+    }
+
     /// How many are in a place.
     #[must_use]
     pub fn occupancy(&self, place: &str) -> Occupancy {

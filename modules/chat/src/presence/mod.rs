@@ -263,6 +263,21 @@ pub(crate) fn is_watching(chat: &Chat, room: &str, person: &str) -> bool {
     known.table().is_in(&place, &key_of_person(person))
 }
 
+/// Leaves out those of a room's people who watch it with each device that they have here, on all nodes: they hear what the
+/// room is told anyway. Somebody with a device that broke off, or that has come only now, may be among them; such a device
+/// asks how things are when it's back.
+pub(crate) async fn leave_out_watchers<T>(chat: &Chat, room: &str, people: &mut Vec<(String, T)>) {
+    chat.0.whereabouts.ready().await;
+    let place = names::hub_room(room);
+    let known = chat.0.whereabouts.lock();
+    people.retain(|(id, _)| {
+        let key = key_of_person(id);
+        let sockets = |place: &str| known.table().sockets(place, &key);
+        let watching = sockets(&place);
+        watching == 0 || watching < sockets(ACTIVE) + sockets(AWAY)
+    });
+}
+
 /// What a person is, over all nodes.
 pub(crate) fn status(chat: &Chat, person: &str) -> Status {
     let known = chat.0.whereabouts.lock();
