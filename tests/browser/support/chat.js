@@ -10,7 +10,17 @@ export async function newcomer(who, url, name, path = "") {
   await who.page.goto(`${url}/chat/${path}`);
   await who.page.getByRole("textbox", { name: "Your name" }).fill(name);
   await who.page.getByRole("button", { name: "Start chatting" }).click();
+  if (path !== "") await join(who.page);
   return who;
+}
+
+// In a room that is there already one is a visitor first; whoever makes it is in it.
+export async function join(page) {
+  const button = page.getByRole("button", { name: "Join room" });
+  const field = page.getByRole("textbox", { name: /^Message to / });
+  await button.or(field).first().waitFor();
+  if (await button.isVisible()) await button.click();
+  await field.waitFor();
 }
 
 // Written by hand, key by key, and sent with Enter.

@@ -69,9 +69,19 @@ export {
   type HistoryRange,
 } from "./chat/client.js";
 export { messageKey } from "./chat/key.js";
-export { withAccess, type PutOptions, type UploadTicket } from "./chat/attachments.js";
+export {
+  FileAccess,
+  withAccess,
+  type AccessWord,
+  type FileQuota,
+  type PutOptions,
+  type UploadTicket,
+} from "./chat/attachments.js";
 export { ChatRooms, type ChatRoomsOptions } from "./chat/live-rooms.js";
-export { ChatRoom, type MessageRef } from "./chat/room.js";
+export type { MessageRef } from "./chat/actions.js";
+export { ChatRoom, type EnterBy } from "./chat/room.js";
+export { PeopleStatus } from "./chat/statuses.js";
+export { roomName } from "./chat/shapes.js";
 export type { ChatRoomState, ThreadState } from "./chat/room-state.js";
 export { MessageLog, type Edge, type LogState } from "./chat/log.js";
 export type { ChatWindow } from "./chat/window.js";
@@ -80,7 +90,6 @@ export type { Typing, Typist } from "./chat/typists.js";
 export { replaceFields, toggleReaction } from "./chat/changes.js";
 export type * from "./chat/events.js";
 export type * from "./chat/shapes.js";
-export type { PresenceOf } from "./chat/people.js";
 export type { Carried, OfMessage } from "./chat/messages.js";
 export type { UnreadOf } from "./chat/receipts.js";
 export type { User } from "./types.js";

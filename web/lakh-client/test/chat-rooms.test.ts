@@ -21,13 +21,9 @@ function start(name: string, options: Partial<ConstructorParameters<typeof ChatR
   const manager = { reconnectionDelay: 10, reconnectionDelayMax: 20, forceNew: true };
   const lakh = new Lakh(server.url, { auth: { name }, manager });
   const me = { id: `dev:${name.toLowerCase()}`, name };
-  const learnt = promised<unknown>();
-  const onFeatures = (_features: unknown, complete: boolean) => {
-    if (complete) learnt.resolve(null);
-  };
-  const rooms = new ChatRooms(lakh.chat, { me, onFeatures, ...options });
+  const rooms = new ChatRooms(lakh.chat, { me, ...options });
   open.push({ lakh, rooms });
-  return { lakh, rooms, learnt: learnt.promise };
+  return { lakh, rooms };
 }
 
 function promised<T>() {
@@ -59,7 +55,6 @@ async function pair(before = 3) {
   for (let n = 1; n <= before; n += 1) server.post("tea", `m${n}`);
   const ada = start("Ada");
   const ben = start("Ben");
-  await Promise.all([ada.learnt, ben.learnt]);
   const rooms = [ada.rooms.open("tea"), ben.rooms.open("tea")] as const;
   for (const room of rooms) await until(room, (state) => state.loaded);
   return { ada, ben, rooms };
@@ -237,11 +232,4 @@ describe("a room", () => {
     server.post("tea", "news");
     expect(await heard.promise).toBe("news");
   });
-});
-
-test("a request that the server does not know is found out without harm", async () => {
-  server.world.unknown.add("message:search");
-  const { lakh } = start("Ada");
-  const known = await lakh.chat.probe(["message:search", "message:edit"], { timeoutMs: 300 });
-  expect([...known]).toEqual(["message:edit"]);
 });

@@ -12,7 +12,7 @@ import type {
   User,
 } from "../src/index.js";
 
-export interface StoredRoom extends ChatRoomInfo {
+export interface StoredRoom extends Omit<ChatRoomInfo, "people"> {
   rev: number;
   messages: ChatMessage[];
   threads: Map<number, ChatMessage[]>;
@@ -43,7 +43,7 @@ export class ChatWorld {
     this.#chat = chat;
   }
 
-  room(id: string, made: Partial<ChatRoomInfo> = {}): StoredRoom {
+  room(id: string, made: Partial<Omit<ChatRoomInfo, "people">> = {}): StoredRoom {
     const known = this.rooms.get(id);
     if (known) return known;
     const room: StoredRoom = {
@@ -270,7 +270,7 @@ export class ChatWorld {
       return { message: this.change(ref, set, "pin", user) };
     });
     on<{ room: string }>("pin:list", ({ room }) => ({
-      messages: this.known(room).messages.filter((one) => one.pinned),
+      pins: this.known(room).messages.filter((one) => one.pinned),
     }));
     on<Ref & { to: string[]; key: string }>("message:forward", ({ to, key, ...ref }) => {
       const { from, text, time, attachments } = this.find(ref);
@@ -287,14 +287,15 @@ export class ChatWorld {
         mine: one.people?.some((person) => person.id === user.id) ? 1 : 0,
       }));
       const { reactions, added } = toggleReaction(before, need(emoji), user);
-      if (added !== wanted) return { message: this.find(ref) };
+      if (added !== wanted) return { reactions: before };
       const told = reactions.map(({ mine: _mine, ...rest }) => rest);
-      return { message: this.change(ref, { reactions: told }, "reaction", user) };
+      this.change(ref, { reactions: told }, "reaction", user);
+      return { reactions };
     };
     on("reaction:add", react(true));
     on("reaction:remove", react(false));
     on<Ref>("reaction:list", (ref) => ({
-      people: (this.find(ref).reactions ?? []).flatMap(({ emoji, people = [] }) =>
+      reactions: (this.find(ref).reactions ?? []).flatMap(({ emoji, people = [] }) =>
         people.map((one) => ({ user: one, emoji, count: 1 })),
       ),
       cursor: null,

@@ -10,6 +10,7 @@ import { current, startSession } from "./current.ts";
 import { totalUnread } from "./model/directory.ts";
 import { Notice } from "./Notice.tsx";
 import type { Panel } from "./panel.ts";
+import { PictureSource } from "./PictureSource.tsx";
 import { roomOfPath, targetOf } from "./paths.ts";
 import { RoomList } from "./RoomList.tsx";
 import { RoomPane } from "./RoomPane.tsx";
@@ -30,7 +31,9 @@ export default function ChatPage() {
   if (!session) return null;
   return (
     <SessionContext value={session}>
-      <Chat session={session} />
+      <PictureSource>
+        <Chat session={session} />
+      </PictureSource>
     </SessionContext>
   );
 }

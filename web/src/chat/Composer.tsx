@@ -1,4 +1,4 @@
-import type { ChatMessage, User } from "lakh-client";
+import type { Carried, ChatMessage, User } from "lakh-client";
 import { Paperclip, SendHorizontal, SmilePlus, X } from "lucide-react";
 import {
   useEffect,
@@ -12,6 +12,7 @@ import {
 import { IconButton } from "../ui/IconButton.tsx";
 import styles from "./Composer.module.css";
 import { EmojiPicker } from "./EmojiPicker.tsx";
+import { SendMenu } from "./later/SendMenu.tsx";
 import { MentionList } from "./MentionList.tsx";
 import { askedAt, complete, mentionedIn } from "./model/mentions.ts";
 import { plainText } from "./model/text.ts";
@@ -103,18 +104,34 @@ export function Composer(props: ComposerProps) {
     put(done.text, done.caret);
   };
 
-  const send = () => {
-    if (!sendable) return;
+  /** What is written, as it is sent; `more` says how. */
+  const written = (more: Carried = {}) => {
     const mentions = mentionedIn(text, chosen);
     const attachments = ready.flatMap((one) => one.done ?? []);
     const carried = {
       ...(mentions.length > 0 ? { mentions } : {}),
       ...(attachments.length > 0 ? { attachments: attachments.map((one) => one.id) } : {}),
       ...(replyTo ? { reply_to: replyTo.seq } : {}),
+      ...more,
     };
     const reply_to = replyTo && { seq: replyTo.seq, from: replyTo.from, text: replyTo.text };
-    const draft = { text: text.trim(), carried, attachments, ...(reply_to ? { reply_to } : {}) };
-    session.send(roomId, draft, thread);
+    return { text: text.trim(), carried, attachments, ...(reply_to ? { reply_to } : {}) };
+  };
+
+  const send = (more?: Carried) => {
+    if (!sendable) return;
+    session.send(roomId, written(more), thread);
+    clear();
+  };
+
+  const sendAt = async (at: number) => {
+    const { text: said, carried } = written(thread === undefined ? {} : { thread });
+    const done = await session.sendLater(roomId, said, at, carried);
+    if (done) clear();
+    return done;
+  };
+
+  const clear = () => {
     setText("");
     setChosen([]);
     uploads.clear();
@@ -233,6 +250,7 @@ export function Composer(props: ComposerProps) {
               </IconButton>
             }
           />
+          <SendMenu enabled={sendable} className={styles.small} onSend={send} onSendAt={sendAt} />
           <IconButton label="Send" type="submit" disabled={!sendable} className={styles.send}>
             <SendHorizontal size={19} aria-hidden />
           </IconButton>

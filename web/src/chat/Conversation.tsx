@@ -88,7 +88,10 @@ export function Conversation(props: ConversationProps) {
               {...(onRead ? { onRead } : {})}
             />
             <div className={styles.foot}>
-              <TypingLine typing={typing} />
+              <TypingLine
+                typing={typing}
+                {...(thread === undefined ? { count: room.state.typists } : {})}
+              />
               {props.aboveComposer}
             </div>
             {mayWrite ? (

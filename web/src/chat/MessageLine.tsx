@@ -7,6 +7,7 @@ import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
 import { EditMessage } from "./EditMessage.tsx";
 import { Files } from "./Files.tsx";
+import { Expires } from "./later/Expires.tsx";
 import styles from "./Message.module.css";
 import { MessageMenu } from "./MessageMenu.tsx";
 import type { Line } from "./model/grouping.ts";
@@ -103,6 +104,7 @@ function Body({ line }: { line: Line }) {
         </p>
       )}
       {files.length > 0 && <Files files={files} />}
+      {message?.expires_at !== undefined && <Expires at={message.expires_at} />}
       {message && <Reactions message={message} />}
       {message?.replies && <ThreadLink message={message} />}
     </>

@@ -2,8 +2,10 @@ import type { ChatMessage } from "lakh-client";
 import {
   Copy,
   EllipsisVertical,
+  Eraser,
   Flag,
   Forward,
+  History,
   Link2,
   MailMinus,
   MessageSquareText,
@@ -38,10 +40,11 @@ export function MessageMenu({ message, onHold }: MessageMenuProps) {
   const { room, thread } = acts;
   const react = (emoji: string) => void session.attempt(() => room.react(message, emoji));
   const deleted = message.deleted !== undefined;
+  const { info } = room.state;
 
   return (
     <div className={styles.tools} role="group" aria-label="Act on this message">
-      {features.has("reaction:add") && !deleted && (
+      {features.has("reaction:add") && mayAct(info, "react") && !deleted && (
         <EmojiPicker
           onPick={react}
           onOpen={onHold}
@@ -52,13 +55,12 @@ export function MessageMenu({ message, onHold }: MessageMenuProps) {
           }
         />
       )}
-      {!deleted && (
+      {mayAct(info, "send") && !deleted && (
         <IconButton label="Reply" className={styles.tool} onClick={() => acts.reply(message)}>
           <Reply size={17} aria-hidden />
         </IconButton>
       )}
-      {/* Where edits are known, so are threads: both came with the same server. */}
-      {features.has("message:edit") && thread === undefined && !deleted && (
+      {(mayAct(info, "send") || message.replies) && thread === undefined && !deleted && (
         <IconButton
           label="Reply in thread"
           className={styles.tool}
@@ -91,6 +93,9 @@ function MoreItems({ message }: { message: ChatMessage }) {
   const own = message.from.id === me.id;
   const deleted = message.deleted !== undefined;
   const may = (act: Parameters<typeof mayAct>[1]) => mayAct(info, act);
+  const mayDelete = features.has("message:delete") && !deleted && (own || may("delete_any"));
+  const mayPurge =
+    features.has("message:purge") && may("purge") && message.deleted?.purged !== true;
   const copyLink = async () => {
     const path = messagePath(room.room, message.seq, thread);
     const done = await copyText(new URL(path, window.location.origin).href);
@@ -99,7 +104,7 @@ function MoreItems({ message }: { message: ChatMessage }) {
 
   return (
     <>
-      {own && !deleted && features.has("message:edit") && (
+      {own && !deleted && features.has("message:edit") && may("edit_own") && (
         <MenuItem icon={<Pencil size={16} aria-hidden />} onSelect={() => acts.edit(message)}>
           Edit
         </MenuItem>
@@ -115,7 +120,14 @@ function MoreItems({ message }: { message: ChatMessage }) {
       <MenuItem icon={<Link2 size={16} aria-hidden />} onSelect={() => void copyLink()}>
         Copy link
       </MenuItem>
-      {features.has("message:forward") && !deleted && (
+      {features.has("message:edits") &&
+        ((message.edits !== undefined && (own || may("delete_any"))) ||
+          (message.deleted?.purged === false && may("delete_any"))) && (
+          <MenuItem icon={<History size={16} aria-hidden />} onSelect={() => acts.history(message)}>
+            Edit history
+          </MenuItem>
+        )}
+      {features.has("message:forward") && may("forward") && !deleted && (
         <MenuItem icon={<Forward size={16} aria-hidden />} onSelect={() => acts.forward(message)}>
           Forward
         </MenuItem>
@@ -130,7 +142,7 @@ function MoreItems({ message }: { message: ChatMessage }) {
           {message.pinned ? "Unpin" : "Pin"}
         </MenuItem>
       )}
-      {features.has("receipt:unread") && thread === undefined && (
+      {features.has("receipt:unread") && info?.mine && thread === undefined && (
         <MenuItem
           icon={<MailMinus size={16} aria-hidden />}
           onSelect={() =>
@@ -143,22 +155,29 @@ function MoreItems({ message }: { message: ChatMessage }) {
           Mark unread from here
         </MenuItem>
       )}
-      {!own && features.has("report:send") && (
+      {!own && features.has("report:send") && may("report") && (
         <MenuItem icon={<Flag size={16} aria-hidden />} onSelect={() => acts.report(message)}>
           Report
         </MenuItem>
       )}
-      {features.has("message:delete") && !deleted && (own || may("delete_any")) && (
-        <>
-          <MenuLine />
-          <MenuItem
-            danger
-            icon={<Trash2 size={16} aria-hidden />}
-            onSelect={() => void session.attempt(() => room.delete(message))}
-          >
-            Delete
-          </MenuItem>
-        </>
+      {(mayDelete || mayPurge) && <MenuLine />}
+      {mayDelete && (
+        <MenuItem
+          danger
+          icon={<Trash2 size={16} aria-hidden />}
+          onSelect={() => void session.attempt(() => room.delete(message))}
+        >
+          Delete
+        </MenuItem>
+      )}
+      {mayPurge && (
+        <MenuItem
+          danger
+          icon={<Eraser size={16} aria-hidden />}
+          onSelect={() => acts.purge(message)}
+        >
+          Purge
+        </MenuItem>
       )}
     </>
   );

@@ -101,8 +101,12 @@ function NewRoomForm({ onDone }: { onDone: () => void }) {
     setError(problem);
     if (problem) return;
     // A public room is made by whoever enters it first.
-    if (kind === "public" && topic.trim() === "") go(name.trim());
-    else void make();
+    if (kind !== "public" || topic.trim() !== "") {
+      void make();
+      return;
+    }
+    void session.join(name.trim());
+    go(name.trim());
   };
 
   return (

@@ -1,12 +1,15 @@
 import { Ban, MessageCircle } from "lucide-react";
 import { useLocation } from "wouter";
+import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import styles from "./Profile.module.css";
+import { statusText } from "./model/statuses.ts";
 import { roomPath } from "./paths.ts";
 import type { ChatSession } from "./session.ts";
 import { useChat } from "./useChat.ts";
+import { useStatus } from "./useStatus.ts";
 
 interface PersonDialogProps {
   id: string;
@@ -19,6 +22,8 @@ export function PersonDialog({ id, session, onClose }: PersonDialogProps) {
   const [, navigate] = useLocation();
   const { features, me } = useChat((state) => state);
   const person = id === me.id ? me : (session.people.get(id) ?? { id, name: id });
+  const seen = useStatus(id);
+  const status = statusText(seen, useNow());
   const open = async () => {
     await session.attempt(async () => {
       const { room } = await session.chat.room.direct({ people: [id] });
@@ -32,8 +37,14 @@ export function PersonDialog({ id, session, onClose }: PersonDialogProps) {
   return (
     <Modal open onClose={onClose} title={person.name}>
       <div className={styles.person}>
-        <Avatar user={person} size="lg" />
+        <Avatar
+          user={person}
+          size="lg"
+          online={seen?.status === "online"}
+          away={seen?.status === "away"}
+        />
         <div className={styles.about}>
+          {status && <p className={styles.statusLine}>{status}</p>}
           <p className={styles.personId}>{person.id}</p>
         </div>
       </div>

@@ -21,8 +21,8 @@ export function PinsPanel({ state, onClose }: { state: ChatRoomState; onClose: (
   const { id } = state;
   useEffect(() => {
     void session.attempt(async () => {
-      const { messages } = await session.chat.pin.list({ room: id });
-      setPins(messages);
+      const { pins: pinned } = await session.chat.pin.list({ room: id });
+      setPins(pinned);
     });
   }, [session, id, change]);
 

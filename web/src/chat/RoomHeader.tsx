@@ -1,21 +1,29 @@
 import type { ChatRoomState } from "lakh-client";
 import { ArrowLeft, Pin, Search, Users } from "lucide-react";
 import { Link } from "wouter";
+import { useNow } from "../app/useNow.ts";
 import { IconButton } from "../ui/IconButton.tsx";
+import { directPartner } from "./model/directory.ts";
+import { statusText } from "./model/statuses.ts";
 import type { Panel } from "./panel.ts";
 import styles from "./RoomHeader.module.css";
 import { RoomMenu } from "./RoomMenu.tsx";
 import { useChat } from "./useChat.ts";
+import { useStatus } from "./useStatus.ts";
 
 interface RoomHeaderProps {
   state: ChatRoomState;
   panel: Panel | null;
   onPanel: (panel: Panel | null) => void;
+  onLive: () => void;
 }
 
-export function RoomHeader({ state, panel, onPanel }: RoomHeaderProps) {
+export function RoomHeader({ state, panel, onPanel, onLive }: RoomHeaderProps) {
   const features = useChat((now) => now.features);
   const { info, id, count, people } = state;
+  const myId = useChat((now) => now.me.id);
+  const partner = info && directPartner(info, myId);
+  const status = statusText(useStatus(partner), useNow());
   const online = Math.max(count, people.size);
   const toggle = (kind: "members" | "pins" | "search") =>
     onPanel(panel?.kind === kind ? null : { kind });
@@ -26,7 +34,7 @@ export function RoomHeader({ state, panel, onPanel }: RoomHeaderProps) {
       </Link>
       <div className={styles.titles}>
         <h1 className={styles.name}>{info?.name ?? id}</h1>
-        {info?.topic && <p className={styles.topic}>{info.topic}</p>}
+        {(status ?? info?.topic) && <p className={styles.topic}>{status ?? info?.topic}</p>}
       </div>
       {online > 0 && (
         <button
@@ -59,7 +67,7 @@ export function RoomHeader({ state, panel, onPanel }: RoomHeaderProps) {
           <Search size={19} aria-hidden />
         </IconButton>
       )}
-      <RoomMenu state={state} onPanel={onPanel} />
+      <RoomMenu state={state} onPanel={onPanel} onLive={onLive} />
     </header>
   );
 }

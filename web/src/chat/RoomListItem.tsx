@@ -5,13 +5,14 @@ import { Link } from "wouter";
 import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Hidden } from "../ui/Hidden.tsx";
-import { activity, type Unread } from "./model/directory.ts";
+import { activity, directPartner, type Unread } from "./model/directory.ts";
 import { plainText } from "./model/text.ts";
 import { shortTime } from "./model/times.ts";
 import { roomPath } from "./paths.ts";
 import { RoomGlyph } from "./RoomGlyph.tsx";
 import styles from "./RoomList.module.css";
 import { useChat, useSession } from "./useChat.ts";
+import { useStatus } from "./useStatus.ts";
 
 interface RoomListItemProps {
   room: ChatRoomSummary;
@@ -24,6 +25,7 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
   const session = useSession();
   const myId = useChat((state) => state.me.id);
   const now = useNow();
+  const status = useStatus(directPartner(room, myId))?.status;
   const { last, mine } = room;
   const draft = open ? "" : session.memory.draft(room.id).trim();
   const quiet = mine?.notify === "none";
@@ -35,7 +37,7 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
       tabIndex={tabStop ? 0 : -1}
     >
       {room.kind === "direct" || room.picture ? (
-        <Avatar user={room} />
+        <Avatar user={room} online={status === "online"} away={status === "away"} />
       ) : (
         <span className={styles.glyph} aria-hidden>
           <RoomGlyph room={room} />

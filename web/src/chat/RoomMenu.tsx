@@ -1,33 +1,33 @@
 import type { ChatRoomState, NotifyLevel } from "lakh-client";
 import {
-  Archive,
-  ArchiveRestore,
+  AtSign,
   Bell,
   BellOff,
-  AtSign,
+  CalendarClock,
   EllipsisVertical,
+  Flag,
   Link2,
   LogOut,
+  PartyPopper,
   Pin,
+  ScrollText,
   Settings2,
 } from "lucide-react";
 import { useState } from "react";
 import { useLocation } from "wouter";
-import { Button } from "../ui/Button.tsx";
 import { copyText } from "../ui/CopyButton.tsx";
-import { Field } from "../ui/Field.tsx";
 import { IconButton } from "../ui/IconButton.tsx";
 import { Menu, MenuChoice, MenuItem, MenuLine } from "../ui/Menu.tsx";
-import { Modal } from "../ui/Modal.tsx";
-import { mayAct } from "./model/rights.ts";
-import styles from "./NewRoom.module.css";
+import { isVisitor, mayAct } from "./model/rights.ts";
 import type { Panel } from "./panel.ts";
 import { roomPath } from "./paths.ts";
+import { RoomSettings } from "./settings/RoomSettings.tsx";
 import { useChat, useSession } from "./useChat.ts";
 
 interface RoomMenuProps {
   state: ChatRoomState;
   onPanel: (panel: Panel | null) => void;
+  onLive: () => void;
 }
 
 const LEVELS = [
@@ -37,7 +37,7 @@ const LEVELS = [
 ] as const;
 
 /** What can be done with a room as a whole. */
-export function RoomMenu({ state, onPanel }: RoomMenuProps) {
+export function RoomMenu({ state, onPanel, onLive }: RoomMenuProps) {
   const session = useSession();
   const features = useChat((now) => now.features);
   const [, navigate] = useLocation();
@@ -45,6 +45,7 @@ export function RoomMenu({ state, onPanel }: RoomMenuProps) {
   const { id: room, info } = state;
   const { chat } = session;
 
+  const moderates = mayAct(info, "see_reports") || mayAct(info, "see_log");
   const copyLink = async () => {
     const done = await copyText(new URL(roomPath(room), window.location.origin).href);
     session.say(done ? "Link copied" : "The link is in the browser’s address bar");
@@ -58,13 +59,6 @@ export function RoomMenu({ state, onPanel }: RoomMenuProps) {
       await chat.room.notify({ room, notify: level });
       session.setNotify(room, level);
     });
-  const archived = info?.archived === true;
-  const archive = () =>
-    void session.attempt(
-      () => chat.room.archive({ room, archived: !archived }),
-      archived ? "The room is open again" : "Archived",
-    );
-
   return (
     <>
       <Menu
@@ -87,7 +81,7 @@ export function RoomMenu({ state, onPanel }: RoomMenuProps) {
         )}
         {features.has("room:set") && mayAct(info, "change_room") && (
           <MenuItem icon={<Settings2 size={16} aria-hidden />} onSelect={() => setChanging(true)}>
-            Name and topic
+            Room settings
           </MenuItem>
         )}
         {features.has("pin:list") && (
@@ -98,62 +92,46 @@ export function RoomMenu({ state, onPanel }: RoomMenuProps) {
         <MenuItem icon={<Link2 size={16} aria-hidden />} onSelect={() => void copyLink()}>
           Copy link to room
         </MenuItem>
-        {features.has("room:archive") && mayAct(info, "archive") && (
+        {features.has("scheduled:list") && mayAct(info, "schedule") && (
           <MenuItem
-            icon={
-              archived ? (
-                <ArchiveRestore size={16} aria-hidden />
-              ) : (
-                <Archive size={16} aria-hidden />
-              )
-            }
-            onSelect={archive}
+            icon={<CalendarClock size={16} aria-hidden />}
+            onSelect={() => onPanel({ kind: "scheduled" })}
           >
-            {archived ? "Open again" : "Archive"}
+            Scheduled messages
           </MenuItem>
         )}
-        <MenuLine />
-        <MenuItem danger icon={<LogOut size={16} aria-hidden />} onSelect={leave}>
-          Leave room
-        </MenuItem>
+        {features.has("live:react") && mayAct(info, "live") && (
+          <MenuItem icon={<PartyPopper size={16} aria-hidden />} onSelect={onLive}>
+            Live reactions
+          </MenuItem>
+        )}
+        {moderates && <MenuLine />}
+        {features.has("report:list") && mayAct(info, "see_reports") && (
+          <MenuItem
+            icon={<Flag size={16} aria-hidden />}
+            onSelect={() => onPanel({ kind: "reports" })}
+          >
+            Reports
+          </MenuItem>
+        )}
+        {features.has("moderation:log") && mayAct(info, "see_log") && (
+          <MenuItem
+            icon={<ScrollText size={16} aria-hidden />}
+            onSelect={() => onPanel({ kind: "log" })}
+          >
+            Moderation log
+          </MenuItem>
+        )}
+        {!isVisitor(info) && (
+          <>
+            <MenuLine />
+            <MenuItem danger icon={<LogOut size={16} aria-hidden />} onSelect={leave}>
+              Leave room
+            </MenuItem>
+          </>
+        )}
       </Menu>
-      {changing && <ChangeRoom state={state} onClose={() => setChanging(false)} />}
+      {changing && <RoomSettings state={state} onClose={() => setChanging(false)} />}
     </>
-  );
-}
-
-function ChangeRoom({ state, onClose }: { state: ChatRoomState; onClose: () => void }) {
-  const session = useSession();
-  const { id: room, info } = state;
-  const [name, setName] = useState(info?.name ?? room);
-  const [topic, setTopic] = useState(info?.topic ?? "");
-  const save = async () => {
-    const fields = { room, name: name.trim(), topic: topic.trim() || null };
-    if (await session.attempt(() => session.chat.room.set(fields))) onClose();
-  };
-  return (
-    <Modal open onClose={onClose} title="Name and topic">
-      <form
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (name.trim() !== "") void save();
-        }}
-      >
-        <Field label="Name" value={name} onChange={(event) => setName(event.target.value)} />
-        <Field
-          label="Topic"
-          value={topic}
-          placeholder="What it is about"
-          onChange={(event) => setTopic(event.target.value)}
-        />
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid" disabled={name.trim() === ""}>
-            Save
-          </Button>
-        </div>
-      </form>
-    </Modal>
   );
 }

@@ -10,8 +10,16 @@ import { Announcer } from "./Announcer.tsx";
 import { Conversation } from "./Conversation.tsx";
 import { ForwardDialog } from "./ForwardDialog.tsx";
 import { Invitation } from "./Invitation.tsx";
+import { JoinBar } from "./JoinBar.tsx";
+import { ScheduledHint } from "./later/ScheduledHint.tsx";
+import { ScheduledPanel } from "./later/ScheduledPanel.tsx";
+import { LiveReactions } from "./live/LiveReactions.tsx";
 import { MembersPanel } from "./MembersPanel.tsx";
-import { mayAct } from "./model/rights.ts";
+import { isVisitor, mayAct } from "./model/rights.ts";
+import { HistoryDialog } from "./moderation/HistoryDialog.tsx";
+import { LogPanel } from "./moderation/LogPanel.tsx";
+import { PurgeDialog } from "./moderation/PurgeDialog.tsx";
+import { ReportsPanel } from "./moderation/ReportsPanel.tsx";
 import type { Panel } from "./panel.ts";
 import { roomPath, type Target } from "./paths.ts";
 import { PersonDialog } from "./PersonDialog.tsx";
@@ -58,13 +66,14 @@ interface OpenRoomProps extends Omit<RoomPaneProps, "id"> {
 
 type Asked =
   | { kind: "forward"; message: ChatMessage }
-  | { kind: "report"; message: ChatMessage }
+  | { kind: "report" | "history" | "purge"; message: ChatMessage }
   | { kind: "person"; id: string };
 
 function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
   const session = useSession();
   const [, navigate] = useLocation();
   const [asked, setAsked] = useState<Asked | null>(null);
+  const [live, setLive] = useState(false);
   const { jumped, jump } = useJump(room, state.loaded, target);
   const { id } = state;
 
@@ -84,6 +93,8 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
       edit: ignore,
       forward: (message) => setAsked({ kind: "forward", message }),
       report: (message) => setAsked({ kind: "report", message }),
+      history: (message) => setAsked({ kind: "history", message }),
+      purge: (message) => setAsked({ kind: "purge", message }),
       showPerson: (person) => setAsked({ kind: "person", id: person }),
       openThread: (root) => onPanel({ kind: "thread", root }),
       jump: toMessage,
@@ -100,8 +111,9 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
     <ActsContext value={acts}>
       <div className={styles.pane} data-beside={panel && panel.kind !== "search" ? "" : undefined}>
         <div className={styles.main}>
-          <RoomHeader state={state} panel={panel} onPanel={onPanel} />
-          <Messages room={room} state={state} acts={acts} target={jumped} />
+          <RoomHeader state={state} panel={panel} onPanel={onPanel} onLive={() => setLive(true)} />
+          <Messages room={room} state={state} acts={acts} target={jumped} onPanel={onPanel} />
+          <LiveReactions room={room} open={live} onClose={() => setLive(false)} />
         </div>
         {panel?.kind === "thread" && (
           <ThreadPanel
@@ -113,6 +125,9 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
         )}
         {panel?.kind === "members" && <MembersPanel state={state} onClose={close} />}
         {panel?.kind === "pins" && <PinsPanel state={state} onClose={close} />}
+        {panel?.kind === "scheduled" && <ScheduledPanel state={state} onClose={close} />}
+        {panel?.kind === "reports" && <ReportsPanel state={state} onClose={close} />}
+        {panel?.kind === "log" && <LogPanel state={state} onClose={close} />}
       </div>
       <Announcer log={state} />
       {asked?.kind === "forward" && (
@@ -120,6 +135,12 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
       )}
       {asked?.kind === "report" && (
         <ReportDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "history" && (
+        <HistoryDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "purge" && (
+        <PurgeDialog message={asked.message} onClose={() => setAsked(null)} />
       )}
       {asked?.kind === "person" && (
         <PersonDialog id={asked.id} session={session} onClose={() => setAsked(null)} />
@@ -158,9 +179,10 @@ interface MessagesProps {
   state: ChatRoomState;
   acts: MessageActs;
   target: { seq: number } | null;
+  onPanel: (panel: Panel | null) => void;
 }
 
-function Messages({ room, state, acts, target }: MessagesProps) {
+function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
   const session = useSession();
   const { id, phase, error, loaded, outbox, info } = state;
   const name = info?.name ?? id;
@@ -187,19 +209,20 @@ function Messages({ room, state, acts, target }: MessagesProps) {
           {error.message}
         </Banner>
       )}
-      <LoadedMessages room={room} state={state} acts={acts} target={target} name={name} />
+      <LoadedMessages {...{ room, state, acts, target, name, onPanel }} />
     </>
   );
 }
 
 function LoadedMessages(props: MessagesProps & { name: string }) {
-  const { room, state, acts, target, name } = props;
+  const { room, state, acts, target, name, onPanel } = props;
   const session = useSession();
   const newAfter = useNewAfter(state);
   const onRead = useCallback(() => session.markRead(room.room), [session, room]);
   useEffect(() => void room.loadReceipts(), [room, state.phase]);
   const { info } = state;
-  const mayWrite = info?.archived !== true && (!info?.mine || mayAct(info, "send"));
+  const visitor = isVisitor(info) && info?.archived !== true;
+  const mayWrite = info?.archived !== true && mayAct(info, "send");
   return (
     <Conversation
       room={room}
@@ -211,13 +234,24 @@ function LoadedMessages(props: MessagesProps & { name: string }) {
       target={target}
       mayWrite={mayWrite}
       closed={
-        <p className={styles.closed}>
-          {info?.archived ? "This room is archived: it can be read only." : "You can’t write here."}
-        </p>
+        visitor ? (
+          <JoinBar state={state} />
+        ) : (
+          <p className={styles.closed}>
+            {info?.archived
+              ? "This room is archived: it can be read only."
+              : "You can’t write here."}
+          </p>
+        )
       }
       acts={acts}
       onRead={onRead}
-      aboveComposer={<SeenBy state={state} />}
+      aboveComposer={
+        <>
+          <SeenBy state={state} />
+          <ScheduledHint room={room.room} onOpen={() => onPanel({ kind: "scheduled" })} />
+        </>
+      }
     />
   );
 }

@@ -24,6 +24,15 @@ export class Memory {
     this.#shelf.write(this.#key("draft", place(room, thread)), text || null);
   }
 
+  /** Whether one has said that one is away. */
+  away(): boolean {
+    return this.#shelf.read(this.#key("away")) !== null;
+  }
+
+  keepAway(away: boolean): void {
+    this.#shelf.write(this.#key("away"), away ? "yes" : null);
+  }
+
   /** The emoji used last, the newest first. */
   recentEmoji(): string[] {
     const stored = parse(this.#shelf.read(this.#key("emoji")));

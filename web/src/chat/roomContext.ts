@@ -10,6 +10,9 @@ export interface MessageActs {
   readonly edit: (message: ChatMessage) => void;
   readonly forward: (message: ChatMessage) => void;
   readonly report: (message: ChatMessage) => void;
+  /** Shows what it said before; asks before it goes with all of that. */
+  readonly history: (message: ChatMessage) => void;
+  readonly purge: (message: ChatMessage) => void;
   readonly openThread: (root: number) => void;
   readonly jump: (seq: number) => void;
   readonly showPerson: (id: string) => void;

@@ -6,6 +6,9 @@ import {
   ChatRooms,
   Lakh,
   LakhError,
+  PeopleStatus,
+  roomName,
+  type Carried,
   type ChatClient,
   type ChatMessage,
   type ChatRequestName,
@@ -25,6 +28,9 @@ import { Memory } from "./memory.ts";
 import * as list from "./model/directory.ts";
 import { emptyDirectory, type Directory } from "./model/directory.ts";
 import { fileAccess } from "./model/files.ts";
+import { Scheduled } from "./later/scheduled.ts";
+import { Pictures } from "./pictures.ts";
+import { OwnStatus } from "./presence.ts";
 
 export interface ChatState {
   readonly connection: ConnectionState;
@@ -33,10 +39,14 @@ export interface ChatState {
   readonly rooms: ReadonlyMap<string, ChatRoomState>;
   /** How far each room was read, by the number of a message: where the server keeps no count. */
   readonly read: Readonly<Record<string, number>>;
-  /** The requests that the server knows: what it does not know is not shown. */
-  readonly features: ReadonlySet<ChatRequestName>;
+  /** What the server has said that it does not know is not shown. */
+  readonly features: Features;
   /** Something that went wrong, for people to read; it goes by itself. */
   readonly notice: { text: string; bad: boolean } | null;
+}
+
+export interface Features {
+  has(request: ChatRequestName): boolean;
 }
 
 export interface ChatSessionOptions {
@@ -61,6 +71,10 @@ export class ChatSession {
   readonly #live: ChatRooms;
   /** People by id, as they were seen last: for names in texts. */
   readonly people = new Map<string, User>();
+  readonly statuses: PeopleStatus;
+  readonly own: OwnStatus;
+  readonly pictures: Pictures;
+  readonly scheduled: Scheduled;
   readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -79,9 +93,13 @@ export class ChatSession {
       directory: emptyDirectory,
       rooms: new Map(),
       read: this.memory.readMarks(),
-      features: new Set(),
+      features: this.#features(),
       notice: null,
     });
+    this.statuses = new PeopleStatus(this.chat);
+    this.own = new OwnStatus(this.chat, this.memory);
+    this.pictures = new Pictures(this.chat);
+    this.scheduled = new Scheduled(this.chat);
     this.#live = this.#start(me);
     this.#listen();
     this.chat.connect();
@@ -91,6 +109,9 @@ export class ChatSession {
     clearTimeout(this.#noticeTimer);
     for (const timer of this.#readTimers.values()) clearTimeout(timer);
     this.#live.stop();
+    this.statuses.stop();
+    this.own.stop();
+    fileAccess.stop();
     this.#lakh.close();
   }
 
@@ -102,11 +123,18 @@ export class ChatSession {
 
   // Rooms
 
-  /** Joins a room, which makes it when there is none, and loads its newest messages. */
+  /** Looks at a room, as a visitor if one isn't in it; one that isn't there is made. */
   open(id: string): void {
-    const room = this.#live.open(id);
+    const room = this.#live.open(id, { enter: "look" });
     this.#show(room);
     this.#closeOldest();
+  }
+
+  /** Becomes a member of a room, which makes it when there is none. */
+  async join(id: string): Promise<void> {
+    const room = this.#live.get(id);
+    if (room?.state.phase === "joined") await room.join();
+    else this.#show(this.#live.open(id, { enter: "join" }));
   }
 
   room(id: string): ChatRoom | undefined {
@@ -131,7 +159,14 @@ export class ChatSession {
 
   /** Shows a room that was just made. */
   add(info: ChatRoomInfo): void {
-    this.#updateDirectory((old) => list.addRoom(old, info));
+    this.#updateDirectory((old) => list.addRoom(old, this.#named(info)));
+  }
+
+  /** Sends a message at a time. False if the server has refused it, and said why. */
+  sendLater(id: string, text: string, at: number, carried: Carried): Promise<boolean> {
+    return this.attempt(async () => {
+      this.scheduled.put(await this.chat.schedule(id, text, at, carried));
+    });
   }
 
   send(id: string, draft: Draft, thread?: number): void {
@@ -162,7 +197,7 @@ export class ChatSession {
 
   /** Unread from this message on. */
   async markUnread(id: string, seq: number): Promise<void> {
-    const { unread = 0, mentions = 0 } = await this.chat.receipt.unread({ room: id, seq });
+    const { unread, mentions } = await this.chat.receipt.unread({ room: id, seq });
     this.#updateDirectory((old) => list.setMine(old, id, { read: seq - 1, unread, mentions }));
   }
 
@@ -203,7 +238,10 @@ export class ChatSession {
       this.#updateDirectory((old) => {
         // Pages further down were loaded before: their cursor stays.
         const isFirst = old.cursor === null && old.rooms.length <= PAGE;
-        return { ...list.addPage(old, rooms), cursor: isFirst ? cursor : old.cursor };
+        return {
+          ...list.addPage(old, this.#allNamed(rooms)),
+          cursor: isFirst ? cursor : old.cursor,
+        };
       });
     } catch (error) {
       this.#failDirectory(error);
@@ -215,7 +253,10 @@ export class ChatSession {
     if (cursor === null) return;
     const page = await this.chat.rooms({ cursor, limit: PAGE }).catch(() => null);
     if (!page) return;
-    this.#updateDirectory((old) => ({ ...list.addPage(old, page.rooms), cursor: page.cursor }));
+    this.#updateDirectory((old) => ({
+      ...list.addPage(old, this.#allNamed(page.rooms)),
+      cursor: page.cursor,
+    }));
   }
 
   #start(me: User): ChatRooms {
@@ -223,14 +264,11 @@ export class ChatSession {
       me,
       shelf: this.memory,
       onChange: (room) => this.#show(room),
-      onListed: (rooms) => this.#updateDirectory((old) => list.addPage(old, rooms)),
+      onListed: (rooms) => this.#updateDirectory((old) => list.addPage(old, this.#allNamed(rooms))),
       onListFailed: (error) => this.#failDirectory(error),
-      onMe: (known) => this.#update((state) => ({ ...state, me: known })),
-      onFeatures: (features) => {
-        const before = this.state.get().features;
-        this.#update((state) => ({ ...state, features }));
-        const files = "attachment:access";
-        if (features.has(files) && !before.has(files)) void fileAccess.start(this.chat);
+      onMe: (known) => {
+        this.pictures.learn(known);
+        this.#update((state) => ({ ...state, me: known }));
       },
     });
   }
@@ -239,8 +277,12 @@ export class ChatSession {
     const { chat } = this;
     chat.onState((connection) => {
       this.#update((state) => ({ ...state, connection }));
-      if (connection.status === "connected") void this.refreshDirectory();
+      if (connection.status !== "connected") return;
+      void this.refreshDirectory();
+      void fileAccess.start(this.chat);
+      void this.scheduled.load();
     });
+    chat.onLacking(() => this.#update((state) => ({ ...state, features: this.#features() })));
     chat.on("message:new", (message) => this.#hear(message));
     chat.on("message:changed", (change) => {
       if (change.thread !== undefined) return;
@@ -251,10 +293,18 @@ export class ChatSession {
       this.#updateDirectory((old) => list.changeRoom(old, room, set));
     });
     chat.on("room:deleted", ({ room }) => this.#remove(room));
-    chat.on("room:invited", ({ room, by }) => {
-      const mine = { role: "guest", notify: "all", read: 0, delivered: 0, unread: 0, mentions: 0 };
-      const invited = { ...mine, invited_by: by } as NonNullable<ChatRoomInfo["mine"]>;
-      this.#updateDirectory((old) => list.addRoom(old, { mine: invited, ...room }));
+    chat.on("room:invited", ({ room }) => this.add({ seq: 0, ...room }));
+    chat.on("scheduled:failed", ({ id, scheduled, error }) => {
+      this.scheduled.drop(id);
+      // What was written is not lost: it waits where it would be written again.
+      if (this.memory.draft(scheduled.room, scheduled.thread) === "") {
+        this.memory.keepDraft(scheduled.room, scheduled.text, scheduled.thread);
+      }
+      this.say(`A scheduled message was not sent: ${error.message}`, true);
+    });
+    chat.on("report:new", ({ room, by, author }) => {
+      const name = this.state.get().directory.rooms.find((one) => one.id === room)?.name ?? room;
+      this.say(`${by.name} has reported a message of ${author.name} in ${name}`);
     });
     chat.on("room:removed", ({ room, why, reason }) => {
       const name = this.state.get().directory.rooms.find((one) => one.id === room)?.name ?? room;
@@ -265,19 +315,25 @@ export class ChatSession {
     chat.on("unread:changed", ({ room, unread, mentions, last }) => {
       this.#updateDirectory((old) => {
         const counted = list.setMine(old, room, { unread, mentions });
-        return last ? list.changeRoom(counted, room, { last, seq: last.seq }) : counted;
+        return list.changeRoom(counted, room, { last, seq: last.seq });
       });
     });
     chat.on("receipt:update", ({ room, user, read, unread = 0, mentions = 0 }) => {
       if (read === undefined || user.id !== this.state.get().me.id) return;
       this.#updateDirectory((old) => list.setMine(old, room, { read, unread, mentions }));
     });
-    chat.on("person:changed", (person) => this.people.set(person.id, person));
+    chat.on("person:changed", (person) => {
+      this.people.set(person.id, person);
+      this.pictures.learn(person);
+      this.#updateDirectory((old) => list.renamePerson(old, person, this.state.get().me.id));
+    });
   }
 
   #hear(message: ChatMessage): void {
     const { me } = this.state.get();
     this.people.set(message.from.id, message.from);
+    this.pictures.want([message.from.id]);
+    if (message.from.id === me.id) this.scheduled.sent(message);
     this.#updateDirectory((old) => list.addMessage(old, message, me.id));
   }
 
@@ -291,12 +347,29 @@ export class ChatSession {
     }
     if (messages !== before?.messages) {
       for (const { from } of messages) this.people.set(from.id, from);
+      this.pictures.want(messages.map(({ from }) => from.id));
       const last = messages.at(-1);
       const { me } = this.state.get();
       if (last && room.state.atEnd) {
         this.#updateDirectory((old) => list.addMessage(old, last, me.id));
       }
     }
+  }
+
+  #features(): Features {
+    return { has: (request) => this.chat.knows(request) };
+  }
+
+  /** Direct rooms have no name of their own. */
+  #named<T extends ChatRoomInfo>(room: T): T {
+    const { me } = this.state.get();
+    const other = list.directPartner(room, me.id);
+    if (other) this.pictures.want([other]);
+    return { ...room, name: roomName(room, me.id) };
+  }
+
+  #allNamed<T extends ChatRoomInfo>(rooms: readonly T[]): T[] {
+    return rooms.map((room) => this.#named(room));
   }
 
   #closeOldest(): void {

@@ -5,7 +5,14 @@
 import type { Manager } from "socket.io-client";
 import { LakhError } from "../errors.js";
 import { NamespaceClient, type NamespaceOptions, type RequestOptions } from "../namespace.js";
-import { putFile, type AttachmentRequests, type PutOptions } from "./attachments.js";
+import {
+  ANY_TYPE,
+  FileAccess,
+  putFile,
+  withAccess,
+  type AttachmentRequests,
+  type PutOptions,
+} from "./attachments.js";
 import type { ChatEvents } from "./events.js";
 import { messageKey } from "./key.js";
 import type {
@@ -19,7 +26,7 @@ import type { DataRequests, ModerationRequests } from "./moderation.js";
 import type { PeopleRequests, PresenceRequests } from "./people.js";
 import type { ReceiptRequests } from "./receipts.js";
 import type { MemberRequests, RoomRequests } from "./rooms.js";
-import type { ChatAttachment } from "./shapes.js";
+import type { ChatAttachment, ChatScheduled } from "./shapes.js";
 
 export interface ChatRequests
   extends
@@ -49,8 +56,12 @@ export type Area<P extends string> = {
 
 export type HistoryRange = RequestOptions & Range & { thread?: number };
 
-/** How long a server may take to say that it knows a request. */
-const PROBE_MS = 4000;
+/** A server that takes no files refuses these alike. */
+const OF_FILES: readonly ChatRequestName[] = [
+  "attachment:upload",
+  "attachment:access",
+  "attachment:quota",
+];
 
 export class ChatClient extends NamespaceClient<ChatRequests, ChatEvents> {
   readonly room = this.#area("room");
@@ -70,9 +81,43 @@ export class ChatClient extends NamespaceClient<ChatRequests, ChatEvents> {
   readonly report = this.#area("report");
   readonly moderation = this.#area("moderation");
   readonly data = this.#area("data");
+  readonly #origin: string | undefined;
+  readonly #lacking = new Set<ChatRequestName>();
+  readonly #lackWatchers = new Set<() => void>();
 
-  constructor(manager: Manager, options: NamespaceOptions) {
+  /** `origin`: the server's address; absent in a page of that server. */
+  constructor(manager: Manager, options: NamespaceOptions, origin?: string) {
     super(manager, "/chat", options);
+    this.#origin = origin;
+  }
+
+  override async request<K extends ChatRequestName>(
+    event: K,
+    fields: ChatRequests[K]["fields"],
+    options?: RequestOptions,
+  ): Answer<K> {
+    try {
+      return await super.request(event, fields, options);
+    } catch (error) {
+      if (error instanceof LakhError) this.#learn(event, error);
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the server knows a request, as far as one can tell: what it has refused with
+   * `unknown_request` it doesn't, nor files where it said that it takes none.
+   */
+  knows(request: ChatRequestName): boolean {
+    return !this.#lacking.has(request);
+  }
+
+  /** Hears that `knows` has become less. The returned function stops it. */
+  onLacking(watcher: () => void): () => void {
+    this.#lackWatchers.add(watcher);
+    return () => {
+      this.#lackWatchers.delete(watcher);
+    };
   }
 
   /** Becomes a member of a room, and makes it when there is none. */
@@ -103,6 +148,19 @@ export class ChatClient extends NamespaceClient<ChatRequests, ChatEvents> {
     return this.request("message:send", { room, key, text, ...carried }, { timeoutMs });
   }
 
+  /** Sends a message at a time, in milliseconds since 1970. Again with the same `key` it's one. */
+  async schedule(
+    room: string,
+    text: string,
+    at: number,
+    { key = messageKey(), timeoutMs, ...carried }: RequestOptions & Carried & { key?: string } = {},
+  ): Promise<ChatScheduled> {
+    const fields = { room, key, text, ...carried, at };
+    const { scheduled } = await this.request("message:send", fields, { timeoutMs });
+    if (!scheduled) throw new LakhError("bad_answer", "The message was sent at once.");
+    return scheduled;
+  }
+
   /** Messages by ascending number. `more`: there are others in the direction asked for. */
   history(room: string, { timeoutMs, ...range }: HistoryRange = {}): Answer<"message:history"> {
     return this.request("message:history", { room, ...range }, { timeoutMs });
@@ -123,37 +181,28 @@ export class ChatClient extends NamespaceClient<ChatRequests, ChatEvents> {
 
   /** Uploads a file for a message in `room`: its id goes into the message's `attachments`. */
   async upload(room: string, file: File, options: PutOptions = {}): Promise<ChatAttachment> {
-    const { name, size, type } = file;
+    const { name, size } = file;
+    const type = file.type || ANY_TYPE;
     const ticket = await this.attachment.upload({ room, name, size, type });
-    return putFile(ticket, file, options);
+    return putFile(this.address(ticket.url), file, options);
   }
 
-  /**
-   * Which of these requests the server knows, found out by sending them without fields: for a
-   * client that is newer than its server. Name only requests that do nothing without fields.
-   */
-  async probe(
-    names: readonly ChatRequestName[],
-    options: RequestOptions = { timeoutMs: PROBE_MS },
-  ): Promise<Set<ChatRequestName>> {
-    const known = await Promise.all(names.map((name) => this.knows(name, options)));
-    return new Set(names.filter((_name, index) => known[index]));
+  /** The word by which one fetches files, kept fresh from `start()` to `stop()`. */
+  files(onChange?: (word: string) => void): FileAccess {
+    return new FileAccess(() => this.attachment.access({}), onChange);
   }
 
-  /** Whether the server knows a request that does nothing without fields. */
-  async knows(
-    name: ChatRequestName,
-    options: RequestOptions = { timeoutMs: PROBE_MS },
-  ): Promise<boolean> {
-    try {
-      await this.request(name, {}, options);
-      return true;
-    } catch (error) {
-      if (!(error instanceof LakhError)) throw error;
-      // A lost connection says nothing of the request, so whoever asks has to ask again.
-      if (error.code === "disconnected") throw error;
-      return error.code !== "timeout" && error.code !== "unknown_request";
-    }
+  /** A path of the server as an address; with the right to fetch it, where `access` is given. */
+  address(path: string, access: string | null = null): string {
+    const url = this.#origin === undefined ? path : new URL(path, this.#origin).href;
+    return withAccess(url, access);
+  }
+
+  #learn(event: ChatRequestName, { code }: LakhError): void {
+    const noFiles = code === "unsupported" && OF_FILES.includes(event);
+    if (code !== "unknown_request" && !noFiles) return;
+    for (const one of noFiles ? OF_FILES : [event]) this.#lacking.add(one);
+    for (const watcher of [...this.#lackWatchers]) watcher();
   }
 
   #area<P extends string>(prefix: P): Area<P> {

@@ -1,10 +1,12 @@
 /** What the server says by itself. */
 import type {
   ChatMessage,
-  ChatPerson,
   ChatReport,
   ChatRoomInfo,
+  ChatScheduled,
   ChatUser,
+  Crowd,
+  RoomMine,
   RoomRole,
   Status,
 } from "./shapes.js";
@@ -34,6 +36,7 @@ export interface RoomChanged {
   room: string;
   rev: number;
   set: { [F in keyof ChatRoomInfo]?: ChatRoomInfo[F] | null };
+  by?: ChatUser;
 }
 
 export interface MemberChanged {
@@ -57,6 +60,77 @@ export interface PresenceUpdate {
   online: boolean;
 }
 
+/** Told of people whom one watches by `presence:watch`, wherever they are. */
+export interface PresenceChange {
+  id: string;
+  status: Status;
+  /** When they went, rounded down to a minute: of who is offline and has been there. */
+  last_seen?: number;
+}
+
+export interface PresenceCount {
+  room: string;
+  /** Connections, and people, each once. */
+  watching: number;
+  online: number;
+}
+
+export interface CrowdChanged {
+  room: string;
+  crowd: Crowd;
+}
+
+/** In a crowd, in the place of `typing:update`. Forgotten after 10 s. */
+export interface TypingCount {
+  room: string;
+  thread?: number;
+  /** Three of them at most; oneself may be among them. */
+  users: ChatUser[];
+  count: number;
+}
+
+export interface MentionNew {
+  room: string;
+  thread?: number;
+  seq: number;
+  from: ChatUser;
+  /** Its first 200 characters. */
+  text: string;
+}
+
+/** Summed up for a moment, for all who watch: add up what comes. */
+export interface LiveReactions {
+  room: string;
+  counts: Record<string, number>;
+}
+
+export interface UnreadChanged {
+  room: string;
+  unread: number;
+  mentions: number;
+  last: ChatMessage;
+}
+
+/** An invitation, or, with another role than `guest`, that one was put in. */
+export interface RoomInvited {
+  room: Omit<ChatRoomInfo, "seq" | "rev" | "members" | "mine"> & { mine: RoomMine };
+  by: ChatUser;
+}
+
+export interface RoomRemoved {
+  room: string;
+  why: "kicked" | "banned" | "deleted" | (string & {});
+  reason?: string;
+  until?: number;
+}
+
+/** A message whose time came, and that was refused: it is gone. */
+export interface ScheduledFailed {
+  id: string;
+  scheduled: ChatScheduled;
+  error: { code: string; message: string };
+}
+
 export interface ReceiptUpdate {
   room: string;
   user: ChatUser;
@@ -73,39 +147,20 @@ export interface ChatEvents {
   "room:new": (room: ChatRoomInfo) => void;
   "room:changed": (change: RoomChanged) => void;
   "room:deleted": (gone: { room: string }) => void;
-  "room:invited": (invitation: { room: ChatRoomInfo; by: ChatUser }) => void;
-  "room:removed": (removed: {
-    room: string;
-    why: "kicked" | "banned" | "deleted" | (string & {});
-    reason?: string;
-    until?: number;
-  }) => void;
+  "room:invited": (invitation: RoomInvited) => void;
+  "room:removed": (removed: RoomRemoved) => void;
   "member:changed": (change: MemberChanged) => void;
-  "person:changed": (person: ChatPerson) => void;
+  "person:changed": (person: ChatUser) => void;
   "presence:update": (update: PresenceUpdate) => void;
-  "presence:change": (change: { id: string; status: Status; last_seen?: number }) => void;
-  "presence:count": (count: { room: string; watching: number; online: number }) => void;
+  "presence:change": (change: PresenceChange) => void;
+  "presence:count": (count: PresenceCount) => void;
+  "crowd:changed": (change: CrowdChanged) => void;
   "typing:update": (update: TypingUpdate) => void;
-  "typing:count": (typing: {
-    room: string;
-    thread?: number;
-    users: ChatUser[];
-    count: number;
-  }) => void;
+  "typing:count": (typing: TypingCount) => void;
   "receipt:update": (update: ReceiptUpdate) => void;
-  "mention:new": (mention: {
-    room: string;
-    thread?: number;
-    seq: number;
-    from: ChatUser;
-    text: string;
-  }) => void;
-  "live:reactions": (reactions: { room: string; counts: Record<string, number> }) => void;
-  "unread:changed": (unread: {
-    room: string;
-    unread: number;
-    mentions: number;
-    last: ChatMessage | null;
-  }) => void;
+  "unread:changed": (unread: UnreadChanged) => void;
+  "mention:new": (mention: MentionNew) => void;
+  "live:reactions": (reactions: LiveReactions) => void;
+  "scheduled:failed": (failed: ScheduledFailed) => void;
   "report:new": (report: ChatReport) => void;
 }

@@ -5,9 +5,9 @@
  */
 import { LakhError } from "../errors.js";
 import type { User } from "../types.js";
-import type { ChatClient, ChatRequestName } from "./client.js";
+import type { ChatClient } from "./client.js";
 import type { OutboxShelf } from "./outbox.js";
-import { ChatRoom, type RoomOwner } from "./room.js";
+import { ChatRoom, type EnterBy, type RoomOwner } from "./room.js";
 import type { ChatRoomSummary } from "./shapes.js";
 
 export interface ChatRoomsOptions {
@@ -22,47 +22,7 @@ export interface ChatRoomsOptions {
   onListed?: (rooms: ChatRoomSummary[], isLast: boolean) => void;
   onListFailed?: (error: LakhError) => void;
   onMe?: (me: User) => void;
-  /**
-   * Hears which requests the server knows, as it says so: those that it has answer at once, and
-   * only `complete` has waited for those that nobody answers.
-   */
-  onFeatures?: (features: ReadonlySet<ChatRequestName>, complete: boolean) => void;
 }
-
-/** Requests that later servers have. Without fields each is refused, and does nothing. */
-const PROBED: readonly ChatRequestName[] = [
-  "message:sync",
-  "message:edit",
-  "message:edits",
-  "message:delete",
-  "message:pin",
-  "message:forward",
-  "message:search",
-  "pin:list",
-  "reaction:add",
-  "reaction:list",
-  "room:create",
-  "room:direct",
-  "room:get",
-  "room:set",
-  "room:archive",
-  "room:notify",
-  "member:list",
-  "member:invite",
-  "member:role",
-  "member:kick",
-  "member:ban",
-  "member:mute",
-  "me:get",
-  "me:status",
-  "person:find",
-  "receipt:read",
-  "receipt:unread",
-  "receipt:list",
-  "attachment:upload",
-  "attachment:access",
-  "report:send",
-];
 
 const DEFAULT_KEEP = 300;
 const LIST_PAGE = 100;
@@ -76,7 +36,6 @@ export class ChatRooms implements RoomOwner {
   readonly #rooms = new Map<string, ChatRoom>();
   readonly #stops: (() => void)[] = [];
   #me: User;
-  #features: ReadonlySet<ChatRequestName> = new Set();
 
   constructor(chat: ChatClient, options: ChatRoomsOptions) {
     this.chat = chat;
@@ -92,14 +51,6 @@ export class ChatRooms implements RoomOwner {
     return this.#me;
   }
 
-  get features(): ReadonlySet<ChatRequestName> {
-    return this.#features;
-  }
-
-  knows(request: ChatRequestName): boolean {
-    return this.#features.has(request);
-  }
-
   get(id: string): ChatRoom | undefined {
     return this.#rooms.get(id);
   }
@@ -109,8 +60,11 @@ export class ChatRooms implements RoomOwner {
     return [...this.#rooms.values()];
   }
 
-  /** Joins a room, or as a `guest` only watches it, and loads its newest messages. */
-  open(id: string, options: { guest?: boolean } = {}): ChatRoom {
+  /**
+   * Opens a room and loads its newest messages. How one comes in: `join` makes one a member, and a
+   * room that isn't there; `look` watches it only, and joins one that isn't there; `watch` only watches.
+   */
+  open(id: string, options: { enter?: EnterBy } = {}): ChatRoom {
     const known = this.#rooms.get(id);
     const room = known ?? new ChatRoom(this, id, options);
     this.#rooms.delete(id);
@@ -159,8 +113,9 @@ export class ChatRooms implements RoomOwner {
     this.#options.onChange?.(room);
   }
 
-  learn(me: User): void {
-    const { id, name, picture = this.#me.picture } = me;
+  /** `whole`: it says all that is known of one, also that there is no picture. */
+  learn(me: User, { whole = false } = {}): void {
+    const { id, name, picture = whole ? undefined : this.#me.picture } = me;
     if (this.#me.id === id && this.#me.name === name && this.#me.picture === picture) return;
     this.#me = { id, name, ...(picture ? { picture } : {}) };
     this.#options.onMe?.(this.#me);
@@ -179,16 +134,19 @@ export class ChatRooms implements RoomOwner {
       chat.on("room:changed", (change) => at(change.room)?.hearRoom(change)),
       chat.on("member:changed", (change) => at(change.room)?.hearMember(change)),
       chat.on("presence:update", ({ room, user, online }) => at(room)?.hearPresence(user, online)),
-      chat.on("presence:count", ({ room, online }) => at(room)?.hearCount(online)),
+      chat.on("presence:count", ({ room, online, watching }) =>
+        at(room)?.hearCount(online, watching),
+      ),
+      chat.on("crowd:changed", ({ room, crowd }) => at(room)?.hearCrowd(crowd)),
       chat.on("receipt:update", (update) => at(update.room)?.hearReceipt(update)),
       chat.on("typing:update", ({ room, user, typing, thread }) =>
         at(room)?.hearTyping(user, typing, thread),
       ),
-      chat.on("typing:count", ({ room, users, thread }) => {
-        for (const user of users) at(room)?.hearTyping(user, true, thread);
-      }),
+      chat.on("typing:count", ({ room, users, count, thread }) =>
+        at(room)?.hearTypingCount(users, count, thread),
+      ),
       chat.on("person:changed", (person) => {
-        if (person.id === this.#me.id) this.learn(person);
+        if (person.id === this.#me.id) this.learn(person, { whole: true });
         for (const room of this.#rooms.values()) room.hearPerson(person);
       }),
     );
@@ -201,33 +159,15 @@ export class ChatRooms implements RoomOwner {
       else void room.enter();
     }
     void this.list();
-    if (!recovered) void this.#learnFeatures();
+    if (!recovered) void this.#learnMe();
   }
 
-  async #learnFeatures(): Promise<void> {
-    const known = new Set<ChatRequestName>();
-    let waiting = false;
-    const tell = (complete: boolean) => {
-      waiting = false;
-      this.#features = new Set(complete ? known : [...this.#features, ...known]);
-      this.#options.onFeatures?.(this.#features, complete);
-    };
-    const ask = async (name: ChatRequestName) => {
-      if (!(await this.chat.knows(name))) return;
-      known.add(name);
-      if (name === "me:get") this.learn((await this.chat.me.get({})).person);
-      if (waiting) return;
-      // Many answers come in one piece: they are told together.
-      waiting = true;
-      setTimeout(() => {
-        if (waiting) tell(false);
-      }, 0);
-    };
+  async #learnMe(): Promise<void> {
     try {
-      await Promise.all(PROBED.map(ask));
-      tell(true);
+      const { person } = await this.chat.me.get({});
+      this.learn(person, { whole: true });
     } catch (error) {
-      // Lost on the way: asked again at the next arrival.
+      // Without it the name of the sign-in stands.
       if (!(error instanceof LakhError)) throw error;
     }
   }

@@ -1,5 +1,12 @@
 /** Requests on messages: what is said, changed, pinned, passed on, and how people react to it. */
-import type { ChatData, ChatHit, ChatMessage, ChatScheduled, ChatUser } from "./shapes.js";
+import type {
+  ChatData,
+  ChatHit,
+  ChatMessage,
+  ChatReaction,
+  ChatScheduled,
+  ChatUser,
+} from "./shapes.js";
 
 /** Names a message: by its number in the room, or in the thread under `thread`. */
 export interface OfMessage {
@@ -37,9 +44,10 @@ export interface Range {
 }
 
 export interface MessageRequests {
+  /** With `at` the answer is `scheduled` alone. */
   "message:send": {
     fields: Carried & { room: string; key: string; text?: string };
-    answer: { message: ChatMessage; duplicate: boolean; scheduled?: ChatScheduled };
+    answer: { message: ChatMessage; duplicate: boolean } & { scheduled?: ChatScheduled };
   };
   "message:get": { fields: OfMessage; answer: { message: ChatMessage } };
   "message:history": {
@@ -50,13 +58,15 @@ export interface MessageRequests {
       more: boolean;
       more_before?: boolean;
       more_after?: boolean;
+      /** The number of the first message that is kept, of the last one, and of the last change. */
+      first?: number;
       seq?: number;
       rev?: number;
     };
   };
   /** What was missed: messages after `seq`, and those changed after `rev`, whole. */
   "message:sync": {
-    fields: { room: string; seq: number; rev: number; limit?: number };
+    fields: { room: string; thread?: number; seq: number; rev: number; limit?: number };
     answer: {
       messages: ChatMessage[];
       changed: ChatMessage[];
@@ -68,14 +78,17 @@ export interface MessageRequests {
     };
   };
   "message:edit": {
-    fields: OfMessage & { text?: string; data?: ChatData | null; mentions?: string[] };
+    fields: OfMessage & { text?: string; data?: ChatData | null; mentions?: string[] | null };
     answer: { message: ChatMessage };
   };
+  /** What it said before, the oldest first. */
   "message:edits": { fields: OfMessage; answer: { edits: { text: string; time: number }[] } };
-  "message:delete": { fields: OfMessage; answer: { message?: ChatMessage } };
-  "message:purge": { fields: OfMessage; answer: { message?: ChatMessage } };
-  "message:pin": { fields: OfMessage & { pinned: boolean }; answer: { message?: ChatMessage } };
-  "pin:list": { fields: { room: string }; answer: { messages: ChatMessage[] } };
+  "message:delete": { fields: OfMessage; answer: { message: ChatMessage } };
+  /** What it said before goes, too. */
+  "message:purge": { fields: OfMessage; answer: { message: ChatMessage } };
+  "message:pin": { fields: OfMessage & { pinned: boolean }; answer: { message: ChatMessage } };
+  /** The newest pin first. */
+  "pin:list": { fields: { room: string }; answer: { pins: ChatMessage[] } };
   "message:forward": {
     fields: OfMessage & { to: string[]; key: string };
     answer: { messages: ChatMessage[] };
@@ -89,14 +102,17 @@ export interface MessageRequests {
 export interface ReactionRequests {
   "reaction:add": {
     fields: OfMessage & { emoji: string; count?: number };
-    answer: { message?: ChatMessage };
+    answer: { reactions: ChatReaction[] };
   };
-  "reaction:remove": { fields: OfMessage & { emoji: string }; answer: { message?: ChatMessage } };
+  "reaction:remove": {
+    fields: OfMessage & { emoji: string };
+    answer: { reactions: ChatReaction[] };
+  };
   "reaction:list": {
     fields: OfMessage & { emoji?: string; cursor?: string; limit?: number };
     answer: {
-      people: { user: ChatUser; emoji: string; count: number }[];
-      cursor: string | null;
+      reactions: { user: ChatUser; emoji: string; count: number }[];
+      cursor?: string | null;
     };
   };
   /** Floats by, and is not stored. */

@@ -1,29 +1,24 @@
 /** Requests on what was read, and by whom. */
-import type { ChatReceipt } from "./shapes.js";
+import type { ChatReceipt, Marks } from "./shapes.js";
 
-export interface UnreadOf {
+export interface UnreadOf extends Marks {
   room: string;
-  unread: number;
-  mentions: number;
-}
-
-interface Marked {
-  unread?: number;
-  mentions?: number;
 }
 
 export interface ReceiptRequests {
-  "receipt:delivered": { fields: { room: string; seq: number }; answer: Marked };
-  "receipt:read": { fields: { room: string; seq: number }; answer: Marked };
+  "receipt:delivered": { fields: { room: string; seq: number }; answer: Marks };
+  "receipt:read": { fields: { room: string; seq: number }; answer: Marks };
   /** Unread from this message on. */
-  "receipt:unread": { fields: { room: string; seq: number }; answer: Marked };
-  "receipt:read_all": { fields: object; answer: object };
+  "receipt:unread": { fields: { room: string; seq: number }; answer: Marks };
+  /** `rooms`: in how many something was unread. */
+  "receipt:read_all": { fields: object; answer: { rooms: number } };
   "receipt:list": {
-    fields: { room: string; cursor?: string };
+    fields: { room: string; cursor?: string; limit?: number };
     answer: { people: ChatReceipt[]; cursor: string | null };
   };
   "unread:get": {
     fields: object;
-    answer: { unread: number; mentions: number; rooms: UnreadOf[] };
+    /** `complete`: false where the list leaves some rooms out; the totals are of all. */
+    answer: { unread: number; mentions: number; rooms: UnreadOf[]; complete: boolean };
   };
 }

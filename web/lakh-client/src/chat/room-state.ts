@@ -18,6 +18,8 @@ export interface ChatRoomState extends LogState {
   /** How many are here, where they are not all named. */
   readonly count: number;
   readonly typing: Typing;
+  /** In a crowd: how many write, also those who are not named. */
+  readonly typists: number;
   /** Up to which number others have read, by their ids. */
   readonly receipts: ReadonlyMap<string, { user: ChatUser; read: number }>;
   readonly threads: ReadonlyMap<number, ThreadState>;

@@ -5,14 +5,22 @@
  */
 import { LakhError } from "../errors.js";
 import type { User } from "../types.js";
-import { replaceFields, Revisions, toggleReaction } from "./changes.js";
-import type { ChatClient, ChatRequestName } from "./client.js";
+import { MessageActions, type MessageRef } from "./actions.js";
+import { replaceFields, Revisions } from "./changes.js";
+import type { ChatClient } from "./client.js";
 import type { MemberChanged, MessageChanged, ReceiptUpdate, RoomChanged } from "./events.js";
 import { MessageLog, type LogOwner } from "./log.js";
 import type { OutboxShelf, Outgoing } from "./outbox.js";
 import { here, type ChatRoomState } from "./room-state.js";
-import type { ChatMessage, ChatUser, RoomMine } from "./shapes.js";
-import { noTyping, setTyping, stillTyping, stopTyping, type Typing } from "./typists.js";
+import {
+  roomName,
+  type ChatMessage,
+  type ChatRoomInfo,
+  type ChatUser,
+  type Crowd,
+  type RoomMine,
+} from "./shapes.js";
+import { noTyping, RoomTyping } from "./typists.js";
 
 /** What a room needs of `ChatRooms`. */
 export interface RoomOwner {
@@ -20,20 +28,15 @@ export interface RoomOwner {
   readonly me: User;
   readonly keep: number;
   readonly shelf: OutboxShelf | undefined;
-  knows(request: ChatRequestName): boolean;
   changed(room: ChatRoom): void;
   learn(me: User): void;
 }
 
-/** Names a message of a room: by its number, or by that in the thread under `thread`. */
-export interface MessageRef {
-  seq: number;
-  thread?: number;
-}
+/** How one comes into a room: see `ChatRooms.open`. */
+export type EnterBy = "join" | "look" | "watch";
 
 /** Swapped changes of several nodes arrive within this; what is missing then was missed. */
 const HOLE_MS = 300;
-const TYPING_EVERY_MS = 3000;
 const SYNC_PAGES = 5;
 const SYNC_LIMIT = 200;
 
@@ -43,7 +46,7 @@ export class ChatRoom implements LogOwner {
   readonly #owner: RoomOwner;
   readonly #threads = new Map<number, MessageLog>();
   readonly #watchers = new Set<() => void>();
-  readonly #guest: boolean;
+  #enter: EnterBy;
   #state: ChatRoomState;
   #entered = false;
   #entering = false;
@@ -51,14 +54,15 @@ export class ChatRoom implements LogOwner {
   readonly #meanwhile = new Map<string, ChatUser | null>();
   #revisions: Revisions | null = null;
   #holeTimer: ReturnType<typeof setTimeout> | undefined;
-  #typingTimer: ReturnType<typeof setTimeout> | undefined;
-  readonly #typingSent = new Map<number, number>();
-  readonly #threadTyping = new Map<number, Typing>();
+  readonly #typing: RoomTyping;
+  readonly #acts: MessageActions;
 
-  constructor(owner: RoomOwner, room: string, { guest = false } = {}) {
+  constructor(owner: RoomOwner, room: string, { enter = "join" }: { enter?: EnterBy } = {}) {
     this.#owner = owner;
     this.room = room;
-    this.#guest = guest;
+    this.#enter = enter;
+    this.#acts = new MessageActions(this, (thread) => this.#logOf(thread));
+    this.#typing = new RoomTyping((thread) => this.#showTyping(thread));
     const kept = owner.shelf?.outbox(room) ?? [];
     this.log = new MessageLog(
       this,
@@ -76,6 +80,7 @@ export class ChatRoom implements LogOwner {
       people: new Map(),
       count: 0,
       typing: noTyping,
+      typists: 0,
       receipts: new Map(),
       threads: new Map(),
     };
@@ -114,52 +119,36 @@ export class ChatRoom implements LogOwner {
   // What one does
 
   /** Gives a reaction, or takes it back. Shown at once, and as it was if the server refuses. */
-  async react({ seq, thread }: MessageRef, emoji: string): Promise<void> {
-    const message = this.#logOf(thread)?.find(seq);
-    if (!message) return;
-    const before = message.reactions ?? [];
-    const mode = this.#state.info?.settings?.reactions;
-    const { reactions, added } = toggleReaction(before, emoji, this.me, mode);
-    const fields = { ...this.#ref(seq, thread), emoji };
-    await this.#act(message, { reactions }, () =>
-      added ? this.chat.reaction.add(fields) : this.chat.reaction.remove(fields),
-    );
+  react(message: MessageRef, emoji: string): Promise<void> {
+    return this.#acts.react(message, emoji, this.#state.info?.settings?.reactions);
   }
 
-  async edit({ seq, thread }: MessageRef, text: string, mentions: string[] = []): Promise<void> {
-    const message = this.#logOf(thread)?.find(seq);
-    const fields = { ...this.#ref(seq, thread), text, mentions };
-    await this.#act(message, { text, edited_at: Date.now() }, () => this.chat.message.edit(fields));
+  /** Floats by for all who watch, and is not kept. */
+  async reactLive(emoji: string): Promise<void> {
+    await this.chat.live.react({ room: this.room, emoji });
   }
 
-  async delete({ seq, thread }: MessageRef): Promise<void> {
-    const message = this.#logOf(thread)?.find(seq);
-    const deleted = { by: this.me, at: Date.now() };
-    const set = { text: "", deleted, attachments: null, reactions: null, pinned: null };
-    await this.#act(message, set, () => this.chat.message.delete(this.#ref(seq, thread)));
+  edit(message: MessageRef, text: string, mentions: string[] = []): Promise<void> {
+    return this.#acts.edit(message, text, mentions);
   }
 
-  async pin({ seq, thread }: MessageRef, pinned: boolean): Promise<void> {
-    const message = this.#logOf(thread)?.find(seq);
-    const set = { pinned: pinned ? { by: this.me, at: Date.now() } : null };
-    const fields = { ...this.#ref(seq, thread), pinned };
-    await this.#act(message, set, () => this.chat.message.pin(fields));
+  delete(message: MessageRef): Promise<void> {
+    return this.#acts.delete(message);
+  }
+
+  pin(message: MessageRef, pinned: boolean): Promise<void> {
+    return this.#acts.pin(message, pinned);
   }
 
   /** Call at each keystroke: the server hears of it now and then. */
   typing(typing: boolean, thread?: number): void {
-    const now = Date.now();
-    const where = thread ?? 0;
-    const last = this.#typingSent.get(where) ?? 0;
-    if (!this.#entered || (typing ? now - last < TYPING_EVERY_MS : last === 0)) return;
-    if (typing) this.#typingSent.set(where, now);
-    else this.#typingSent.delete(where);
+    if (!this.#entered || !this.#typing.isDue(typing, thread)) return;
     this.chat.typing(this.room, typing, thread === undefined ? {} : { thread }).catch(expected);
   }
 
   /** Loads who has read how far. `receipt:update` keeps it fresh from then on. */
   async loadReceipts(): Promise<void> {
-    if (!this.#owner.knows("receipt:list")) return;
+    if (!this.chat.knows("receipt:list")) return;
     try {
       const { people } = await this.chat.receipt.list({ room: this.room });
       const receipts = new Map(this.#state.receipts);
@@ -187,11 +176,9 @@ export class ChatRoom implements LogOwner {
     this.#meanwhile.clear();
     if (this.#state.phase !== "joined") this.#set({ phase: "joining", error: null });
     try {
-      const { room, members, seq, rev, count } = this.#guest
-        ? await this.chat.room.watch({ room: this.room })
-        : await this.chat.join(this.room);
+      const { room, members, seq, rev, count } = await this.#comeIn();
       this.#entered = true;
-      this.#set({ phase: "joined", error: null, info: room, ...here(members, count) });
+      this.#set({ phase: "joined", error: null, info: this.#named(room), ...here(members, count) });
       for (const [id, user] of this.#meanwhile) this.#setPresence(id, user);
       this.#flush();
       await this.#load(seq, rev ?? room.rev ?? 0);
@@ -202,11 +189,18 @@ export class ChatRoom implements LogOwner {
     }
   }
 
+  /** Becomes a member of a room that one only looks at. */
+  async join(): Promise<void> {
+    this.#enter = "join";
+    const { room, members, count } = await this.chat.join(this.room);
+    this.#set({ info: this.#named(room), ...here(members, count) });
+  }
+
   /** The connection is lost; the server may keep what was there for `recover`. */
   lost(): void {
     this.#entered = false;
     this.#entering = false;
-    this.#typingSent.clear();
+    this.#typing.forgetOwn();
   }
 
   /** The connection is back, and with it all that was missed. */
@@ -222,7 +216,7 @@ export class ChatRoom implements LogOwner {
   /** Asks for exactly what was missed: messages, edits, deletions, reactions. */
   async sync(seq = this.log.state.last): Promise<void> {
     const revisions = this.#revisions;
-    if (revisions && this.#owner.knows("message:sync")) await this.#sync(revisions);
+    if (revisions && this.chat.knows("message:sync")) await this.#sync(revisions);
     await this.log.catchUp(seq);
     for (const [root, log] of this.#threads) {
       if (!log.state.loaded) await log.toNewest();
@@ -232,7 +226,7 @@ export class ChatRoom implements LogOwner {
 
   close(): void {
     clearTimeout(this.#holeTimer);
-    clearTimeout(this.#typingTimer);
+    this.#typing.close();
     this.#entered = false;
   }
 
@@ -241,8 +235,7 @@ export class ChatRoom implements LogOwner {
   hear(message: ChatMessage): void {
     const { thread, from } = message;
     // First: who has said it is never shown as still writing it.
-    if (thread === undefined) this.#set({ typing: stopTyping(this.#state.typing, from.id) });
-    else this.#setThreadTyping(thread, (typing) => stopTyping(typing, from.id));
+    this.#typing.stopped(from.id, thread);
     this.#logOf(thread)?.hear(message);
   }
 
@@ -253,13 +246,14 @@ export class ChatRoom implements LogOwner {
 
   hearRoom({ rev, set }: RoomChanged): void {
     if (!this.#take(rev) || !this.#state.info) return;
-    this.#set({ info: replaceFields(this.#state.info, set) });
+    this.#set({ info: this.#named(replaceFields(this.#state.info, set)) });
   }
 
   hearMember({ rev, user, set }: MemberChanged): void {
     const { info } = this.#state;
     if (!this.#take(rev) || !info) return;
     const members = (info.members ?? 0) + (set.joined ? 1 : set.left ? -1 : 0);
+    if (user.id === this.me.id && set.joined && !info.mine) void this.#askInfo();
     const { role, muted_until } = set;
     const mine =
       info.mine && user.id === this.me.id
@@ -276,8 +270,18 @@ export class ChatRoom implements LogOwner {
     this.#setPresence(user.id, online ? user : null);
   }
 
-  hearCount(count: number): void {
-    this.#set({ count });
+  hearCount(count: number, watching: number): void {
+    const { info } = this.#state;
+    this.#set({ count, ...(info ? { info: { ...info, watching } } : {}) });
+  }
+
+  /** Less is told of a crowd; when it is one no longer, who is here is asked for anew. */
+  hearCrowd(crowd: Crowd): void {
+    const { info } = this.#state;
+    const people = crowd === "none" ? {} : { people: new Map<string, ChatUser>() };
+    this.#typing.clear();
+    this.#set({ ...(info ? { info: { ...info, crowd } } : {}), ...people });
+    if (crowd === "none") void this.#askWhoIsHere();
   }
 
   hearPerson(person: ChatUser): void {
@@ -297,12 +301,13 @@ export class ChatRoom implements LogOwner {
   }
 
   hearTyping(user: ChatUser, typing: boolean, thread?: number): void {
-    if (user.id === this.me.id) return;
-    const now = Date.now();
-    const next = (before: Typing) => setTyping(before, user, typing, now);
-    if (thread === undefined) this.#set({ typing: next(this.#state.typing) });
-    else this.#setThreadTyping(thread, next);
-    this.#scheduleTypingCheck();
+    if (user.id !== this.me.id) this.#typing.hear(user, typing, thread);
+  }
+
+  /** In a crowd: how many write, and some of them by name. */
+  hearTypingCount(users: readonly ChatUser[], count: number, thread?: number): void {
+    const others = users.filter(({ id }) => id !== this.me.id);
+    this.#typing.hearCount(others, count - (users.length - others.length), thread);
   }
 
   // Of the logs
@@ -337,7 +342,7 @@ export class ChatRoom implements LogOwner {
   }
 
   sent({ from }: ChatMessage): void {
-    this.#typingSent.clear();
+    this.#typing.forgetOwn();
     this.#owner.learn(from);
   }
 
@@ -345,53 +350,67 @@ export class ChatRoom implements LogOwner {
     const people = new Map(this.#state.people);
     if (user) people.set(id, user);
     else people.delete(id);
-    const typing = user ? this.#state.typing : stopTyping(this.#state.typing, id);
-    this.#set({ people, typing, count: people.size });
+    if (!user) this.#typing.stopped(id);
+    this.#set({ people, count: people.size });
+  }
+
+  /** One has joined on another device: what one is here now, the server knows. */
+  async #askInfo(): Promise<void> {
+    try {
+      const { room } = await this.chat.room.get({ room: this.room });
+      this.#set({ info: this.#named(room) });
+    } catch (error) {
+      expected(error);
+    }
+  }
+
+  async #askWhoIsHere(): Promise<void> {
+    try {
+      this.#meanwhile.clear();
+      const { members, count } = await this.chat.presence(this.room);
+      this.#set(here(members, count));
+    } catch (error) {
+      expected(error);
+    }
   }
 
   #showThread(root: number): void {
     const log = this.#threads.get(root);
     if (!log) return;
-    const typing = this.#threadTyping.get(root) ?? noTyping;
+    const typing = this.#typing.of(root);
     this.#set({ threads: new Map(this.#state.threads).set(root, { ...log.state, typing }) });
   }
 
-  #setThreadTyping(root: number, change: (typing: Typing) => Typing): void {
-    if (!this.#threads.has(root)) return;
-    this.#threadTyping.set(root, change(this.#threadTyping.get(root) ?? noTyping));
-    this.#showThread(root);
+  #showTyping(thread: number | undefined): void {
+    if (thread !== undefined) this.#showThread(thread);
+    else this.#set({ typing: this.#typing.of(), typists: this.#typing.count });
   }
 
   #logOf(thread: number | undefined): MessageLog | undefined {
     return thread === undefined ? this.log : this.#threads.get(thread);
   }
 
-  #ref(seq: number, thread: number | undefined) {
-    return { room: this.room, seq, ...(thread === undefined ? {} : { thread }) };
-  }
-
-  /** Shows a change before the server has agreed. */
-  async #act(
-    message: ChatMessage | undefined,
-    set: MessageChanged["set"],
-    ask: () => Promise<{ message?: ChatMessage }>,
-  ): Promise<void> {
-    const log = message && this.#logOf(message.thread);
-    if (message) log?.change(message.seq, set);
-    const shown = message && log?.find(message.seq);
-    try {
-      const { message: answer } = await ask();
-      if (answer) this.#logOf(answer.thread)?.replace(answer);
-    } catch (error) {
-      // Only if nothing else has come over it: then the server's word stands.
-      if (message && log?.find(message.seq) === shown) log?.replace(message);
-      throw error;
-    }
-  }
-
   #flush(): void {
     this.log.flush();
     for (const log of this.#threads.values()) log.flush();
+  }
+
+  async #comeIn() {
+    const { room } = this;
+    if (this.#enter === "join") return this.chat.join(room);
+    // A room that was there, and is gone now, is not made anew.
+    const mayMake = this.#enter === "look" && this.#state.phase !== "joined";
+    try {
+      return await this.chat.room.watch({ room });
+    } catch (error) {
+      if (!(error instanceof LakhError) || error.code !== "not_found" || !mayMake) throw error;
+      return this.chat.join(room);
+    }
+  }
+
+  #named(info: ChatRoomInfo): ChatRoomInfo {
+    const name = roomName(info, this.me.id);
+    return name === info.name ? info : { ...info, name };
   }
 
   async #load(seq: number, rev: number): Promise<void> {
@@ -422,7 +441,7 @@ export class ChatRoom implements LogOwner {
     for (const log of this.#threads.values()) await log.toNewest();
     const { room } = await this.chat.room.get({ room: this.room });
     this.#revisions = new Revisions(room.rev ?? 0);
-    this.#set({ info: room });
+    this.#set({ info: this.#named(room) });
   }
 
   /** Whether a change is new. Where one before it is missing, it is asked for. */
@@ -439,21 +458,6 @@ export class ChatRoom implements LogOwner {
       }, HOLE_MS);
     }
     return isNew;
-  }
-
-  #scheduleTypingCheck(): void {
-    clearTimeout(this.#typingTimer);
-    const all = [this.#state.typing, ...this.#threadTyping.values()].flat();
-    if (all.length === 0) return;
-    const wait = Math.max(0, Math.min(...all.map((one) => one.until_ms)) - Date.now());
-    this.#typingTimer = setTimeout(() => {
-      const now = Date.now();
-      this.#set({ typing: stillTyping(this.#state.typing, now) });
-      for (const root of this.#threadTyping.keys()) {
-        this.#setThreadTyping(root, (typing) => stillTyping(typing, now));
-      }
-      this.#scheduleTypingCheck();
-    }, wait);
   }
 
   #refuse(error: unknown): void {

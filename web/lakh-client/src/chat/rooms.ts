@@ -40,16 +40,16 @@ interface Described {
   topic?: string | null;
   picture?: string | null;
   data?: ChatData | null;
-  settings?: RoomSettings;
+  settings?: { [F in keyof RoomSettings]?: RoomSettings[F] | null } | null;
 }
 
 export interface RoomRequests {
   "room:create": {
-    fields: Described & { kind: RoomKind; id?: string; members?: string[] };
-    answer: { room: ChatRoomInfo };
+    fields: Described & { kind?: RoomKind; id?: string; members?: string[] };
+    answer: Entered;
   };
   /** The one room of these people and oneself. */
-  "room:direct": { fields: { people: string[] }; answer: { room: ChatRoomInfo } };
+  "room:direct": { fields: { people: string[] }; answer: Entered };
   "room:get": { fields: InRoom; answer: { room: ChatRoomInfo } };
   /** Makes one a member; this socket hears the room from now on. */
   "room:join": { fields: InRoom; answer: Entered };
@@ -61,7 +61,7 @@ export interface RoomRequests {
     fields: InRoom & Described & { version?: number };
     answer: { room: ChatRoomInfo };
   };
-  "room:archive": { fields: InRoom & { archived: boolean }; answer: { room?: ChatRoomInfo } };
+  "room:archive": { fields: InRoom & { archived: boolean }; answer: { room: ChatRoomInfo } };
   "room:delete": { fields: InRoom; answer: object };
   "room:list": {
     /** `mine`: those that one is in. `watch`: and hears from now on. */
@@ -78,19 +78,26 @@ export interface RoomRequests {
 }
 
 export interface MemberRequests {
+  /** By their ids. `guest`: who is invited, or muted without being a member. */
   "member:list": {
     fields: InRoom & Page & { role?: RoomRole };
     answer: { members: ChatMember[]; cursor: string | null };
   };
-  "member:invite": { fields: InRoom & { people: string[] }; answer: object };
+  "member:invite": { fields: InRoom & { people: string[] }; answer: { invited: string[] } };
   "member:decline": { fields: InRoom; answer: object };
-  "member:add": { fields: InRoom & { people: string[]; role?: RoomRole }; answer: object };
+  "member:add": {
+    fields: InRoom & { people: string[]; role?: RoomRole };
+    answer: { added: string[] };
+  };
   "member:role": { fields: OfMember & { role: RoomRole }; answer: object };
   "member:kick": { fields: OfMember & { reason?: string }; answer: object };
   /** For so many seconds, or for good. */
   "member:ban": { fields: OfMember & { seconds?: number; reason?: string }; answer: object };
   "member:unban": { fields: OfMember; answer: object };
-  "ban:list": { fields: InRoom & Page; answer: { bans: ChatBan[]; cursor: string | null } };
+  "ban:list": {
+    fields: InRoom & { cursor?: string };
+    answer: { bans: ChatBan[]; cursor: string | null };
+  };
   /** `null` lets the person speak again. */
   "member:mute": { fields: OfMember & { seconds: number | null }; answer: object };
 }

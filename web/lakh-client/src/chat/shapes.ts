@@ -9,6 +9,9 @@ export type RoomRole = "guest" | "member" | "moderator" | "owner";
 export type NotifyLevel = "all" | "mentions" | "none";
 export type Status = "online" | "away" | "offline";
 
+/** How many watch a room: in crowds less is told, and without names in those of `counts`. */
+export type Crowd = "none" | "thinned" | "counts";
+
 /** A person as others see them beside what they say. */
 export interface ChatUser extends User {
   /** Where their picture is. */
@@ -32,23 +35,29 @@ export interface RoomSettings {
   words?: string[];
 }
 
+/** How far one has read a room: numbers of messages, and how many come after them. */
+export interface Marks {
+  /** The last message that was read; the last one that reached a device. */
+  read: number;
+  delivered: number;
+  unread: number;
+  /** At most 100. */
+  mentions: number;
+}
+
 /** What one is in a room, and what one has read of it. */
-export interface RoomMine {
+export interface RoomMine extends Marks {
   role: RoomRole;
   joined_at?: number;
   /** Asked in, and not yet a member. */
   invited_by?: ChatUser;
   muted_until?: number;
   notify: NotifyLevel;
-  /** Number of the last message that was read; of the last one that reached a device. */
-  read: number;
-  delivered: number;
-  unread: number;
-  mentions: number;
 }
 
 export interface ChatRoomInfo {
   id: string;
+  /** Empty in direct rooms that nobody has named: `roomName` gives one to show. */
   name: string;
   kind?: RoomKind;
   topic?: string;
@@ -59,6 +68,8 @@ export interface ChatRoomInfo {
   created_by?: string;
   archived?: boolean;
   settings?: RoomSettings;
+  /** Whose room it is, if it is direct: oneself among them. */
+  people?: ChatUser[];
   /** Of its record; `room:set` may be made conditional on it. */
   version?: number;
   /** The number of the room's last message; 0 in an empty room. */
@@ -66,9 +77,9 @@ export interface ChatRoomInfo {
   /** The number of the room's last change; 0 if there is none. */
   rev?: number;
   members?: number;
+  /** Connections that watch it now. */
   watching?: number;
-  /** `counts`: so many are here that nobody is named any more. */
-  crowd?: "none" | "thinned" | "counts";
+  crowd?: Crowd;
   mine?: RoomMine;
 }
 
@@ -145,33 +156,52 @@ export interface ChatMessage {
 }
 
 export interface ChatMember extends ChatUser {
+  /** Watches the room now. */
   online: boolean;
   role?: RoomRole;
   joined_at?: number;
+  invited_by?: ChatUser;
   muted_until?: number;
+  /** Over all rooms and devices. */
   status?: Status;
-  read?: number;
+  last_seen?: number;
 }
 
 export interface ChatBan {
-  person: ChatUser;
+  user: ChatUser;
   by?: ChatUser;
   reason?: string;
   at: number;
+  /** Absent: for good. */
   until?: number;
 }
 
+export interface ChatBlocked extends ChatUser {
+  at: number;
+}
+
+/** A message that waits for its time. */
 export interface ChatScheduled {
   id: string;
   room: string;
-  text: string;
-  at: number;
   thread?: number;
+  /** When it is sent, and when it was written. Milliseconds since 1970. */
+  at: number;
+  made_at: number;
+  key: string;
+  text: string;
+  data?: ChatData;
+  mentions?: string[];
+  /** Ids of files. */
+  attachments?: string[];
+  reply_to?: number;
+  expires_in_s?: number;
+  silent?: boolean;
 }
 
 export interface ChatReceipt extends ChatUser {
-  read?: number;
-  delivered?: number;
+  read: number;
+  delivered: number;
 }
 
 export interface ChatHit {
@@ -182,22 +212,54 @@ export interface ChatHit {
 
 export interface ChatReport {
   id: string;
+  state: "open" | "closed";
   room: string;
-  seq: number;
   thread?: number;
+  seq: number;
+  /** Who wrote the message, and how it began when it was reported. */
+  author: ChatUser;
+  text: string;
   reason: string;
-  by?: ChatUser;
-  at: number;
-  state?: string;
+  by: ChatUser;
+  time: number;
+  /** A word of one's own, such as `removed` or `dismissed`. */
   outcome?: string;
   note?: string;
-  message?: ChatMessage;
+  closed?: { by: ChatUser; at: number };
 }
 
-export interface ModerationEntry {
-  what: string;
-  by?: ChatUser;
+/** What a moderator did. */
+export interface ModerationDeed {
+  id: number;
+  time: number;
+  kind:
+    | "kick"
+    | "ban"
+    | "unban"
+    | "mute"
+    | "unmute"
+    | "role"
+    | "archive"
+    | "unarchive"
+    | "delete_room"
+    | "close_report"
+    | (string & {});
+  by: ChatUser;
   person?: ChatUser;
-  at: number;
-  [field: string]: unknown;
+  seq?: number;
+  thread?: number;
+  /** Of a closed report its outcome. */
+  reason?: string;
+  until?: number;
+  role?: RoomRole;
+}
+
+/** What a room is called by whoever looks at it: a direct room by the others in it. */
+export function roomName(
+  { id, name, people }: Pick<ChatRoomInfo, "id" | "name" | "people">,
+  myId: string,
+): string {
+  if (name !== "") return name;
+  const others = (people ?? []).filter((one) => one.id !== myId).map((one) => one.name);
+  return others.join(", ") || (people?.[0]?.name ?? id);
 }

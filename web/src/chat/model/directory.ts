@@ -1,9 +1,11 @@
 /** The list of rooms: the server's pages, kept fresh by what is heard in between. */
 import {
   replaceFields,
+  roomName,
   type ChatMessage,
   type ChatRoomInfo,
   type ChatRoomSummary,
+  type ChatUser,
   type RoomMine,
 } from "lakh-client";
 
@@ -90,6 +92,29 @@ export function changeLast(
 export function setMine(directory: Directory, id: string, change: Partial<RoomMine>): Directory {
   const mine = directory.rooms.find((one) => one.id === id)?.mine;
   return mine ? changeRoom(directory, id, { mine: { ...mine, ...change } }) : directory;
+}
+
+/** Who the other is in a direct room of two; null in any other room. */
+export function directPartner(
+  { kind, people }: Pick<ChatRoomInfo, "kind" | "people">,
+  myId: string,
+): string | null {
+  if (kind !== "direct" || people?.length !== 2) return null;
+  return people.find((one) => one.id !== myId)?.id ?? null;
+}
+
+/** Direct rooms are called by the people in them. */
+export function renamePerson(directory: Directory, person: ChatUser, myId: string): Directory {
+  const { id, name } = person;
+  const changed = directory.rooms.flatMap((room) => {
+    if (!room.people?.some((one) => one.id === id && one.name !== name)) return [];
+    const people = room.people.map((one) => (one.id === id ? { id, name } : one));
+    const wasOwn = room.name !== roomName({ ...room, name: "" }, myId);
+    return [
+      { ...room, people, name: wasOwn ? room.name : roomName({ ...room, people, name: "" }, myId) },
+    ];
+  });
+  return changed.length > 0 ? { ...directory, rooms: put(directory.rooms, changed) } : directory;
 }
 
 function countUnread(mine: RoomMine, message: ChatMessage, myId: string): RoomMine {

@@ -1,30 +1,32 @@
 /** Attachments: the right to fetch them, and how they are shown. */
-import { withAccess, type ChatAttachment, type ChatClient } from "lakh-client";
+import { withAccess, type ChatAttachment, type ChatClient, type FileAccess } from "lakh-client";
 import { Store } from "../../app/store.ts";
 
-/** Asked for again this long before it ends. */
-const EARLY_MS = 60_000;
-
-class FileAccess {
+/** The one of the page: its addresses are the same whichever chat has asked for the word. */
+class PageAccess {
   /** What is appended to addresses; null until the server has given one. */
   readonly value = new Store<string | null>(null);
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #of: ChatClient | undefined;
+  #access: FileAccess | undefined;
 
+  /** To be called at each arrival: asks only if the word ends soon. */
   async start(chat: ChatClient): Promise<void> {
-    clearTimeout(this.#timer);
-    try {
-      const { access, expires_at } = await chat.attachment.access({});
-      this.value.set(access);
-      const wait = Math.max(EARLY_MS, expires_at - Date.now() - EARLY_MS);
-      // Longer than a timer can be set, and it would go off at once.
-      this.#timer = setTimeout(() => void this.start(chat), Math.min(wait, 2 ** 31 - 1));
-    } catch {
-      this.#timer = setTimeout(() => void this.start(chat), EARLY_MS);
+    if (this.#of !== chat) {
+      this.stop();
+      this.#of = chat;
+      this.#access = chat.files((word) => this.value.set(word));
     }
+    await this.#access?.start();
+  }
+
+  stop(): void {
+    this.#access?.stop();
+    this.#of = undefined;
+    this.value.set(null);
   }
 }
 
-export const fileAccess = new FileAccess();
+export const fileAccess = new PageAccess();
 
 export function addressOf(url: string, access: string | null): string {
   // What a page still has in its own hands is shown from there.

@@ -5,7 +5,16 @@ const RANK: Record<RoomRole, number> = { guest: 0, member: 1, moderator: 2, owne
 
 export type Act =
   | "send"
+  | "react"
+  | "edit_own"
+  | "schedule"
+  | "live"
+  | "report"
+  | "forward"
   | "delete_any"
+  | "purge"
+  | "see_reports"
+  | "see_log"
   | "pin"
   | "mute"
   | "kick"
@@ -19,7 +28,16 @@ export type Act =
 /** The least role for an act; `null`: nobody. */
 const LEAST: Record<Act, RoomRole> = {
   send: "member",
+  react: "member",
+  edit_own: "member",
+  schedule: "member",
+  live: "member",
+  report: "member",
+  forward: "member",
   delete_any: "moderator",
+  purge: "moderator",
+  see_reports: "moderator",
+  see_log: "moderator",
   pin: "moderator",
   mute: "moderator",
   kick: "moderator",
@@ -31,8 +49,22 @@ const LEAST: Record<Act, RoomRole> = {
   delete_room: "owner",
 };
 
+/** In the rooms of things whoever looks on may speak. */
+const OPEN: ReadonlySet<Act> = new Set<Act>([
+  "send",
+  "react",
+  "edit_own",
+  "schedule",
+  "live",
+  "report",
+  "forward",
+]);
+
 const DIRECT: Partial<Record<Act, RoomRole | null>> = {
   delete_any: null,
+  purge: null,
+  see_reports: null,
+  see_log: null,
   pin: "member",
   mute: null,
   kick: null,
@@ -46,6 +78,11 @@ const DIRECT: Partial<Record<Act, RoomRole | null>> = {
 
 export function roleIn(info: ChatRoomInfo | null): RoomRole {
   return info?.mine?.role ?? "guest";
+}
+
+/** Whether one only looks at a room that one could join. */
+export function isVisitor(info: ChatRoomInfo | null): boolean {
+  return info?.kind === "public" && roleIn(info) === "guest";
 }
 
 export function mayAct(info: ChatRoomInfo | null, act: Act): boolean {
@@ -63,6 +100,6 @@ export function mayActOn(info: ChatRoomInfo | null, act: Act, role: RoomRole = "
 function leastFor(info: ChatRoomInfo | null, act: Act): RoomRole | null {
   if (info?.kind === "direct") return DIRECT[act] === undefined ? LEAST[act] : DIRECT[act];
   if (info?.kind === "private" && act === "invite") return "moderator";
-  if (info?.kind === "thing" && act === "send") return "guest";
+  if (info?.kind === "thing" && OPEN.has(act)) return "guest";
   return LEAST[act];
 }
