@@ -1,9 +1,17 @@
 import type { ChatMessage, ChatRoom, LogState, Typing } from "lakh-client";
 import { Upload as UploadIcon } from "lucide-react";
-import { useCallback, useMemo, useRef, useState, type DragEvent, type ReactNode } from "react";
+import {
+  useCallback,
+  useMemo,
+  useRef,
+  useState,
+  type DragEvent,
+  type KeyboardEvent,
+  type ReactNode,
+} from "react";
 import { Composer } from "./Composer.tsx";
 import styles from "./Conversation.module.css";
-import { MessageList } from "./MessageList.tsx";
+import { MessageList, NEWEST } from "./MessageList.tsx";
 import {
   ActsContext,
   EditingContext,
@@ -28,7 +36,7 @@ interface ConversationProps {
   /** Why one can't write here, where that is so. */
   closed?: ReactNode;
   acts: MessageActs;
-  onRead?: () => void;
+  onRead?: (seq: number) => void;
   aboveComposer?: ReactNode;
 }
 
@@ -79,7 +87,14 @@ export function Conversation(props: ConversationProps) {
     <ActsContext value={shared}>
       <EditingContext value={editing}>
         <StopEditingContext value={stopEditing}>
-          <div ref={frame} className={styles.conversation} {...drop.handlers}>
+          {/* The fields and buttons inside are what is focused; here only Escape is heard. */}
+          {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
+          <div
+            ref={frame}
+            className={styles.conversation}
+            onKeyDown={leaveToNewest}
+            {...drop.handlers}
+          >
             <MessageList
               log={log}
               start={start}
@@ -118,6 +133,20 @@ export function Conversation(props: ConversationProps) {
       </EditingContext>
     </ActsContext>
   );
+}
+
+/** Escape: from further up to the newest message, and from the messages to where one writes. */
+function leaveToNewest(event: KeyboardEvent<HTMLElement>): void {
+  if (event.key !== "Escape" || event.defaultPrevented) return;
+  // Lists and dialogs that were opened from here stand elsewhere on the page.
+  if (!event.currentTarget.contains(event.target as Node)) return;
+  const newest = event.currentTarget.querySelector<HTMLElement>(NEWEST);
+  const field = event.currentTarget.querySelector<HTMLElement>("form textarea");
+  const elsewhere = field !== null && field !== event.target;
+  if (!newest && !elsewhere) return;
+  event.preventDefault();
+  newest?.click();
+  field?.focus({ preventScroll: true });
 }
 
 /** Files that are dragged over the conversation and let go. */

@@ -4,8 +4,6 @@ import styles from "./EmojiPicker.module.css";
 import { findEmoji, quickEmoji } from "./model/emoji.ts";
 import { useSession } from "./useChat.ts";
 
-const COLUMNS = 8;
-
 interface EmojiPickerProps {
   trigger: ReactElement;
   onPick: (emoji: string) => void;
@@ -111,9 +109,12 @@ function Choice({ emoji, words, onPick }: ChoiceProps) {
 }
 
 function moveFocus(event: KeyboardEvent<HTMLElement>): void {
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS }[event.key];
-  if (step === undefined) return;
   const all = [...event.currentTarget.querySelectorAll("button")];
+  const grid = all[0]?.parentElement;
+  // A finger has fewer in a row.
+  const columns = grid ? getComputedStyle(grid).gridTemplateColumns.split(" ").length : 1;
+  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+  if (step === undefined) return;
   const at = all.findIndex((one) => one === document.activeElement);
   event.preventDefault();
   all[Math.min(all.length - 1, Math.max(0, at + step))]?.focus();

@@ -11,6 +11,9 @@ import { Viewer } from "./Viewer.tsx";
 export function Files({ files }: { files: readonly ChatAttachment[] }) {
   const [open, setOpen] = useState<number | null>(null);
   const access = useStore(fileAccess.value);
+  // Asked for before there is a word of access, it would only be refused.
+  const sourceOf = (url: string) =>
+    access === null && url.startsWith("/") ? undefined : addressOf(url, access);
   const pictures = files.filter(isPicture);
   const others = files.filter((file) => !isPicture(file));
   return (
@@ -21,7 +24,7 @@ export function Files({ files }: { files: readonly ChatAttachment[] }) {
             <Picture
               key={file.id}
               file={file}
-              source={addressOf(file.thumbnail ?? file.url, access)}
+              source={sourceOf(file.thumbnail ?? file.url)}
               onOpen={() => setOpen(index)}
             />
           ))}
@@ -53,25 +56,30 @@ export function Files({ files }: { files: readonly ChatAttachment[] }) {
 
 interface PictureProps {
   file: ChatAttachment;
-  source: string;
+  /** Absent until it may be fetched. */
+  source: string | undefined;
   onOpen: () => void;
 }
 
 function Picture({ file, source, onOpen }: PictureProps) {
   const { width, height } = shownSize(file);
-  const [state, setState] = useState<"loading" | "shown" | "broken">("loading");
+  // By its address: with another word of access it's tried again.
+  const [ended, setEnded] = useState<{ source: string | undefined; as: "shown" | "broken" }>();
+  const state = ended?.source === source ? (ended?.as ?? "loading") : "loading";
   return (
     <button
       type="button"
       className={styles.picture}
       data-state={state}
-      aria-label={`Picture ${file.name}, open`}
+      aria-label={`Picture ${file.name}, ${state === "broken" ? "could not be loaded" : "open"}`}
       // The room it takes is known before its bytes are here: nothing moves when they come.
       style={{ width, aspectRatio: `${width} / ${height}` }}
       onClick={onOpen}
     >
       {state === "broken" ? (
-        <span className={styles.broken}>{file.name} could not be loaded</span>
+        <span className={styles.broken} aria-hidden>
+          {file.name} could not be loaded
+        </span>
       ) : (
         <img
           src={source}
@@ -80,8 +88,8 @@ function Picture({ file, source, onOpen }: PictureProps) {
           height={height}
           loading="lazy"
           decoding="async"
-          onLoad={() => setState("shown")}
-          onError={() => setState("broken")}
+          onLoad={() => setEnded({ source, as: "shown" })}
+          onError={() => setEnded({ source, as: "broken" })}
         />
       )}
     </button>

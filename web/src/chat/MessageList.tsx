@@ -33,15 +33,19 @@ interface MessageListProps {
   /** The message to bring into view; a new object each time. */
   target?: { seq: number } | null;
   /** Called when the end has been seen. */
-  onRead?: () => void;
+  onRead?: (seq: number) => void;
 }
+
+/** The button that leads to the newest message. */
+export const NEWEST = "[data-newest]";
 
 /** Messages, of which only a window is on the page. Loads more as an end of it comes near. */
 export function MessageList({ log, start, newAfter = null, target, onRead }: MessageListProps) {
   const session = useSession();
   const me = useChat((state) => state.me);
   const now = useNow();
-  const { room, thread } = useActs();
+  const acts = useActs();
+  const { room, thread } = acts;
   const { messages, outbox, older, newer } = log;
   const logOf = useCallback(
     () => (thread === undefined ? room.log : room.thread(thread)),
@@ -80,6 +84,18 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     if (log.atEnd) toBottom();
     else void session.attempt(() => logOf().toNewest()).then(toBottom);
   };
+  const mayEdit = useChat((state) => state.features.has("message:edit"));
+  const press = (event: KeyboardEvent<HTMLElement>) => {
+    moveFocus(event);
+    const message = focused(event, messages);
+    if (!message) return;
+    const own = message.from.id === me.id;
+    if (event.key === "r") acts.reply(message);
+    else if (event.key === "e" && own && mayEdit) acts.edit(message);
+    else if (event.key === "t" && mayEdit && thread === undefined) acts.openThread(message.seq);
+    else return;
+    event.preventDefault();
+  };
   const first = messages[0]?.seq ?? 0;
   const beyond = newAfter !== null && newAfter + 1 < first ? last - newAfter : 0;
 
@@ -87,7 +103,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     <div className={styles.frame}>
       {/* It scrolls, so it takes the focus; the arrow keys go from message to message. */}
       {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
-      <div ref={view} className={styles.view} onScroll={onScroll} onKeyDown={moveFocus}>
+      <div ref={view} className={styles.view} onScroll={onScroll} onKeyDown={press}>
         <div className={styles.rows} data-thread={thread}>
           <Edge edge={older} what="Older" onRetry={() => void logOf().loadOlder()}>
             {start}
@@ -126,7 +142,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
         </button>
       )}
       {!atBottom && (
-        <button type="button" className={styles.pill} onClick={toNewest}>
+        <button type="button" className={styles.pill} data-newest onClick={toNewest}>
           {unseen > 0 && (unseen === 1 ? "1 new message" : `${unseen} new messages`)}
           <ArrowDown size={17} aria-hidden={unseen > 0} aria-label="To the newest message" />
         </button>
@@ -168,10 +184,10 @@ function Edge({ edge, what, onRetry, children }: EdgeProps) {
 }
 
 /** Tells that all was read, while the end is in view and the tab is in front. */
-function useReadMark(atBottom: boolean, last: number, onRead: (() => void) | undefined): void {
+function useReadMark(atBottom: boolean, last: number, onRead: MessageListProps["onRead"]): void {
   useEffect(() => {
     const mark = () => {
-      if (atBottom && last > 0 && document.visibilityState === "visible") onRead?.();
+      if (atBottom && last > 0 && document.visibilityState === "visible") onRead?.(last);
     };
     mark();
     document.addEventListener("visibilitychange", mark);
@@ -212,6 +228,15 @@ function useUnseen({ messages, last, atEnd }: LogState, myId: string, atBottom: 
   if (atBottom) return 0;
   if (!atEnd) return Math.max(0, last - left.seq);
   return messages.filter((one) => one.seq > left.seq && one.from.id !== myId).length;
+}
+
+/** The message that has the focus itself, for single letters; not one whose text is being edited. */
+function focused(event: KeyboardEvent<HTMLElement>, messages: LogState["messages"]) {
+  const { target, ctrlKey, metaKey, altKey } = event;
+  if (ctrlKey || metaKey || altKey || !(target instanceof HTMLElement)) return undefined;
+  if (!target.matches(LINE)) return undefined;
+  const message = messages.find((one) => String(one.seq) === target.dataset.seq);
+  return message?.deleted ? undefined : message;
 }
 
 /** Arrow keys, Home and End, once a message has the focus. */

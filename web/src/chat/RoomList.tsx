@@ -1,6 +1,6 @@
 import { LogIn, Search, UserRound } from "lucide-react";
 import type { ChatRoomSummary } from "lakh-client";
-import { useId, useRef, useState, type KeyboardEvent } from "react";
+import { useEffect, useId, useRef, useState, type KeyboardEvent, type RefObject } from "react";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
@@ -15,6 +15,9 @@ import { useChat, useSession } from "./useChat.ts";
 
 /** Fewer than these are found faster by eye. */
 const FILTER_FROM = 6;
+const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
+const MOD_NAME = IS_MAC ? "Meta" : "Control";
+const MOD_SIGN = IS_MAC ? "⌘" : "Ctrl";
 
 interface RoomListProps {
   openRoom: string | null;
@@ -28,11 +31,25 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
   const { rooms } = useChat((state) => state.directory);
   const { features, me } = useChat((state) => state);
   const titleId = useId();
+  const find = useRef<HTMLInputElement>(null);
+  const panel = useRef<HTMLDivElement>(null);
+  useFindKey(panel, find);
+  const pressInFind = (event: KeyboardEvent) => {
+    if (event.nativeEvent.isComposing) return;
+    const first = panel.current?.querySelector<HTMLAnchorElement>("a");
+    if (event.key === "Escape") setQuery("");
+    else if (event.key === "ArrowDown") first?.focus();
+    else if (event.key === "Enter" && query.trim() !== "") {
+      first?.click();
+      setQuery("");
+    } else return;
+    event.preventDefault();
+  };
   // An open room is what the page is about, and has the first heading.
   const Title = openRoom === null ? "h1" : "h2";
 
   return (
-    <div className={styles.panel}>
+    <div ref={panel} className={styles.panel}>
       <header className={styles.head}>
         {features.has("me:get") && (
           <IconButton label="Your profile" onClick={() => setProfile(true)}>
@@ -53,12 +70,18 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
         <label className={styles.search}>
           <Search size={16} aria-hidden />
           <input
+            ref={find}
             type="search"
             value={query}
             aria-label="Find a room"
+            aria-keyshortcuts={`${MOD_NAME}+K`}
             placeholder="Find a room"
             onChange={(event) => setQuery(event.target.value)}
+            onKeyDown={pressInFind}
           />
+          <kbd className={styles.key} aria-hidden>
+            {MOD_SIGN} K
+          </kbd>
         </label>
       )}
       <div className={styles.scroll}>
@@ -67,6 +90,27 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
       {profile && <ProfileDialog onClose={() => setProfile(false)} />}
     </div>
   );
+}
+
+/** Ctrl or Cmd with K, from anywhere on the page: to the field, or to the rooms if they are few. */
+function useFindKey(
+  panel: RefObject<HTMLElement | null>,
+  find: RefObject<HTMLInputElement | null>,
+): void {
+  useEffect(() => {
+    const press = (event: globalThis.KeyboardEvent) => {
+      const mod = IS_MAC ? event.metaKey : event.ctrlKey;
+      if (!mod || event.shiftKey || event.altKey || event.key.toLowerCase() !== "k") return;
+      // A dialog has the page for itself; a phone with an open room shows no list.
+      if (document.querySelector("[role=dialog]") || !panel.current?.checkVisibility()) return;
+      event.preventDefault();
+      const link = panel.current.querySelector<HTMLElement>('a[tabindex="0"]');
+      (find.current ?? link)?.focus();
+      find.current?.select();
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  }, [panel, find]);
 }
 
 interface RoomsProps {
@@ -118,7 +162,11 @@ function Rooms({ query, openRoom, labelledBy }: RoomsProps) {
   const { invited, direct, rooms: mine, others } = toSections(shown, features.has("room:create"));
   // One stop for the Tab key: the open room, or the first.
   const stop = shown.some((room) => room.id === openRoom) ? openRoom : shown[0]?.id;
-  const section = { openRoom, stop: stop ?? null };
+  const section = {
+    openRoom,
+    stop: stop ?? null,
+    heading: openRoom === null ? "h2" : "h3",
+  } as const;
   const alone = invited.length + direct.length + others.length === 0;
   return (
     // The links inside are what is focused; the list only hears their arrow keys.
@@ -144,12 +192,15 @@ interface SectionProps {
   rooms: readonly ChatRoomSummary[];
   openRoom: string | null;
   stop: string | null;
+  /** One below that of the whole list. */
+  heading: "h2" | "h3";
   /** The heading that names the list, where it needs none of its own. */
   labelledBy?: string;
   icon?: boolean;
 }
 
-function Section({ title, rooms, openRoom, stop, labelledBy, icon }: SectionProps) {
+function Section(props: SectionProps) {
+  const { title, rooms, openRoom, stop, heading: Heading, labelledBy, icon } = props;
   const id = useId();
   const read = useChat((state) => state.read);
   const counted = useChat((state) => state.features.has("receipt:read"));
@@ -157,9 +208,9 @@ function Section({ title, rooms, openRoom, stop, labelledBy, icon }: SectionProp
   return (
     <section className={styles.section}>
       {labelledBy === undefined && (
-        <h3 id={id} className={styles.sectionTitle}>
+        <Heading id={id} className={styles.sectionTitle}>
           {icon && <LogIn size={13} aria-hidden />} {title}
-        </h3>
+        </Heading>
       )}
       <ul className={styles.list} aria-labelledby={labelledBy ?? id}>
         {rooms.map((room) => (

@@ -1,6 +1,6 @@
 import type { ChatMessage, ChatRoom, ChatRoomState } from "lakh-client";
 import { CircleAlert, Hash } from "lucide-react";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { Banner } from "../ui/Banner.tsx";
 import { Button } from "../ui/Button.tsx";
@@ -217,8 +217,14 @@ function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
 function LoadedMessages(props: MessagesProps & { name: string }) {
   const { room, state, acts, target, name, onPanel } = props;
   const session = useSession();
-  const newAfter = useNewAfter(state);
-  const onRead = useCallback(() => session.markRead(room.room), [session, room]);
+  const { newAfter, noteRead } = useNewAfter(state);
+  const onRead = useCallback(
+    (seq: number) => {
+      noteRead(seq);
+      session.markRead(room.room);
+    },
+    [session, room, noteRead],
+  );
   useEffect(() => void room.loadReceipts(), [room, state.phase]);
   const { info } = state;
   const visitor = isVisitor(info) && info?.archived !== true;
@@ -273,15 +279,29 @@ function Start({ state, name }: { state: ChatRoomState; name: string }) {
   );
 }
 
-/** Up to where the reader had read when the room was opened; null when there was nothing new. */
-function useNewAfter({ id, info, last }: ChatRoomState): number | null {
-  const { features, read } = useChat((state) => state);
-  const [newAfter] = useState(() => {
+/**
+ * Where the line “New” stands: after what had been read when the room was opened, and later after
+ * what was read last before something came unseen, to a reader further up or in another window.
+ */
+function useNewAfter({ id, info, last, messages }: ChatRoomState) {
+  const { features, read, me } = useChat((state) => state);
+  const [newAfter, setNewAfter] = useState(() => {
     const byServer = features.has("receipt:read") ? info?.mine?.read : undefined;
     const seen = byServer ?? read[id] ?? 0;
     return seen > 0 && seen < last ? seen : null;
   });
-  return newAfter;
+  const readTo = useRef(newAfter ?? last);
+  const noteRead = useCallback((seq: number) => {
+    readTo.current = seq;
+  }, []);
+  const own = messages.at(-1)?.from.id === me.id;
+  useEffect(() => {
+    // Whether it was seen as it came the list has noted by now: its effects run before these.
+    const seen = readTo.current;
+     
+    if (!own && seen > 0 && seen < last) setNewAfter(seen);
+  }, [last, own]);
+  return { newAfter, noteRead };
 }
 
 function titleOf({ code }: { code: string }): string {
