@@ -131,12 +131,19 @@ impl Who {
             }
             return ("message:send", request);
         }
-        let (thread, seq) = seen[self.random.below(seen.len() as u64) as usize];
+        let is_own = |at: &(u64, u64)| view.messages[at]["from"]["name"] == self.name.as_str();
+        // Only one's own is edited or deleted; by chance alone that would hardly ever happen.
+        let own: Vec<(u64, u64)> = seen.iter().copied().filter(is_own).collect();
+        let some = match act {
+            6..=9 if !own.is_empty() => &own,
+            _ => &seen,
+        };
+        let at = some[self.random.below(some.len() as u64) as usize];
+        let (is_own, (thread, seq)) = (is_own(&at), at);
         request["seq"] = json!(seq);
         if thread > 0 {
             request["thread"] = json!(thread);
         }
-        let is_own = view.messages[&(thread, seq)]["from"]["name"] == self.name.as_str();
         let is_root = thread == 0 && seq <= 2;
         match act {
             6..=8 if is_own => {

@@ -21,7 +21,7 @@ export class Device {
       reconnectionDelay: 20,
       reconnectionDelayMax: 200,
     });
-    this.socket.io.on("reconnect_attempt", () => (this.socket.io.uri = site.any(noise)));
+    this.socket.io.on("reconnect_attempt", () => this.choose());
     this.socket.on("connect", () => this.connected());
     this.socket.on("connect_error", ({ message }) => this.refused(message));
     this.socket.on("disconnect", (reason) => this.disconnected(reason));
@@ -46,7 +46,13 @@ export class Device {
 
   disconnected(reason) {
     // A stock client does not come back by itself when the server has sent it away.
-    if (reason === "io server disconnect") this.socket.connect();
+    if (reason === "io server disconnect") this.choose().connect();
+  }
+
+  // Takes any node that is up for its next connection.
+  choose() {
+    this.socket.io.uri = this.site.any(this.noise);
+    return this.socket;
   }
 
   // Nobody is refused here. What could not be connected is tried again by the client itself.
@@ -123,7 +129,7 @@ export class Device {
     if (this.asking.size > 0 || !this.isHere) return;
     this.socket.disconnect();
     await pause(this.noise.below(300));
-    if (!this.ended) this.socket.connect();
+    if (!this.ended) this.choose().connect();
   }
 
   end() {

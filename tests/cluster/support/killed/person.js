@@ -32,6 +32,7 @@ export class Person {
       [8, () => this.remove(device)],
       [18, () => this.react(device)],
       [6, () => this.mark(device)],
+      [4, () => this.forward(device)],
       [1, () => device.leave()],
       [this.number === 0 ? 6 : 0, () => this.pin(device)],
     ];
@@ -98,6 +99,21 @@ export class Person {
     this.ledger.placed(entry, message);
     const isRoot = entry.log === 0 && message.seq <= ROOTS;
     if (!entry.expires && !isRoot) this.own.push(entry);
+  }
+
+  // One message into two rooms by one key: after a death between the two the retry does what was left.
+  async forward(device) {
+    const from = this.noise.of(this.rooms);
+    const message = this.noise.of([...device.views.get(from).messages.values()].slice(-20));
+    if (!message || message.thread || message.deleted || message.expires_at) return;
+    this.serial += 1;
+    const key = `${this.name}-f${this.serial}`;
+    const to = this.rooms.filter((room) => room !== from).slice(0, 2);
+    // What it says by the time that it's forwarded is its author's business.
+    const entries = to.map((room) => this.ledger.send(this, { room, key, text: undefined }));
+    const request = { room: from, seq: message.seq, to, key };
+    const { answer } = await this.ask(device, "message:forward", request, [`0 ${message.seq}`]);
+    if (answer.ok) entries.forEach((entry, index) => this.ledger.placed(entry, answer.messages[index]));
   }
 
   async later(device) {

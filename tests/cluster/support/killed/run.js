@@ -11,7 +11,7 @@ import { history } from "./view.js";
 
 // A room of each kind of reactions, and one that belongs to a thing.
 const ROOMS = { each: { reactions: "each" }, one: { reactions: "one" }, "post:1": null, quiet: { reactions: "each" } };
-const BOUND_MS = 40_000;
+const BOUND_MS = 60_000;
 const HANDS = 2;
 
 export const DEFAULTS = { nodes: 1, people: 12, kills: 6, acts: 250, pace_ms: 25, broker: undefined };
@@ -144,6 +144,7 @@ class Run {
       for (const room of Object.keys(ROOMS)) this.same(`history of ${room}`, histories.get(room), others.get(room));
     }
     this.ledger.judge(histories);
+    for (const observer of this.observers) await this.search(observer, histories);
     this.facts.found.push(...(await settled(() => this.views(histories))));
     this.facts.found.push(...(await settled(() => this.unread(histories))));
   }
@@ -162,6 +163,20 @@ class Run {
     const found = new Map();
     for (const room of Object.keys(ROOMS)) found.set(room, await history(ask, room));
     return found;
+  }
+
+  // The newest messages are found by what they say now, and deleted ones by nothing.
+  async search(observer, histories) {
+    for (const [room, { messages }] of histories) {
+      for (const message of [...messages.values()].filter(({ deleted }) => !deleted).slice(-10)) {
+        const words = `"${message.text}"`;
+        const { hits } = await this.ok(observer, "message:search", { words, room, limit: 50 });
+        const isSame = (hit) => hit.message.seq === message.seq && hit.message.thread === message.thread;
+        if (!hits.some(isSame)) this.facts.wrong(`${room} ${message.thread ?? 0} ${message.seq} is not found by ${words}`);
+        const others = hits.filter((hit) => hit.message.text !== message.text || hit.message.deleted);
+        if (others.length > 0) this.facts.wrong(`${words} finds ${JSON.stringify(others)}`);
+      }
+    }
   }
 
   // What is still to be done at its time.

@@ -12,6 +12,9 @@ const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
 // No pace: how many ask for how much is the test's own business.
 const SETTINGS = { LAKH_CHAT__MESSAGES_PER_SECOND: "100000", LAKH_DRAIN__WINDOW_MS: "200" };
 
+// A port that no program of ours takes, so that it refuses.
+const NOBODY = "http://127.0.0.1:1";
+
 export class Site {
   static async start(count, { broker } = {}) {
     const site = new Site();
@@ -39,10 +42,10 @@ export class Site {
     Object.assign(node, { process, url: process.found[1].replace(/\/$/, "") });
   }
 
-  // The address of one that is up, or was a moment ago.
+  // The address of one that is up. Where there is none nobody is called: the port of a killed node may be another program's.
   any(noise) {
     const up = this.nodes.filter((node) => !node.isDown);
-    return noise.of(up.length > 0 ? up : this.nodes).url;
+    return up.length > 0 ? noise.of(up).url : NOBODY;
   }
 
   async kill(node) {
