@@ -14,6 +14,7 @@ mod attachments;
 mod changes;
 mod crowd;
 mod due;
+mod figures;
 mod here;
 mod live;
 mod members;
@@ -62,6 +63,7 @@ pub use crate::attachments::{
     Adopted, Arrival, Arriving, Content, DEFAULT_TYPES, FILES_PATH, Fetched, Files, Shown, Small,
     UPLOADS_PATH,
 };
+pub use crate::figures::Figures;
 pub use crate::moderation::WordsAction;
 pub use crate::outside::OF_A_ROOM;
 pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
@@ -178,6 +180,7 @@ struct Inner {
     retention: Mutex<retention::Place>,
     /// What words of access to files are signed with.
     access_key: attachments::Key,
+    counters: figures::Counters,
 }
 
 impl Chat {
@@ -232,6 +235,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         words,
         retention: Mutex::default(),
         access_key: attachments::Key::default(),
+        counters: figures::Counters::default(),
     }));
     standing::install(&chat);
     people::install(&chat);
