@@ -181,6 +181,8 @@ struct Inner {
     /// What words of access to files are signed with.
     access_key: attachments::Key,
     counters: figures::Counters,
+    /// In which order people's rooms stood for the page before.
+    orders: Mutex<rooms::Orders>,
 }
 
 impl Chat {
@@ -236,6 +238,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         retention: Mutex::default(),
         access_key: attachments::Key::default(),
         counters: figures::Counters::default(),
+        orders: Mutex::default(),
     }));
     standing::install(&chat);
     people::install(&chat);
