@@ -172,7 +172,7 @@ async fn times(chat: &Chat, ids: Vec<String>) -> Result<Vec<(u64, String)>, Fail
             None => silent.push(id),
         }
     }
-    let answers = read(chat, silent.iter().map(room_query).collect()).await?;
+    let answers = read(chat, silent.iter().map(|id| room_query(id)).collect()).await?;
     for (id, answer) in silent.into_iter().zip(answers) {
         match answer {
             Answer::Document(Some(document)) => {
@@ -187,10 +187,10 @@ async fn times(chat: &Chat, ids: Vec<String>) -> Result<Vec<(u64, String)>, Fail
     Ok(said)
 }
 
-fn room_query(id: &String) -> Query {
+fn room_query(id: &str) -> Query {
     Query::Get {
         collection: names::ROOMS.to_owned(),
-        key: id.clone(),
+        key: id.to_owned(),
     }
 }
 
