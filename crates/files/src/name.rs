@@ -14,7 +14,8 @@ pub fn clean(name: &str) -> Option<String> {
 }
 
 /// What can't be seen, and could make `exe.png` of `gnp.exe`.
-fn is_hidden(each: char) -> bool {
+#[must_use]
+pub fn is_hidden(each: char) -> bool {
     each.is_control()
         || matches!(each,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')

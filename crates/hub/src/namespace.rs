@@ -275,11 +275,6 @@ impl Namespace {
         });
     }
 
-    /// Handles events that have no other handler.
-    pub(crate) fn set_other_handler(&self, handler: &Handler) {
-        self.change(|handlers| handlers.other = Some(handler.clone()));
-    }
-
     /// Starts a broadcast to everyone in this namespace.
     pub(crate) fn operator(&self) -> Operator {
         Operator::new(self.hub.clone(), Arc::clone(&self.inner))
@@ -290,7 +285,7 @@ impl Namespace {
 macro_rules! registration {
     ($type:ident) => {
         impl $type {
-            fn change(&self, change: impl Fn(&mut Handlers)) {
+            pub(crate) fn change(&self, change: impl Fn(&mut Handlers)) {
                 self.handlers().rcu(|current| {
                     let mut next = Handlers::clone(current);
                     change(&mut next);

@@ -119,7 +119,7 @@ impl Namespace {
             }
             Ok(Box::pin(std::future::ready(())))
         });
-        self.set_other_handler(&handler);
+        self.change(|handlers| handlers.other = Some(handler.clone()));
     }
 }
 

@@ -14,6 +14,7 @@ mod attachments;
 mod changes;
 mod crowd;
 mod due;
+mod figures;
 mod here;
 mod live;
 mod members;
@@ -61,6 +62,7 @@ pub use crate::attachments::{
     Adopted, Arrival, Arriving, Content, DEFAULT_TYPES, FILES_PATH, Fetched, Files, Shown, Small,
     UPLOADS_PATH,
 };
+pub use crate::figures::Figures;
 pub use crate::moderation::WordsAction;
 pub use crate::outside::OF_A_ROOM;
 pub use crate::permissions::{Kind, Permissions, Right, Role, Roles};
@@ -177,6 +179,9 @@ struct Inner {
     retention: Mutex<retention::Place>,
     /// What words of access to files are signed with.
     access_key: attachments::Key,
+    counters: figures::Counters,
+    /// In which order people's rooms stood for the page before.
+    orders: Mutex<rooms::Orders>,
 }
 
 impl Chat {
@@ -228,6 +233,8 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Chat {
         words,
         retention: Mutex::default(),
         access_key: attachments::Key::default(),
+        counters: figures::Counters::default(),
+        orders: Mutex::default(),
     }));
     standing::install(&chat);
     people::install(&chat);

@@ -22,9 +22,14 @@ macro_rules! requests {
 
         pub(crate) fn install(chat: &Chat) {
             $({
-                let module = chat.clone();
+                let (module, place) = (chat.clone(), place($name));
                 chat.0.namespace.on_request($name, async move |socket: Socket, Fields(request)| {
-                    $handler(&module, &Asker::of(&socket)?, request).await
+                    let answer = match Asker::of(&socket) {
+                        Ok(asker) => $handler(&module, &asker, request).await,
+                        Err(failure) => Err(failure),
+                    };
+                    module.0.counters.answered(place, &answer);
+                    answer
                 });
             })+
             chat.0.namespace.refuse_other_requests();
@@ -43,7 +48,11 @@ macro_rules! requests {
                 request: &str,
             ) -> Result<Box<RawValue>, Failure> {
                 match name {
-                    $($name => write(&$handler(self, asker, read(request)?).await?),)+
+                    $($name => {
+                        let answer = $handler(self, asker, read(request)?).await;
+                        self.0.counters.answered(place($name), &answer);
+                        write(&answer?)
+                    })+
                     _ => Err(Failure::new(
                         "not_found",
                         format!("chat has no request `{name}`"),
@@ -124,6 +133,12 @@ requests! {
     "presence:watch" => presence::watch,
     "presence:unwatch" => presence::unwatch,
     "me:status" => presence::set_status,
+}
+
+/// Where a request stands among [`REQUESTS`].
+fn place(name: &str) -> usize {
+    let place = REQUESTS.iter().position(|other| *other == name);
+    place.unwrap_or(REQUESTS.len())
 }
 
 fn read<T: DeserializeOwned>(request: &str) -> Result<T, Failure> {

@@ -215,6 +215,28 @@ struct Of {
 }
 
 impl Of {
+    /// Of the documents of somebody's membership and ban.
+    fn read(
+        at_ms: u64,
+        (member, ban): (Option<Document>, Option<Document>),
+        is_blocked: bool,
+    ) -> Result<Self, Failure> {
+        let kept = match member {
+            Some(member) => Some((Arc::new(records::read(&member)?), member.version)),
+            None => None,
+        };
+        let ban = match ban {
+            Some(ban) => Some(Arc::new(records::read(&ban)?)),
+            None => None,
+        };
+        Ok(Self {
+            at_ms,
+            kept,
+            ban,
+            is_blocked,
+        })
+    }
+
     fn standing(
         &self,
         room: &(Arc<RoomRecord>, u64),
@@ -323,6 +345,35 @@ pub(crate) async fn checked(
     check(&standing).map(|()| standing)
 }
 
+/// What whoever asks is in rooms that were read, in their order, as it stands in the store: one read.
+pub(crate) async fn of_rooms(
+    chat: &Chat,
+    asker: &Asker,
+    rooms: &[(String, u64, RoomRecord)],
+) -> Result<Vec<Standing>, Failure> {
+    if rooms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let get = |collection: String| Query::Get {
+        collection,
+        key: asker.id().to_owned(),
+    };
+    let queries = rooms.iter();
+    let queries = queries.flat_map(|(id, ..)| [get(names::members(id)), get(names::bans(id))]);
+    let now_ms = chat.now_ms();
+    let reading = chat.0.store.read(now_ms, queries.collect());
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut documents = answers.into_iter().map(document);
+    let mut next = || documents.next().transpose().map(Option::flatten);
+    let mut standings = Vec::with_capacity(rooms.len());
+    for (id, version, record) in rooms {
+        let of = Of::read(now_ms, (next()?, next()?), false)?;
+        let room = (Arc::new(record.clone()), *version);
+        standings.push(of.standing(&room, asker, id, now_ms));
+    }
+    Ok(standings)
+}
+
 /// What a person is in a room, whoever asks.
 pub(crate) async fn of_person(chat: &Chat, room: &str, person: &str) -> Result<Standing, Failure> {
     names::check_person(person)?;
@@ -367,21 +418,7 @@ async fn read(
         _ => false,
     };
     let room = (Arc::new(record), found.version);
-    let kept = match member {
-        Some(member) => Some((Arc::new(records::read(&member)?), member.version)),
-        None => None,
-    };
-    let ban = match ban {
-        Some(ban) => Some(Arc::new(records::read(&ban)?)),
-        None => None,
-    };
-    let at_ms = chat.now_ms();
-    let of = Of {
-        at_ms,
-        kept,
-        ban,
-        is_blocked,
-    };
+    let of = Of::read(chat.now_ms(), (member, ban), is_blocked)?;
     Ok(Some((room, of)))
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn presence(namespace: &Namespace, room: &str, person: &Person, onlin
 
 /// Somebody who is away has not read a message.
 pub(crate) fn unread(chat: &Chat, room: &str, unread: &Unread) {
+    chat.0.counters.reminded();
     let namespace = &chat.0.namespace;
     namespace.hub().tell(What::Module, namespace.name(), || {
         let name = namespace.name();

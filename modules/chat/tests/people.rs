@@ -238,3 +238,28 @@ fn between_two_of_whom_one_has_blocked_the_other_nobody_says_anything() {
         ada.ok("message:send", say("fourth")).await;
     });
 }
+
+#[test]
+fn somebody_who_was_erased_and_comes_anew_is_one_of_two_again() {
+    on_each_store(async |on, _| {
+        let (ada, ben) = (
+            on.connect("/chat", "Ada").await,
+            on.connect("/chat", "Ben").await,
+        );
+        let with_ben = json!({"people": ["dev:ben"]});
+        let opened = ada.ok("room:direct", with_ben.clone()).await;
+        let room = json!({"room": opened["room"]["id"]});
+        ada.ok("data:erase", json!({})).await;
+        let people = async || ben.ok("room:get", room.clone()).await["room"]["people"].take();
+        let left = people().await;
+        assert!(!left.to_string().contains("dev:ada"), "{left}");
+        assert!(left.to_string().contains("Deleted person"), "{left}");
+        let opened = ada.ok("room:direct", with_ben).await;
+        assert_eq!(opened["room"]["id"], room["room"]);
+        let again = people().await;
+        assert!(again.to_string().contains("dev:ada"), "{again}");
+        ben.ok("block:add", json!({"person": "dev:ada"})).await;
+        let say = room::with(room.clone(), json!({"key": "k", "text": "hi"}));
+        assert_eq!(ada.refused("message:send", say).await, "blocked");
+    });
+}

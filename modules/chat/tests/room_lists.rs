@@ -7,6 +7,7 @@ mod room;
 use driver::run;
 use lakh_chat::{Asker, Config};
 use lakh_hub::Person;
+use lakh_hub::store::Condition;
 use room::{on_each_store, start, unhurried, user};
 use serde_json::{Value, json};
 
@@ -212,5 +213,86 @@ fn rooms_for_things_are_those_that_the_settings_name() {
             (kind("video:1").await, kind("post:1").await),
             (json!("thing"), json!("public"))
         );
+    });
+}
+
+#[test]
+fn a_page_of_ones_many_rooms_costs_few_reads_and_the_pages_behind_it_fewer() {
+    run(async {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = room::sqlite(&folder);
+        let (on, clock, _) = room::start_on(store.clone(), unhurried());
+        let ada = on.connect("/chat", "Ada").await;
+        let own = json!({"role": "member", "name": "Ada", "joined_at": 1});
+        for number in 0..450_u64 {
+            let id = format!("r{number:03}");
+            let between = match number % 2 {
+                0 => {
+                    json!({"kind": "direct", "name": "", "created_at": 1, "people": ["dev:ada", format!("p{number}")]})
+                }
+                _ => json!({"kind": "public", "name": id, "created_at": 1}),
+            };
+            let said = json!({"key": "k", "from": user("Ben"), "text": "hi"}).to_string();
+            let entry = lakh_hub::store::Entry::new(driver::START_MS + number, said);
+            let batch = lakh_hub::store::Batch::new(1)
+                .put("chat_rooms", &id, between.to_string(), Condition::Any, None)
+                .put(
+                    "chat_memberships:dev:ada",
+                    &id,
+                    r#"{"role":"member"}"#,
+                    Condition::Any,
+                    None,
+                )
+                .put(
+                    &format!("chat_members:{id}"),
+                    "dev:ada",
+                    own.to_string(),
+                    Condition::Any,
+                    None,
+                )
+                .append(&format!("chat:{id}"), vec![entry]);
+            store.write(batch).await.expect("written");
+        }
+        let (mut seen, mut costs, mut cursor) = (Vec::new(), Vec::new(), None::<Value>);
+        loop {
+            let request = match &cursor {
+                Some(cursor) => json!({"mine": true, "limit": 100, "cursor": cursor}),
+                None => json!({"mine": true, "limit": 100}),
+            };
+            let before = store.stats().reads;
+            let page = ada.ok("room:list", request).await;
+            costs.push(store.stats().reads - before);
+            seen.extend(ids(&page["rooms"]).into_iter().map(str::to_owned));
+            assert_eq!(page["rooms"][0]["last"]["text"], "hi");
+            assert_eq!(page["rooms"][0]["mine"]["unread"], 1);
+            cursor = Some(page["cursor"].clone()).filter(|cursor| !cursor.is_null());
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<_> = (0..450)
+            .rev()
+            .map(|number| format!("r{number:03}"))
+            .collect();
+        assert_eq!(seen, expected);
+        // 12, and then 6 each; the node looks after what is due in between, too. One read a room would be a hundred.
+        assert!(costs[0] < 20, "{costs:?}");
+        assert!(costs[1..].iter().all(|cost| *cost < 14), "{costs:?}");
+        // What is said meanwhile is found by the next first page.
+        clock.advance(60_000);
+        ada.ok(
+            "message:send",
+            json!({"room": "r007", "key": "k", "text": "ho"}),
+        )
+        .await;
+        let page = ada.ok("room:list", json!({"mine": true, "limit": 1})).await;
+        assert_eq!(ids(&page["rooms"]), ["r007"]);
+        let narrow = json!({"mine": true, "search": "p44"});
+        let found = ada.ok("room:list", narrow).await;
+        assert_eq!(
+            ids(&found["rooms"]),
+            ["r448", "r446", "r444", "r442", "r440", "r044"]
+        );
+        drop(on);
     });
 }

@@ -301,6 +301,9 @@ async fn start(
         tokio::spawn(node::tidy_chat(chat));
     }
     let files = files(served.chat, settings)?;
+    if let Some(files) = &files {
+        node.chats(files.clone());
+    }
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,
         Err(error) => Err(error),

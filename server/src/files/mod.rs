@@ -3,6 +3,7 @@
 //!
 //! What must hold: no file is in memory as a whole, and what is decoded at a time is bounded.
 
+mod figures;
 mod plan;
 
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+pub use figures::FileFigures;
 pub use plan::{Plan, PlanError};
 
 use crate::service::{Kind, Problem};
@@ -48,6 +50,7 @@ struct Inner {
     arriving: Semaphore,
     pictures: Arc<Semaphore>,
     now_ms: fn() -> u64,
+    counters: figures::Counters,
 }
 
 impl std::fmt::Debug for Files {
@@ -80,6 +83,7 @@ impl Files {
             arriving: Semaphore::new(MOST_ARRIVING),
             pictures: Arc::new(Semaphore::new(MOST_PICTURES)),
             now_ms,
+            counters: figures::Counters::default(),
         })))
     }
 
@@ -89,11 +93,31 @@ impl Files {
         &self.0.chat
     }
 
+    /// What has come and gone since the start.
+    #[must_use]
+    pub fn figures(&self) -> FileFigures {
+        self.0.counters.figures()
+    }
+
     /// Takes a file's bytes as they come. `length` is how many are said to come.
     ///
     /// # Errors
     /// [`Problem`]; then nothing is left of them.
     pub async fn receive<S, E>(
+        &self,
+        way: (&str, &str),
+        length: Option<u64>,
+        bytes: S,
+    ) -> Result<Arrived, Problem>
+    where
+        S: Stream<Item = Result<Bytes, E>>,
+    {
+        let received = self.try_to_receive(way, length, bytes).await;
+        self.0.counters.received(&received);
+        received
+    }
+
+    async fn try_to_receive<S, E>(
         &self,
         (id, secret): (&str, &str),
         length: Option<u64>,
@@ -228,7 +252,12 @@ impl Files {
         key: &str,
         range: std::ops::Range<u64>,
     ) -> Result<ByteStream, Problem> {
-        self.0.place.read(key, range).await.map_err(|error| {
+        let bytes = range.end.saturating_sub(range.start);
+        let read = self.0.place.read(key, range).await;
+        if read.is_ok() {
+            self.0.counters.sent(bytes);
+        }
+        read.map_err(|error| {
             tracing::warn!(%error, key, "the bytes of a file can't be read");
             match error {
                 PlaceError::Missing => Problem::not_found("the file is gone"),

@@ -104,6 +104,7 @@ pub(super) async fn post(
         Some(root) => reply::in_thread(chat, asker, post, root, &reached, ahead).await?,
     };
     if !posted.duplicate {
+        chat.0.counters.stored(posted.message.thread.is_some());
         mention::tell(chat, asker, &posted.message, &reached);
         receipts::stored(chat, &posted.message);
     }

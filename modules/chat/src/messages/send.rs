@@ -110,7 +110,8 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
     })
 }
 
-/// Sends a message whose time has come, into the room that was made at the time given. What is written with it goes away with that: it's sent once, whoever is at it.
+/// Sends a message whose time has come, into the room that was made at the time given. What is written with it goes away with
+/// that: it's sent once, whoever is at it.
 ///
 /// # Errors
 /// What its author would be answered now.

@@ -12,6 +12,8 @@ pub(crate) use find::{find, fold};
 pub(crate) use profile::{get, me, set_me};
 pub(crate) use shown::install;
 
+use std::collections::{BTreeSet, HashMap};
+
 use lakh_hub::store::{Answer, Batch, Condition, Query};
 use lakh_hub::{Failure, Person};
 
@@ -54,6 +56,19 @@ pub(crate) async fn of_ids(chat: &Chat, ids: &[String]) -> Result<Vec<Person>, F
         },
     });
     Ok(people.collect())
+}
+
+/// The same of people who are named again and again, by their ids.
+pub(crate) async fn named<'a>(
+    chat: &Chat,
+    ids: impl Iterator<Item = &'a String>,
+) -> Result<HashMap<String, Person>, Failure> {
+    let ids: Vec<String> = ids.collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let people = of_ids(chat, &ids).await?;
+    Ok(ids.into_iter().zip(people).collect())
 }
 
 /// The same of one.

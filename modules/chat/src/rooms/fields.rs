@@ -168,11 +168,12 @@ impl SomeSettings {
 
 /// Checks what somebody or something is to be called.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
-    let fits = !name.trim().is_empty() && name.chars().nth(MAX_NAME_CHARS).is_none();
+    let is_seen = |each: char| !each.is_whitespace() && !lakh_files::name::is_hidden(each);
+    let fits = name.chars().any(is_seen) && name.chars().nth(MAX_NAME_CHARS).is_none();
     match fits && !name.chars().any(char::is_control) {
         true => Ok(()),
         false => Err(Failure::bad_request(format!(
-            "name is 1 to {MAX_NAME_CHARS} characters without control characters, and not of spaces alone"
+            "name is 1 to {MAX_NAME_CHARS} characters without control characters, and not of what can't be seen alone"
         ))),
     }
 }

@@ -1,15 +1,15 @@
 //! `room:list`: public rooms by id, or one's own by their last message.
 
 use lakh_hub::Failure;
-use lakh_hub::store::{Answer, LogEntry, Query, Range, Scan};
+use lakh_hub::store::{Answer, Query, Range, Scan};
 use serde::{Deserialize, Serialize};
 
 use super::mine;
 use crate::asker::Asker;
-use crate::people::fold;
+use crate::people::{self, fold};
 use crate::permissions::Kind;
 use crate::records::{self, RoomRecord};
-use crate::rooms::{Counts, count_queries, counts, make, shape};
+use crate::rooms::{Counts, count_queries, counts, shape};
 use crate::shapes::{Message, Room};
 use crate::{Chat, crowd, messages, names, stored};
 
@@ -61,6 +61,11 @@ impl Filter {
                 || room.topic.as_deref().is_some_and(has)
                 || (room.people.is_empty() && has(id))
                 || people.any(has))
+    }
+
+    /// Whether some of one's rooms may not be wanted.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.searches() || self.kind.is_some() || self.archived
     }
 
     pub(super) fn searches(&self) -> bool {
@@ -177,23 +182,26 @@ pub(super) async fn summaries(
     let reading = chat.0.store.read(chat.now_ms(), queries.collect());
     let answers = reading.await.map_err(|error| stored::not_read(&error))?;
     let mut answers = answers.into_iter();
-    let mut rooms = Vec::with_capacity(found.len());
-    for (id, version, record) in found {
+    let mut known = Vec::with_capacity(found.len());
+    for (id, ..) in &found {
         let newest = answers.next();
         let counts: Counts = counts(&answers.by_ref().take(3).collect::<Vec<_>>())?;
         let Some(Answer::Entries(entries)) = newest else {
             return Err(stored::unexpected(newest.as_ref()));
         };
-        let newest = entries.entries.first();
-        let newest = newest.filter(|_| asker.may("history", &id));
-        let last = match newest {
-            Some(entry) => Some(last_message(chat, &id, entry).await?),
-            None => None,
-        };
-        let people = match record.people.is_empty() {
-            true => Vec::new(),
-            false => make::between(chat, &record).await?,
-        };
+        let newest = entries.entries.into_iter().next();
+        let newest = newest.filter(|_| asker.may("history", id));
+        let last = newest.map(|entry| messages::of_entry(id, None, &entry));
+        known.push((counts, last.transpose()?));
+    }
+    let last = known.iter_mut().filter_map(|(_, last)| last.as_mut());
+    add_overlays(chat, last.collect()).await?;
+    let between = found.iter().flat_map(|(_, _, record)| &record.people);
+    let named = people::named(chat, between).await?;
+    let mut rooms = Vec::with_capacity(found.len());
+    for ((id, version, record), (counts, last)) in found.into_iter().zip(known) {
+        let people = record.people.iter();
+        let people = people.filter_map(|id| named.get(id).cloned()).collect();
         let (crowd, here) = crowd::with_occupancy(chat, &id);
         let online = here.people;
         let room = Room {
@@ -207,17 +215,23 @@ pub(super) async fn summaries(
     Ok(rooms)
 }
 
-/// The message of a log's entry, with what has come to it.
-async fn last_message(chat: &Chat, id: &str, entry: &LogEntry) -> Result<Message, Failure> {
-    let mut message = messages::of_entry(id, None, entry)?;
-    let overlay = names::overlay(id, None);
-    let getting = chat
-        .0
-        .store
-        .get(chat.now_ms(), &overlay, &names::seq_key(entry.seq));
-    let overlay = getting.await.map_err(|error| stored::not_read(&error))?;
-    if let Some(overlay) = overlay {
-        message.overlay = records::read(&overlay)?;
+/// Adds to messages what has come to them.
+async fn add_overlays(chat: &Chat, mut last: Vec<&mut Message>) -> Result<(), Failure> {
+    if last.is_empty() {
+        return Ok(());
     }
-    Ok(message)
+    let queries = last.iter().map(|message| Query::Get {
+        collection: names::overlay(&message.room, None),
+        key: names::seq_key(message.seq),
+    });
+    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    for (message, answer) in last.iter_mut().zip(answers) {
+        match answer {
+            Answer::Document(Some(overlay)) => message.overlay = records::read(&overlay)?,
+            Answer::Document(None) => {}
+            other => return Err(stored::unexpected(Some(&other))),
+        }
+    }
+    Ok(())
 }

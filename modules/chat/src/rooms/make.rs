@@ -246,7 +246,7 @@ pub(crate) async fn direct(
     people::not_blocked(chat, asker, &ids).await?;
     let passed = gate(asker, &room).await?;
     let standing = match standing::find(chat, asker, &room).await? {
-        Some(standing) => standing,
+        Some(standing) => anew(chat, asker, &room, standing).await?,
         None => open(chat, asker, &room, &ids, all).await?,
     };
     let standing = come_back(chat, asker, &room, standing, &ids).await?;
@@ -276,6 +276,33 @@ async fn open(
         members::tell_added(chat, asker, room, &standing, &others);
     }
     Ok(standing)
+}
+
+/// Whoever was erased and opens the room anew is one of its people again; until then nobody calls them by their id.
+async fn anew(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    standing: Standing,
+) -> Result<Standing, Failure> {
+    let mut record = RoomRecord::clone(&standing.room);
+    let is_named = asker.is_system() || record.people.iter().any(|id| id == asker.id());
+    let mut erased = record.people.iter_mut();
+    let erased = erased.find(|id| id.starts_with(people::ERASED_PREFIX));
+    let Some(erased) = erased.filter(|_| !is_named) else {
+        return Ok(standing);
+    };
+    asker.id().clone_into(erased);
+    let value = records::to_bytes(&record)?;
+    let condition = Condition::Version(standing.version);
+    let batch = Batch::new(chat.now_ms()).put(names::ROOMS, room, value, condition, None);
+    match chat.0.store.write(batch).await {
+        // Who was faster has done the same, or they are named the next time.
+        Ok(_) | Err(WriteError::Conflict { .. }) => {}
+        Err(error) => return Err(stored::not_written(&error)),
+    }
+    standing::changed(chat, room, None);
+    standing::of(chat, asker, room).await
 }
 
 /// Whoever opens a room between a few is in it again if they had left; between two the other is, too: there is nobody to

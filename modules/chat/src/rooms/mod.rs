@@ -15,6 +15,7 @@ pub(crate) use enter::{join, put_out, unwatch, watch};
 pub(crate) use leave::leave;
 pub(crate) use list::list;
 pub(crate) use make::{between_two, create, direct};
+pub(crate) use mine::Orders;
 pub(crate) use set::{archive, get, notify, set};
 
 use lakh_hub::Failure;
