@@ -29,6 +29,10 @@ use telling::{Key, Update};
 
 /// How often others are told, and what somebody has sent is written down.
 const EVERY: Duration = Duration::from_secs(1);
+/// Marks of those who have sent something that are written in one step, and the rest between two such steps: in a lively
+/// place each message would be followed by a commit of its own, as dear as that of the message.
+const TOGETHER: usize = 200;
+const REST: Duration = Duration::from_millis(250);
 /// Pairs of a person and a room of which something is told within a second; more aren't told.
 const MOST: usize = 20_000;
 
@@ -84,11 +88,16 @@ pub(crate) async fn run_updates(chat: Chat) {
 /// Works for as long as the loop does.
 pub(crate) async fn run_sent(chat: Chat) {
     let sent = &chat.0.receipts.sent;
-    sent.run(async |(room, person), seq| {
-        if let Err(failure) = moves::sent(&chat, room, person, seq).await {
-            tracing::debug!(room, %failure.message, "what somebody sent is not yet counted as read");
+    sent.run_together(TOGETHER, REST, async |all| {
+        if moves::sent_together(&chat, &all).await {
+            return;
+        }
+        for (key, seq) in all {
+            let Err(failure) = moves::sent(&chat, &key.0, &key.1, seq).await else {
+                continue;
+            };
+            tracing::debug!(room = key.0, %failure.message, "what somebody sent is not yet counted as read");
             if failure.code == "unavailable" {
-                let key = (room.clone(), person.clone());
                 sent.put(key, seq, |later, old| *later = old.max(*later));
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Who waits, and what for. Any thread puts something in; one task works it off.
 pub(crate) struct Throttle<K, V> {
@@ -69,6 +69,11 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
         None
     }
 
+    /// The same, for some.
+    fn pop_some(&mut self, now: Instant, most: usize) -> Vec<(K, V)> {
+        std::iter::from_fn(|| self.pop(now)).take(most).collect()
+    }
+
     fn next(&self) -> Option<Instant> {
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
@@ -114,15 +119,40 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
         loop {
             // Not in the head of the loop: the lock would be held through its body.
             let due = self.waiting.lock().pop(Instant::now());
-            if let Some((key, value)) = due {
-                work(&key, value).await;
-                continue;
+            match due {
+                Some((key, value)) => work(&key, value).await,
+                None => self.wait().await,
             }
-            let next = self.waiting.lock().next();
-            match next {
-                Some(at) => drop(timeout_at(at, self.more.notified()).await),
-                None => self.more.notified().await,
+        }
+    }
+
+    /// Works for ever, on so many together as are due, and rests after that: what comes meanwhile is done together, too.
+    pub(crate) async fn run_together(
+        &self,
+        most: usize,
+        rest: Duration,
+        work: impl AsyncFn(Vec<(K, V)>),
+    ) {
+        loop {
+            let due = self.waiting.lock().pop_some(Instant::now(), most);
+            match due.len() {
+                0 => self.wait().await,
+                count => {
+                    work(due).await;
+                    if count < most {
+                        sleep(rest).await;
+                    }
+                }
             }
+        }
+    }
+
+    /// Until something is due, or may be.
+    async fn wait(&self) {
+        let next = self.waiting.lock().next();
+        match next {
+            Some(at) => drop(timeout_at(at, self.more.notified()).await),
+            None => self.more.notified().await,
         }
     }
 }
@@ -162,6 +192,18 @@ mod tests {
         assert_eq!(pop(&throttle, now + EVERY), None);
         assert!(put(&throttle, now + EVERY, "a", 4));
         assert_eq!(pop(&throttle, now + EVERY * 2), Some(("a", 4)));
+    }
+
+    #[test]
+    fn what_is_due_is_taken_together() {
+        let (throttle, now) = (Throttle::new(EVERY, 3), Instant::now());
+        for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+            assert!(put(&throttle, now, key, value));
+        }
+        let mut waiting = throttle.waiting.lock();
+        assert_eq!(waiting.pop_some(now, 2), [("a", 1), ("b", 2)]);
+        assert_eq!(waiting.pop_some(now, 2), [("c", 3)]);
+        assert_eq!(waiting.pop_some(now, 2), []);
     }
 
     #[test]
