@@ -86,6 +86,7 @@ class Load:
 LOADS = {
     "room": Load("one room of 100, 100 messages a second", "-m 100 -r 100"),
     "rooms": Load("ten rooms of 100, 200 messages a second", "-m 100 -n 1000 -r 200"),
+    "busy": Load("one room of 100, 500 messages a second", "-m 100 -r 500", ALONE),
     "full": Load("one room of 100, 16 messages waiting at any time", "-m 100 --outstanding 16", ALONE),
     "small": Load("a hundred rooms of 10, 1,000 messages a second", "-m 10 -n 1000 -r 1000", ALONE),
     "watchers": Load(
