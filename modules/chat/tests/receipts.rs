@@ -260,6 +260,21 @@ fn members_hear_of_messages_in_rooms_that_they_do_not_watch() {
 }
 
 #[test]
+fn a_device_that_does_not_watch_hears_though_another_of_the_same_person_does() {
+    on_each_store(async |on, _| {
+        let (phone, laptop) = (here(&on, "Ada").await, here(&on, "Ada").await);
+        let ben = here(&on, "Ben").await;
+        laptop.ok("room:unwatch", in_room()).await;
+        let sent = ben.ok("message:send", message("k", "x")).await;
+        let told = laptop.heard("unread:changed").await;
+        assert_eq!(told["last"], sent["message"]);
+        for watching in [phone, ben] {
+            assert!(watching.received_of("unread:changed").is_empty());
+        }
+    });
+}
+
+#[test]
 fn in_crowds_nobody_is_told_and_everybody_may_ask() {
     let config = Config {
         unread_max_members: 2,
