@@ -20,6 +20,8 @@ pub(crate) use tally::{
 };
 pub(crate) use throttle::Throttle;
 
+use std::time::Duration;
+
 use lakh_hub::presence::Ms;
 
 use crate::shapes::Message;
@@ -29,6 +31,10 @@ use telling::{Key, Update};
 
 /// How often others are told, and what somebody has sent is written down.
 const EVERY: Ms = 1_000;
+/// Marks of those who have sent something that are written in one step, and the rest between two such steps: in a lively
+/// place each message would be followed by a commit of its own, as dear as that of the message.
+const TOGETHER: usize = 200;
+const REST: Duration = Duration::from_millis(250);
 /// Pairs of a person and a room of which something is told within a second; more aren't told.
 const MOST: usize = 20_000;
 
@@ -86,11 +92,16 @@ pub(crate) async fn run_updates(chat: Chat) {
 /// Works for as long as the loop does.
 pub(crate) async fn run_sent(chat: Chat) {
     let (sent, hub) = (&chat.0.receipts.sent, chat.0.namespace.hub());
-    sent.run(hub, async |(room, person), seq| {
-        if let Err(failure) = moves::sent(&chat, room, person, seq).await {
-            tracing::debug!(room, %failure.message, "what somebody sent is not yet counted as read");
+    sent.run_together(hub, TOGETHER, REST, async |all| {
+        if moves::sent_together(&chat, &all).await {
+            return;
+        }
+        for (key, seq) in all {
+            let Err(failure) = moves::sent(&chat, &key.0, &key.1, seq).await else {
+                continue;
+            };
+            tracing::debug!(room = key.0, %failure.message, "what somebody sent is not yet counted as read");
             if failure.code == "unavailable" {
-                let key = (room.clone(), person.clone());
                 sent.put(hub.clock_ms(), key, seq, |later, old| {
                     *later = old.max(*later);
                 });

@@ -1,10 +1,10 @@
 //! Moving marks: read, moved, and written on condition that nobody else has moved them.
 
-use lakh_hub::store::{Answer, Batch, Condition, Query, ScoreRange, WriteError};
+use lakh_hub::store::{Answer, Batch, Condition, Document, Query, ScoreRange, WriteError};
 use lakh_hub::{Failure, Person};
 
 use super::marks::{Marks, Move};
-use super::tally::{Found, Tally, queries};
+use super::tally::{Found, QUERIES, Tally, queries};
 use super::telling;
 use crate::asker::Asker;
 use crate::permissions::Role;
@@ -56,25 +56,93 @@ pub(super) async fn sent(chat: &Chat, room: &str, person: &str, seq: u64) -> Res
         let Answer::Document(member) = more else {
             return Err(stored::unexpected(Some(&more)));
         };
-        let Some(member) = member else { return Ok(()) };
-        let member: MemberRecord = records::read(&member)?;
-        let after = found.marks.after(Move::Read(seq), found.log.last_seq);
-        if member.role == Role::Guest || after == found.marks {
+        let Some((after, name)) = after_sending(&found, member.as_ref(), seq)? else {
             return Ok(());
-        }
+        };
         if put(chat, room, person, &found, after).await? {
             // Of their own message alone they need not be told.
             if found.marks.read + 1 < after.read {
-                let person = Person {
-                    id: person.to_owned(),
-                    name: member.name,
-                };
+                let id = person.to_owned();
+                let person = Person { id, name };
                 telling::own(chat, None, room, &person, found.tally(after));
             }
             return Ok(());
         }
     }
     Err(busy())
+}
+
+/// The same for many: one read, one write. `false` if it's not sure that all is done: each is then looked at alone.
+pub(super) async fn sent_together(chat: &Chat, all: &[(telling::Key, u64)]) -> bool {
+    // Others take one turn at a time, and another loop that does this takes its turns in the same order: nobody waits for
+    // each other.
+    let mut names: Vec<String> = all
+        .iter()
+        .map(|((room, person), _)| turn(room, person))
+        .collect();
+    names.sort_unstable();
+    let mut turns = Vec::with_capacity(names.len());
+    for name in &names {
+        match chat.0.turns.take(name).await {
+            Ok(turn) => turns.push(turn),
+            Err(_) => return false,
+        }
+    }
+    matches!(try_together(chat, all).await, Ok(true))
+}
+
+async fn try_together(chat: &Chat, all: &[(telling::Key, u64)]) -> Result<bool, Failure> {
+    let mut asked = Vec::with_capacity(all.len() * (QUERIES + 1));
+    for ((room, person), _) in all {
+        asked.extend(queries(room, person));
+        asked.push(member_query(room, person));
+    }
+    let reading = chat.0.store.read(chat.now_ms(), asked);
+    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut answers = answers.into_iter();
+    let (mut batch, mut told) = (Batch::new(chat.now_ms()), Vec::new());
+    for ((room, person), seq) in all {
+        let found = Found::of(&mut answers)?;
+        let Some(Answer::Document(member)) = answers.next() else {
+            return Err(stored::unexpected(None));
+        };
+        let Some((after, name)) = after_sending(&found, member.as_ref(), *seq)? else {
+            continue;
+        };
+        batch = with_marks(batch, room, person, &found, after)?;
+        // Of their own message alone they need not be told.
+        if found.marks.read + 1 < after.read {
+            let id = person.clone();
+            told.push((room, Person { id, name }, found.tally(after)));
+        }
+    }
+    if batch.ops().is_empty() {
+        return Ok(true);
+    }
+    match chat.0.store.write(batch).await {
+        Ok(_) => {}
+        Err(WriteError::Conflict { .. }) => return Ok(false),
+        Err(error) => return Err(stored::not_written(&error)),
+    }
+    for (room, person, tally) in told {
+        telling::own(chat, None, room, &person, tally);
+    }
+    Ok(true)
+}
+
+/// Where the marks of somebody who has sent a message are then, and what they are called; `None` if they stay where they are.
+fn after_sending(
+    found: &Found,
+    member: Option<&Document>,
+    seq: u64,
+) -> Result<Option<(Marks, String)>, Failure> {
+    let Some(member) = member else {
+        return Ok(None);
+    };
+    let member: MemberRecord = records::read(member)?;
+    let after = found.marks.after(Move::Read(seq), found.log.last_seq);
+    let moves = member.role > Role::Guest && after != found.marks;
+    Ok(moves.then_some((after, member.name)))
 }
 
 /// Moves of one person in one room are made and told one after another.

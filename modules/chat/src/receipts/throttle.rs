@@ -10,7 +10,7 @@ use lakh_hub::Hub;
 use lakh_hub::presence::Ms;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// The clock of the hub may be moved by hand: so long is slept at most.
 const MOST_SLEEP: Ms = 500;
@@ -74,6 +74,11 @@ impl<K: Clone + Ord + Hash, V: Clone> Waiting<K, V> {
         None
     }
 
+    /// The same, for some.
+    fn pop_some(&mut self, now: Ms, most: usize) -> Vec<(K, V)> {
+        std::iter::from_fn(|| self.pop(now)).take(most).collect()
+    }
+
     fn next(&self) -> Option<Ms> {
         self.queue.peek().map(|Reverse((at, _))| *at)
     }
@@ -120,18 +125,45 @@ impl<K: Clone + Ord + Hash, V: Clone> Throttle<K, V> {
             // Not in the head of the loop: the lock would be held through its body.
             let now = hub.clock_ms();
             let due = self.waiting.lock().pop(now);
-            if let Some((key, value)) = due {
-                work(&key, value).await;
-                continue;
+            match due {
+                Some((key, value)) => work(&key, value).await,
+                None => self.wait(now).await,
             }
-            let next = self.waiting.lock().next();
-            match next {
-                Some(at) => {
-                    let wait = Duration::from_millis(at.saturating_sub(now).min(MOST_SLEEP));
-                    drop(timeout(wait, self.more.notified()).await);
+        }
+    }
+
+    /// Works for ever, on so many together as are due, and rests after that: what comes meanwhile is done together, too.
+    pub(crate) async fn run_together(
+        &self,
+        hub: &Hub,
+        most: usize,
+        rest: Duration,
+        work: impl AsyncFn(Vec<(K, V)>),
+    ) {
+        loop {
+            let now = hub.clock_ms();
+            let due = self.waiting.lock().pop_some(now, most);
+            match due.len() {
+                0 => self.wait(now).await,
+                count => {
+                    work(due).await;
+                    if count < most {
+                        sleep(rest).await;
+                    }
                 }
-                None => self.more.notified().await,
             }
+        }
+    }
+
+    /// Until something is due, or may be.
+    async fn wait(&self, now: Ms) {
+        let next = self.waiting.lock().next();
+        match next {
+            Some(at) => {
+                let wait = Duration::from_millis(at.saturating_sub(now).min(MOST_SLEEP));
+                drop(timeout(wait, self.more.notified()).await);
+            }
+            None => self.more.notified().await,
         }
     }
 }
@@ -166,6 +198,18 @@ mod tests {
         assert_eq!(pop(&throttle, now + EVERY), None);
         assert!(put(&throttle, now + EVERY, "a", 4));
         assert_eq!(pop(&throttle, now + EVERY * 2), Some(("a", 4)));
+    }
+
+    #[test]
+    fn what_is_due_is_taken_together() {
+        let (throttle, now) = (Throttle::new(EVERY, 3), 1_000);
+        for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+            assert!(put(&throttle, now, key, value));
+        }
+        let mut waiting = throttle.waiting.lock();
+        assert_eq!(waiting.pop_some(now, 2), [("a", 1), ("b", 2)]);
+        assert_eq!(waiting.pop_some(now, 2), [("c", 3)]);
+        assert_eq!(waiting.pop_some(now, 2), []);
     }
 
     #[test]
