@@ -135,7 +135,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
         <button
           type="button"
           className={clsx(styles.pill, styles.pillUp)}
-          onClick={() => void session.attempt(() => logOf().jumpTo((newAfter ?? 0) + 1))}
+          onClick={() => acts.jump((newAfter ?? 0) + 1)}
         >
           <ArrowUp size={17} aria-hidden />
           {beyond} new messages, go to the first
