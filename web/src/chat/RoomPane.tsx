@@ -250,12 +250,10 @@ function Start({ state, name }: { state: ChatRoomState; name: string }) {
  * what was read last before something came unseen, to a reader further up or in another window.
  */
 function useNewAfter({ id, info, last, messages }: ChatRoomState) {
-  const counted = useChat((state) => state.features.has("receipt:read"));
   const read = useChat((state) => state.read[id]);
   const myId = useChat((state) => state.me.id);
   const [newAfter, setNewAfter] = useState(() => {
-    const byServer = counted ? info?.mine?.read : undefined;
-    const seen = byServer ?? read ?? 0;
+    const seen = info?.mine?.read ?? read ?? 0;
     return seen > 0 && seen < last ? seen : null;
   });
   const readTo = useRef(newAfter ?? last);
