@@ -62,8 +62,8 @@ export default defineConfig({
       "/api": server,
       // Not its callback: the provider leads back to the server's own address.
       "/console": server,
-      // Bytes of attachments; other addresses under /chat are the page's own.
-      "^/chat/(files|uploads)/": { target: server },
+      "/chat/files": server,
+      "/chat/uploads": server,
       "/metrics": server,
       "/live": server,
       "/ready": server,

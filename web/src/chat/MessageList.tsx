@@ -103,7 +103,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     <div className={styles.frame}>
       {/* It scrolls, so it takes the focus; the arrow keys go from message to message. */}
       {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
-      <div ref={view} className={styles.view} onScroll={onScroll} onKeyDown={press}>
+      <div ref={view} className={styles.view} data-reading onScroll={onScroll} onKeyDown={press}>
         <div className={styles.rows} data-thread={thread}>
           <Edge edge={older} what="Older" onRetry={() => void logOf().loadOlder()}>
             {start}
@@ -135,7 +135,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
         <button
           type="button"
           className={clsx(styles.pill, styles.pillUp)}
-          onClick={() => void session.attempt(() => logOf().jumpTo((newAfter ?? 0) + 1))}
+          onClick={() => acts.jump((newAfter ?? 0) + 1)}
         >
           <ArrowUp size={17} aria-hidden />
           {beyond} new messages, go to the first

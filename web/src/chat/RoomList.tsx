@@ -6,18 +6,21 @@ import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { IconButton } from "../ui/IconButton.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
-import { filterRooms, toSections, unreadOf } from "./model/directory.ts";
+import { filterRooms, toSections, unreadOf, type Unread } from "./model/directory.ts";
 import { NewRoom } from "./NewRoom.tsx";
 import { ProfileDialog } from "./ProfileDialog.tsx";
 import styles from "./RoomList.module.css";
 import { RoomListItem } from "./RoomListItem.tsx";
 import { useChat, useSession } from "./useChat.ts";
+import { useGrowing } from "./useGrowing.ts";
 
 /** Fewer than these are found faster by eye. */
 const FILTER_FROM = 6;
 const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
 const MOD_NAME = IS_MAC ? "Meta" : "Control";
 const MOD_SIGN = IS_MAC ? "⌘" : "Ctrl";
+
+const NOTHING_NEW: Unread = { count: 0, mentions: 0 };
 
 interface RoomListProps {
   openRoom: string | null;
@@ -29,7 +32,8 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
   const [query, setQuery] = useState("");
   const [profile, setProfile] = useState(false);
   const { rooms } = useChat((state) => state.directory);
-  const { features, me } = useChat((state) => state);
+  const features = useChat((state) => state.features);
+  const me = useChat((state) => state.me);
   const titleId = useId();
   const find = useRef<HTMLInputElement>(null);
   const panel = useRef<HTMLDivElement>(null);
@@ -84,7 +88,7 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
           </kbd>
         </label>
       )}
-      <div className={styles.scroll}>
+      <div className={styles.scroll} data-scroll>
         <Rooms query={query} openRoom={openRoom} labelledBy={titleId} />
       </div>
       {profile && <ProfileDialog onClose={() => setProfile(false)} />}
@@ -122,7 +126,7 @@ interface RoomsProps {
 function Rooms({ query, openRoom, labelledBy }: RoomsProps) {
   const session = useSession();
   const { status, error, cursor, rooms } = useChat((state) => state.directory);
-  const { features } = useChat((state) => state);
+  const features = useChat((state) => state.features);
   const connected = useChat((state) => state.connection.status === "connected");
   const list = useRef<HTMLDivElement>(null);
 
@@ -204,6 +208,7 @@ function Section(props: SectionProps) {
   const id = useId();
   const read = useChat((state) => state.read);
   const counted = useChat((state) => state.features.has("receipt:read"));
+  const [shown, end] = useGrowing();
   if (rooms.length === 0) return null;
   return (
     <section className={styles.section}>
@@ -213,20 +218,18 @@ function Section(props: SectionProps) {
         </Heading>
       )}
       <ul className={styles.list} aria-labelledby={labelledBy ?? id}>
-        {rooms.map((room) => (
+        {rooms.slice(0, shown).map((room) => (
           <li key={room.id}>
             <RoomListItem
               room={room}
               open={room.id === openRoom}
-              unread={
-                room.id === openRoom
-                  ? { count: 0, mentions: 0 }
-                  : unreadOf(room, read[room.id], counted)
-              }
+              {...(room.id === openRoom ? NOTHING_NEW : unreadOf(room, read[room.id], counted))}
               tabStop={room.id === stop}
             />
           </li>
         ))}
+        {/* Another one for each piece, to be looked for anew. */}
+        {shown < rooms.length && <li key={shown} ref={end} className={styles.end} aria-hidden />}
       </ul>
     </section>
   );

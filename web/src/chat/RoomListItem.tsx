@@ -1,6 +1,7 @@
 import clsx from "clsx";
 import type { ChatRoomSummary } from "lakh-client";
 import { AtSign, BellOff, Pencil } from "lucide-react";
+import { memo } from "react";
 import { Link } from "wouter";
 import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
@@ -14,14 +15,15 @@ import styles from "./RoomList.module.css";
 import { useChat, useSession } from "./useChat.ts";
 import { useStatus } from "./useStatus.ts";
 
-interface RoomListItemProps {
+interface RoomListItemProps extends Unread {
   room: ChatRoomSummary;
   open: boolean;
-  unread: Unread;
   tabStop: boolean;
 }
 
-export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps) {
+/** Drawn again only when something of this room has changed: others may be many. */
+export const RoomListItem = memo(function RoomListItem(props: RoomListItemProps) {
+  const { room, open, count, mentions, tabStop } = props;
   const session = useSession();
   const myId = useChat((state) => state.me.id);
   const now = useNow();
@@ -32,7 +34,7 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
   return (
     <Link
       href={roomPath(room.id)}
-      className={clsx(styles.item, unread.count > 0 && !quiet && styles.unread)}
+      className={clsx(styles.item, count > 0 && !quiet && styles.unread)}
       aria-current={open ? "page" : undefined}
       tabIndex={tabStop ? 0 : -1}
     >
@@ -60,14 +62,14 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
               preview(room, myId)
             )}
           </span>
-          {unread.mentions > 0 && (
+          {mentions > 0 && (
             <span className={styles.named}>
               <AtSign size={13} role="img" aria-label="You are mentioned," />
             </span>
           )}
-          {unread.count > 0 && (
+          {count > 0 && (
             <span className={clsx(styles.badge, quiet && styles.quiet)}>
-              {unread.count > 99 ? "99+" : unread.count}
+              {count > 99 ? "99+" : count}
               <Hidden>unread</Hidden>
             </span>
           )}
@@ -75,7 +77,7 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
       </span>
     </Link>
   );
-}
+});
 
 function preview({ last, kind, topic, mine }: ChatRoomSummary, myId: string): string {
   if (mine?.invited_by && mine.joined_at === undefined)

@@ -284,21 +284,21 @@ function Start({ state, name }: { state: ChatRoomState; name: string }) {
  * what was read last before something came unseen, to a reader further up or in another window.
  */
 function useNewAfter({ id, info, last, messages }: ChatRoomState) {
-  const { features, read, me } = useChat((state) => state);
+  const read = useChat((state) => state.read[id]);
+  const myId = useChat((state) => state.me.id);
   const [newAfter, setNewAfter] = useState(() => {
-    const byServer = features.has("receipt:read") ? info?.mine?.read : undefined;
-    const seen = byServer ?? read[id] ?? 0;
+    const seen = info?.mine?.read ?? read ?? 0;
     return seen > 0 && seen < last ? seen : null;
   });
   const readTo = useRef(newAfter ?? last);
   const noteRead = useCallback((seq: number) => {
     readTo.current = seq;
   }, []);
-  const own = messages.at(-1)?.from.id === me.id;
+  const own = messages.at(-1)?.from.id === myId;
   useEffect(() => {
     // Whether it was seen as it came the list has noted by now: its effects run before these.
     const seen = readTo.current;
-     
+
     if (!own && seen > 0 && seen < last) setNewAfter(seen);
   }, [last, own]);
   return { newAfter, noteRead };
