@@ -55,7 +55,7 @@ function withRooms(name?: string, url?: string) {
 }
 
 /** The next event of which `fits` holds. */
-function next<K extends keyof ChatEvents & string>(
+function next<K extends keyof ChatEvents>(
   chat: ChatClient,
   event: K,
   fits: (told: Parameters<ChatEvents[K]>[0]) => boolean = () => true,
@@ -66,7 +66,7 @@ function next<K extends keyof ChatEvents & string>(
       stop();
       done(told);
     };
-    const stop = chat.on(event, listener as ChatEvents[K]);
+    const stop = chat.on(event, listener);
   });
 }
 
