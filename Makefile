@@ -105,7 +105,7 @@ format: web/node_modules/.installed ## put all sources into shape
 	cargo fmt --all
 	npm --prefix web run --silent format
 
-test-web: web/node_modules/.installed
+test-web: binaries web/node_modules/.installed
 	$(SAY) "page: unit tests"
 	npm --prefix web test --silent
 

@@ -233,3 +233,16 @@ describe("a room", () => {
     expect(await heard.promise).toBe("news");
   });
 });
+
+test("what the server does not know is known once it has said so", async () => {
+  server.world.unknown.add("message:search");
+  const { lakh } = start("Ada");
+  const told = promised<null>();
+  lakh.chat.onLacking(() => told.resolve(null));
+  expect(lakh.chat.knows("message:search")).toBe(true);
+  const asked = lakh.chat.message.search({ words: "tea" });
+  await expect(asked).rejects.toMatchObject({ code: "unknown_request" });
+  await told.promise;
+  expect(lakh.chat.knows("message:search")).toBe(false);
+  expect(lakh.chat.knows("message:edit")).toBe(true);
+});

@@ -32,7 +32,7 @@ export class ChatWorld {
   readonly rooms = new Map<string, StoredRoom>();
   readonly people = new Map<string, User>();
   readonly files = new Map<string, ChatAttachment & { bytes: Uint8Array }>();
-  /** Requests that this server does not know: nobody answers them. */
+  /** Requests that this server does not know. */
   readonly unknown = new Set<string>();
   /** Changes that are made but told to nobody. */
   mute = false;
@@ -155,7 +155,10 @@ export class ChatWorld {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
     const on = <F>(name: string, handle: (fields: F) => object): void => {
       socket.on(name, (fields: F, ack: Ack) => {
-        if (this.unknown.has(name)) return;
+        if (this.unknown.has(name)) {
+          ack({ ok: false, error: { code: "unknown_request", message: `There is no ${name}.` } });
+          return;
+        }
         try {
           ack({ ok: true, ...handle(fields) });
         } catch (error) {

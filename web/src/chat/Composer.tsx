@@ -250,7 +250,7 @@ export function Composer(props: ComposerProps) {
               </IconButton>
             }
           />
-          <SendMenu enabled={sendable} className={styles.small} onSend={send} onSendAt={sendAt} />
+          <SendMenu enabled={sendable} onSend={send} onSendAt={sendAt} />
           <IconButton label="Send" type="submit" disabled={!sendable} className={styles.send}>
             <SendHorizontal size={19} aria-hidden />
           </IconButton>

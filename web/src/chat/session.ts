@@ -293,7 +293,11 @@ export class ChatSession {
       this.#updateDirectory((old) => list.changeRoom(old, room, set));
     });
     chat.on("room:deleted", ({ room }) => this.#remove(room));
-    chat.on("room:invited", ({ room }) => this.add({ seq: 0, ...room }));
+    chat.on("room:invited", ({ room }) => {
+      // An invitation may not say whose direct room it is, and so not what it is called.
+      if (room.kind === "direct" && !room.people) void this.#fetch(room.id);
+      else this.add({ seq: 0, ...room });
+    });
     chat.on("scheduled:failed", ({ id, scheduled, error }) => {
       this.scheduled.drop(id);
       // What was written is not lost: it waits where it would be written again.
@@ -353,6 +357,14 @@ export class ChatSession {
       if (last && room.state.atEnd) {
         this.#updateDirectory((old) => list.addMessage(old, last, me.id));
       }
+    }
+  }
+
+  async #fetch(id: string): Promise<void> {
+    try {
+      this.add((await this.chat.room.get({ room: id })).room);
+    } catch (error) {
+      if (!(error instanceof LakhError)) throw error;
     }
   }
 

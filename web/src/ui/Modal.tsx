@@ -30,6 +30,9 @@ export function Modal({ open, onClose, title, description, wide, children }: Mod
           className={clsx(styles.modal, wide && styles.wide)}
           onEscapeKeyDown={keep}
           onPointerDownOutside={keep}
+          // React lets events through to whatever has opened it, which may be a form or hear keys itself.
+          onSubmit={(event) => event.stopPropagation()}
+          onKeyDown={(event) => event.stopPropagation()}
           {...(description ? {} : { "aria-describedby": undefined })}
         >
           <Dialog.Title className={styles.title}>{title}</Dialog.Title>

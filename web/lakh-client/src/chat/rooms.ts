@@ -40,7 +40,8 @@ interface Described {
   topic?: string | null;
   picture?: string | null;
   data?: ChatData | null;
-  settings?: { [F in keyof RoomSettings]?: RoomSettings[F] | null } | null;
+  /** Only what is named changes. */
+  settings?: RoomSettings | null;
 }
 
 export interface RoomRequests {

@@ -26,7 +26,7 @@ export function SendMenu({ enabled, className, onSend, onSendAt }: SendMenuProps
       <Menu
         side="top"
         trigger={
-          <IconButton label="Other ways to send" className={className}>
+          <IconButton label="Message options" className={className}>
             <ChevronDown size={17} aria-hidden />
           </IconButton>
         }
