@@ -209,6 +209,9 @@ fn two_who_open_a_direct_room_at_once_are_in_the_same() {
         let invited = ben.received_of("room:invited");
         let last = invited.last().expect("told");
         assert_eq!(last["room"]["id"], three["room"]["id"]);
+        // It has no name but theirs.
+        assert_eq!(last["room"]["people"], three["room"]["people"]);
+        assert_eq!(last["room"]["people"].as_array().map(Vec::len), Some(3));
 
         // Who has left is there again when either opens it.
         ben.ok("room:leave", json!({"room": room})).await;

@@ -53,7 +53,7 @@ pub(crate) async fn invite(
     let mut invited = Vec::new();
     for person in people::of_ids(chat, &request.people).await? {
         if invite_one(chat, asker, room, &person).await? {
-            tell_invited(chat, asker, room, &own, &person.id, Role::Guest);
+            tell_invited(chat, asker, room, &own, &[], (&person.id, Role::Guest));
             invited.push(person.id);
         }
     }
@@ -178,7 +178,7 @@ pub(crate) async fn add(chat: &Chat, asker: &Asker, mut request: Add) -> Result<
     for person in people::of_ids(chat, &request.people).await? {
         if add_one(chat, asker, room, &person, role).await? {
             let joining = Joining::by(person, role, asker);
-            tell_added(chat, asker, room, &own, std::slice::from_ref(&joining));
+            tell_added(chat, asker, room, &own, std::slice::from_ref(&joining)).await;
             added.push(joining.person.id);
         }
     }

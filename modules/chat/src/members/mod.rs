@@ -24,7 +24,7 @@ use crate::asker::Asker;
 use crate::changes::{self, Change};
 use crate::permissions::{Kind, Role};
 use crate::records::{self, MemberRecord, MembershipRecord, Notify};
-use crate::rooms::{Counts, shape};
+use crate::rooms::{self, Counts, shape};
 use crate::shapes::Mine;
 use crate::standing::{self, Standing};
 use crate::{Chat, names, receipts, stored};
@@ -343,22 +343,19 @@ async fn find(chat: &Chat, room: &str, people: &[String]) -> Result<Vec<Found>, 
 }
 
 /// Tells people that they are in a room now.
-pub(crate) fn tell_added(
+pub(crate) async fn tell_added(
     chat: &Chat,
     asker: &Asker,
     room: &str,
     standing: &Standing,
     people: &[Joining],
 ) {
+    // A room between a few is called by their names. Without them it's asked for by `room:get`.
+    let between = rooms::between(chat, &standing.room).await;
+    let between = between.unwrap_or_default();
     for joining in people {
-        tell_invited(
-            chat,
-            asker,
-            room,
-            standing,
-            &joining.person.id,
-            joining.role,
-        );
+        let (id, role) = (&joining.person.id, joining.role);
+        tell_invited(chat, asker, room, standing, &between, (id, role));
     }
 }
 
@@ -368,10 +365,11 @@ fn tell_invited(
     asker: &Asker,
     room: &str,
     standing: &Standing,
-    person: &str,
-    role: Role,
+    between: &[Person],
+    (person, role): (&str, Role),
 ) {
     let mut news = shape(room, &standing.room, standing.version, Counts::default());
+    news.people = between.to_vec();
     news.mine = Some(Mine {
         role,
         joined_at: (role > Role::Guest).then(|| chat.now_ms()),

@@ -153,7 +153,7 @@ pub(crate) async fn create(
         ));
     }
     let standing = standing::of(chat, asker, &id).await?;
-    members::tell_added(chat, asker, &id, &standing, &others);
+    members::tell_added(chat, asker, &id, &standing, &others).await;
     enter(chat, asker, &id, &standing, passed).await
 }
 
@@ -273,7 +273,7 @@ async fn open(
     let made = make(chat, asker, room, &record, &others).await?;
     let standing = standing::of(chat, asker, room).await?;
     if made {
-        members::tell_added(chat, asker, room, &standing, &others);
+        members::tell_added(chat, asker, room, &standing, &others).await;
     }
     Ok(standing)
 }
@@ -337,7 +337,7 @@ async fn come_back(
             // If they come back by themselves meanwhile, all the better.
             if members::join(chat, room, &other, Role::Member, &theirs, Some(asker.who())).await? {
                 let joining = Joining::by(other, Role::Member, asker);
-                members::tell_added(chat, asker, room, &standing, &[joining]);
+                members::tell_added(chat, asker, room, &standing, &[joining]).await;
             }
         }
     }
@@ -407,7 +407,7 @@ pub(super) fn role_of_newcomer(
 }
 
 /// A direct room's people with their names as they are now.
-pub(super) async fn between(chat: &Chat, record: &RoomRecord) -> Result<Vec<Person>, Failure> {
+pub(crate) async fn between(chat: &Chat, record: &RoomRecord) -> Result<Vec<Person>, Failure> {
     people::of_ids(chat, &record.people).await
 }
 

@@ -14,7 +14,7 @@ pub(crate) use delete::{delete, go_on};
 pub(crate) use enter::{join, put_out, unwatch, watch};
 pub(crate) use leave::leave;
 pub(crate) use list::list;
-pub(crate) use make::{between_two, create, direct};
+pub(crate) use make::{between, between_two, create, direct};
 pub(crate) use mine::Orders;
 pub(crate) use set::{archive, get, notify, set};
 
@@ -97,7 +97,7 @@ pub(crate) async fn with_mine(
         membership.as_ref().map(records::read).transpose()?;
     let people = match standing.room.people.is_empty() {
         true => Vec::new(),
-        false => make::between(chat, &standing.room).await?,
+        false => between(chat, &standing.room).await?,
     };
     let mine = match membership {
         Some(membership) => {
