@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ask, keysSetting, newKey } from "./support/api.js";
-import { call, connect, next } from "./support/client.js";
+import { connect, next, ok } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
@@ -12,12 +12,6 @@ const all = newKey(["api:*:*"]);
 const people = newKey(["api:chat:@*"]);
 const team = newKey(["api:chat:/chat#team-*"]);
 const none = newKey(["api:emit:*"]);
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
 
 const first = async (socket, event) => (await next(socket, event))[0];
 

@@ -7,24 +7,11 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { call, connect, within } from "./support/client.js";
+import { connect, ok, refused, within } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
 const SECRET = `whsec_${Buffer.from("a secret of at least 24 bytes").toString("base64")}`;
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-  return answer.error.message;
-}
 
 // A backend that is told what happened.
 async function startBackend() {
@@ -76,7 +63,8 @@ for (const kind of ["SQLite", "Redis"]) {
 
     test("an event that is no request is answered so, and what isn't one object is refused", async (t) => {
       const ada = await here(t, "Ada");
-      assert.match(await refused(ada, "message:sent", {}, "unknown_request"), /`message:sent` is no request of \/chat/u);
+      const { message } = await refused(ada, "message:sent", {}, "unknown_request");
+      assert.match(message, /`message:sent` is no request of \/chat/u);
       await refused(ada, "toString", [1], "unknown_request");
       for (const wrong of [null, [], ["lobby"], "lobby", 7, true, NaN, new Uint8Array([1])]) {
         await refused(ada, "room:join", wrong, "bad_request");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { call, connect, within } from "./support/client.js";
+import { connect, ok, refused, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -14,18 +14,6 @@ after(() => server.stop());
 let names = 0;
 const fresh = (prefix) => `${prefix}-${(names += 1)}`;
 const here = (t, name) => connect(t, `${server.url}/chat`, { transports: ["websocket"], auth: { name } });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-}
 
 // The next `event` for which `wanted(first argument)` holds.
 function nextWhere(socket, event, wanted = () => true) {

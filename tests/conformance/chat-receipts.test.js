@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Webhook } from "standardwebhooks";
-import { TRANSPORTS, call, connect, next, within } from "./support/client.js";
+import { TRANSPORTS, connect, next, ok, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -68,12 +68,6 @@ let rooms = 0;
 const freshRoom = () => `read-${(rooms += 1)}`;
 const here = (t, name, options) =>
   connect(t, `${server.url}/chat`, { transports: ["websocket"], auth: { name }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
 
 const say = (socket, room, key, more = {}) => ok(socket, "message:send", { room, key, text: key, ...more });
 

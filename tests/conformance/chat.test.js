@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { TRANSPORTS, call, connect, next, open, within } from "./support/client.js";
+import { TRANSPORTS, call, connect, next, ok, open, refused, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -19,18 +19,6 @@ const freshKey = () => `key-${(keys += 1)}`;
 
 const here = (t, name, options, url = server.url) =>
   connect(t, `${url}/chat`, { transports: ["websocket"], auth: { name }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-}
 
 // The next `event` for which `wanted(first argument)` holds.
 function nextWhere(socket, event, wanted) {

@@ -95,6 +95,8 @@ export async function refused(socket, event, request, code) {
   const answer = await call(socket, event, request);
   assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
   assert.equal(answer.error.code, code, answer.error.message);
+  // For people: a sentence, or something like it.
+  assert.match(answer.error.message, /\w+ \w+/);
   return answer.error;
 }
 
