@@ -149,7 +149,7 @@ test("presence", async (t) => {
   await here(t, "Alan");
   await until("Alan to come", () => seen.get("dev:alan").status === "online");
   const away = next(watcher, "presence:change");
-  changed();
+  await changed();
   assert.equal((await away)[0].status, "away");
 });
 
