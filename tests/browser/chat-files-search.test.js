@@ -71,9 +71,11 @@ test("what was said is found by its words, marked, and led to", async (t) => {
 test("the other sees who has read", async (t) => {
   const room = "receipts";
   const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  await say(ada.page, room, "Read me");
-  await said(ada.page, "Read me").waitFor();
+  await say(ada.page, room, "Come in");
+  // Who comes has read what was said before, and nobody is told of that.
   const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  await said(grace.page, "Come in").waitFor();
+  await say(ada.page, room, "Read me");
   await said(grace.page, "Read me").waitFor();
   await ada.page.getByRole("img", { name: "Read by Grace" }).waitFor();
 });
