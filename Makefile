@@ -27,7 +27,7 @@ LAKH ?= $(TARGET)/release/lakh
 # cargo-deb looks for assets in this folder.
 PACKAGE := $(TARGET)/release/package
 
-.PHONY: help run build install uninstall deb test lint bench bench-fleet chaos fuzz conformance format \
+.PHONY: help run build install uninstall deb test lint bench bench-chat bench-fleet chaos chaos-chat fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
         test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka test-oidc binaries
 
@@ -105,7 +105,7 @@ format: web/node_modules/.installed ## put all sources into shape
 	cargo fmt --all
 	npm --prefix web run --silent format
 
-test-web: web/node_modules/.installed
+test-web: binaries web/node_modules/.installed
 	$(SAY) "page: unit tests"
 	npm --prefix web test --silent
 
@@ -179,6 +179,9 @@ fuzz: ## fuzz each parser, and sequences of operations, for a bounded time
 bench: ## measure beside the floor and its peers, redraw docs/performance.md; ARGS="--quick" for a short run
 	bench/run.sh $(ARGS)
 
+bench-chat: ## measure chat beside one on socket.io that stores to Redis, and a room of 10,000 watchers; ARGS="--quick"
+	bench/chat.py $(ARGS)
+
 bench-fleet: ## measure fleets over Redis beside a single node and Node's cluster, and a lakh of connections; ARGS="--quick"
 	bench/fleet.sh $(ARGS)
 
@@ -186,6 +189,11 @@ chaos: install-test web-dist tests/chaos/node_modules/.installed ## break nodes 
 	$(SAY) "building the server and the checker (the first time takes some minutes)"
 	cargo build --release -p lakh-server -p lakh-chaos
 	$(TARGET)/release/lakh-chaos $(ARGS)
+
+chaos-chat: install-test web-dist tests/cluster/node_modules/.installed ## kill nodes under a chat in use, compare what each saw; ARGS="--nodes 3 --kills 50"
+	$(SAY) "building the server (the first time takes some minutes)"
+	cargo build --release -p lakh-server
+	TEST_PROFILE=release node tests/cluster/support/killed/main.js $(ARGS)
 
 install-build:
 	@tools/install.sh build

@@ -75,14 +75,15 @@ class Processes:
 
 
 class Redis:
-    """A Redis of our own, in memory only."""
+    """A Redis of our own: in memory only, or with a log that is synced `everysec` or `always`."""
 
-    def __init__(self, processes, folder, cores=None):
+    def __init__(self, processes, folder, cores=None, synced=None):
         if not shutil.which("redis-server"):
             raise Skip("redis-server is not installed")
         self.port = free_port()
-        # What a user's configuration may have that writes to disk is off: the broker is measured, not the disk.
-        options = f"--port {self.port} --bind 127.0.0.1 --appendonly no --dir {folder} --daemonize no"
+        # What a user's configuration may have that writes to disk is off: a broker is measured without the disk.
+        options = f"--port {self.port} --bind 127.0.0.1 --dir {folder} --daemonize no"
+        options += f" --appendonly yes --appendfsync {synced}" if synced else " --appendonly no"
         command = ["redis-server", *options.split(), "--save", ""]
         process = processes.start(command, cores, port=self.port)
         self.pid = process.pid

@@ -30,7 +30,7 @@ use lakh::{
 use serde_json::{Value, json};
 
 /// How long a client may take to answer the server.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), lakh::StartError> {
     let settings = Settings {

@@ -22,6 +22,7 @@ for target in "${targets[@]}"; do
         auth_*) bins+=(--features auth) ;;
         bridge_*) bins+=(--features bridge) ;;
         rooms_*) bins+=(--features rooms) ;;
+        files_*) bins+=(--features files) ;;
         net_*) bins+=(--features net) ;;
         broker_*) bins+=(--features broker) ;;
     esac

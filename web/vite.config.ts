@@ -62,6 +62,8 @@ export default defineConfig({
       "/api": server,
       // Not its callback: the provider leads back to the server's own address.
       "/console": server,
+      "/chat/files": server,
+      "/chat/uploads": server,
       "/metrics": server,
       "/live": server,
       "/ready": server,

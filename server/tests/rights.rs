@@ -48,7 +48,7 @@ rules = [
   { who = "anyone", allow = "rooms:join:news" },
   { who = ["role:editor", "role:chief"], allow = ["rooms:join,emit:board:*", "rooms:emit:news"] },
   { who = "signed-in", deny = "chat:send:announcements" },
-  { who = "signed-in", allow = ["chat:join,list,history:*", "chat:send:lobby", "*:join,emit:inbox:{user}"] },
+  { who = "signed-in", allow = ["chat:join,create,list,history:*", "chat:send:lobby", "*:join,emit:inbox:{user}"] },
   { who = "role:chief", allow = "chat:*:*" },
 ]
 "#;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startLakh } from "../conformance/support/server.js";
 import { launch, person, picture } from "./support/browser.js";
+import { join as enter } from "./support/chat.js";
 
 let server;
 let browser;
@@ -46,6 +47,7 @@ async function newPerson(t, name, path = "/chat", options) {
   const who = await person(t, browser, options);
   await who.page.goto(server.url + path);
   await signIn(who.page, name);
+  if (path !== "/chat") await enter(who.page);
   return who;
 }
 

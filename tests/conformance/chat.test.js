@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { TRANSPORTS, call, connect, next, open, within } from "./support/client.js";
+import { TRANSPORTS, call, connect, next, ok, open, refused, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -19,18 +19,6 @@ const freshKey = () => `key-${(keys += 1)}`;
 
 const here = (t, name, options, url = server.url) =>
   connect(t, `${url}/chat`, { transports: ["websocket"], auth: { name }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-}
 
 // The next `event` for which `wanted(first argument)` holds.
 function nextWhere(socket, event, wanted) {
@@ -89,7 +77,8 @@ describe("messages", { concurrency: true }, () => {
       messages.map((m) => m.text),
       ["once", "mine"],
     );
-    assert.deepEqual(seen, ["once", "mine"]);
+    // It may be told again, as what it is: its first teller may have died.
+    assert.deepEqual([...new Set(seen)], ["once", "mine"]);
   });
 
   test("twenty retries at once make one message", async (t) => {
@@ -194,7 +183,7 @@ describe("people", { concurrency: true }, () => {
     await ok(laptop, "room:join", { room });
     const { members } = await ok(ada, "presence:list", { room });
     assert.deepEqual(members.map((m) => m.name).sort(), ["Ada", "Grace"]);
-    await ok(phone, "room:leave", { room });
+    await ok(phone, "room:unwatch", { room });
     const out = nextWhere(ada, "presence:update", (u) => u.room === room && !u.online);
     laptop.disconnect();
     await out;

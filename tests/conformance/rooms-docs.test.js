@@ -3,44 +3,16 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { call, connect, cut, next, open, within } from "./support/client.js";
+import { call, connect, cut, next, ok, open } from "./support/client.js";
+import { examplesOf, until } from "./support/examples.js";
 import { startLakh } from "./support/server.js";
 
-const page = readFileSync(new URL("../../docs/rooms.md", import.meta.url), "utf8");
-
-// Section → its blocks of a language, in order.
-function blocks(language) {
-  const found = new Map();
-  let section = "";
-  for (const part of page.matchAll(/^## (.+)$|^```(\w*)\n([^]*?)^```$/gm)) {
-    const [, heading, kind, text] = part;
-    if (heading) section = heading;
-    else if (kind === language) found.set(section, [...(found.get(section) ?? []), text]);
-  }
-  return found;
-}
-
-const examples = blocks("js");
+const { page, blocks, run, allRan } = examplesOf("rooms.md");
 const settings = blocks("toml");
-const ran = new Set();
-
-const AsyncFunction = (async () => {}).constructor;
-
-// Runs the examples of a section, one behind the other as in a browser's console, and gives what `wanted` names there.
-async function run(section, given, wanted = [], which = examples.get(section)?.map((_, at) => at)) {
-  const text = which.map((at) => {
-    ran.add(`${section} ${at}`);
-    return examples.get(section)[at].replaceAll('import("/client.js")', "client");
-  });
-  const names = { console: { log() {} }, ...given };
-  const body = `${text.join("\n")}\nreturn { ${wanted.join(", ")} };`;
-  const made = new AsyncFunction(...Object.keys(names), body);
-  return within(made(...Object.values(names)), `the examples of "${section}"`);
-}
 
 const SECRET = "0123456789abcdef0123456789abcdef";
 let folder;
@@ -60,20 +32,6 @@ after(async () => {
 const here = (t, name = "Ada") => connect(t, server.url, { transports: ["websocket"], auth: { name } });
 // What `import("/client.js")` gives in a browser.
 const client = (t) => ({ io: (options) => open(t, server.url, { transports: ["websocket"], ...options }) });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-const until = (what, holds) =>
-  within(
-    (async () => {
-      while (!holds()) await new Promise((done) => setTimeout(done, 5));
-    })(),
-    what,
-  );
 
 test("try it, in two tabs", async (t) => {
   const tabs = [];
@@ -252,8 +210,4 @@ test("who was cut off goes on as the page says", async (t) => {
   await until("what came after", () => values.get("after") === 1);
 });
 
-test("no example was left out", () => {
-  const all = [...examples].flatMap(([section, texts]) => texts.map((_, at) => `${section} ${at}`));
-  assert.deepEqual(all.filter((name) => !ran.has(name)), []);
-  assert.ok(all.length > 12);
-});
+test("no example was left out", () => allRan(13));

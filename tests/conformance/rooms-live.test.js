@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { TRANSPORTS, call, collect, connect, connected, cut, next } from "./support/client.js";
+import { TRANSPORTS, collect, connect, connected, cut, next, ok, refused } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 const OPTIONS = `[
@@ -23,18 +23,6 @@ let rooms = 0;
 const freshRoom = (kind = "board") => `${kind}:${(rooms += 1)}`;
 const here = (t, options) =>
   connect(t, server.url, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-}
 
 const say = (socket, room, data, tags) => ok(socket, "room:emit", { room, event: "said", data, tags });
 

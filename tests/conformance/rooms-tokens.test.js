@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { ask, keysSetting, newKey } from "./support/api.js";
-import { call, connect, connected, cut, next } from "./support/client.js";
+import { connect, connected, cut, next, ok, refused } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 const admin = newKey([], { admin: true });
@@ -47,19 +47,6 @@ const revoke = async (what) => {
   const answer = await ask(server.url, "POST", "/api/v1/revocations", { key: admin, body: what });
   assert.ok(answer.status < 300, answer.text);
 };
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-  assert.match(answer.error.message, /\w+ \w+/);
-}
 
 let rooms = 0;
 const freshRoom = () => `deal:${(rooms += 1)}`;

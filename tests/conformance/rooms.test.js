@@ -2,7 +2,18 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { TRANSPORTS, call, collect, connect, connected, cut, next, within } from "./support/client.js";
+import {
+  TRANSPORTS,
+  call,
+  collect,
+  connect,
+  connected,
+  cut,
+  next,
+  ok,
+  refused,
+  within,
+} from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -13,19 +24,6 @@ let rooms = 0;
 const freshRoom = () => `post-${(rooms += 1)}`;
 const here = (t, options) =>
   connect(t, server.url, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function refused(socket, event, request, code) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
-  assert.equal(answer.error.code, code);
-  assert.equal(typeof answer.error.message, "string");
-}
 
 for (const [name, options] of Object.entries(TRANSPORTS)) {
   test(`${name}: members get an event with its data, and who sent it where and when`, async (t) => {

@@ -250,13 +250,22 @@ describe("limits", { concurrency: true }, () => {
     assert.equal(await join(rooms, "d"), "too_many_rooms");
     // Who is in already may say so again.
     assert.equal(await join(chat, "b"), "ok");
+    // Looking on counts, too, and isn't held up by the disk. The account fills again, so it's tried a few times.
+    await call(chat, "room:leave", { room: "c" });
     const codes = [];
-    for (let i = 0; i < 12; i++) {
-      await call(chat, "room:leave", { room: "c" });
-      codes.push(await join(chat, "c"));
+    const elsewhere = [];
+    while (elsewhere.length < 4 && elsewhere.at(-1) !== "rate_limited") {
+      while (codes.length < 500 && codes.at(-1) !== "rate_limited") {
+        await call(chat, "room:unwatch", { room: "b" });
+        const { ok, error } = await call(chat, "room:watch", { room: "b" });
+        codes.push(ok ? "ok" : error.code);
+      }
+      elsewhere.push(await join(rooms, "e"));
+      await call(rooms, "room:leave", { room: "e" });
+      codes.push("again");
     }
     assert.ok(codes.includes("ok") && codes.includes("rate_limited"), codes.join());
-    assert.equal(await join(rooms, "e"), "rate_limited");
+    assert.equal(elsewhere.at(-1), "rate_limited", elsewhere.join());
   });
 
   test("bytes a second: slowed by default, refused where that is chosen", async (t) => {

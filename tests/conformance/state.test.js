@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { TRANSPORTS, call, connect, cut, next } from "./support/client.js";
+import { TRANSPORTS, call, connect, cut, next, ok } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -13,12 +13,6 @@ let rooms = 0;
 const freshRoom = () => `board-${(rooms += 1)}`;
 const here = (t, options) =>
   connect(t, server.url, { transports: ["websocket"], auth: { name: "Ada" }, ...options });
-
-async function ok(socket, event, request) {
-  const answer = await call(socket, event, request);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
 
 /** A room's state as a client has it; a hole or a double fails. */
 function follow(socket, room) {

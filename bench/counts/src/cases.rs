@@ -8,6 +8,7 @@ use lakh_wire::engine::{self, Message, Packet, Version};
 use lakh_wire::socketio::{self, Outgoing, Parser};
 use lakh_wire::{Limits, ws};
 
+use crate::chat;
 use crate::house::{House, client_frame};
 
 /// 64 characters: a short message of a chat, or a small state.
@@ -55,6 +56,14 @@ pub const ALL: &[Case] = &[
     case("fanout-1000", 1, 1000, || fanout(1000, false)),
     case("fanout-10-recoverable", 1, 10, || fanout(10, true)),
     case("fanout-1000-recoverable", 1, 1000, || fanout(1000, true)),
+];
+
+/// Those that keep what they are given: a round leaves memory behind.
+pub const STORING: &[Case] = &[
+    // To ten who watch, and the answer.
+    case("chat-message-to-10", MANY, 11 * MANY, || {
+        chat::messages(10, MANY)
+    }),
 ];
 
 fn event_args(name: &str) -> String {

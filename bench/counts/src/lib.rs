@@ -5,6 +5,7 @@
 //! `ratchet`: a figure may only fall.
 
 pub mod cases;
+mod chat;
 pub mod counting;
 pub mod house;
 pub mod ratchet;

@@ -6,8 +6,9 @@ use lakh_counts::{ROUNDS, cases, counted_rounds, warmed_up};
 
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
-    let Some(case) = cases::ALL.iter().find(|case| case.name == name) else {
-        let names: Vec<&str> = cases::ALL.iter().map(|case| case.name).collect();
+    let all = || cases::ALL.iter().chain(cases::STORING);
+    let Some(case) = all().find(|case| case.name == name) else {
+        let names: Vec<&str> = all().map(|case| case.name).collect();
         eprintln!("usage: lakh-counts CASE, one of {}", names.join(", "));
         return ExitCode::from(2);
     };

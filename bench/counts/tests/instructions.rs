@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lakh_counts::ROUNDS;
-use lakh_counts::cases::{ALL, Case};
+use lakh_counts::cases::{ALL, Case, STORING};
 use lakh_counts::ratchet::{Figures, Tolerance, hold, recorded_with};
 use serde_json::Value;
 
@@ -95,6 +95,7 @@ fn instructions_of_an_operation_only_fall() {
     let program = build();
     let counted: Figures = ALL
         .iter()
+        .chain(STORING)
         .map(|case| (case.name.to_owned(), instructions(&program, case)))
         .collect();
     let tolerance = if same { SAME_TOOLS } else { OTHER_TOOLS };

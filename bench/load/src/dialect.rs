@@ -45,6 +45,13 @@ pub(crate) struct Refusal {
     message: String,
 }
 
+impl Refusal {
+    /// In the server's own words.
+    pub(crate) fn said(&self) -> String {
+        format!("{}: {}", self.code, self.message)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = hints::request(&self.code);
@@ -103,6 +110,28 @@ impl Words {
                 format!("42{prefix}{ack}[\"room:join\",{{\"room\":\"r{room:06x}\"}}]")
             }
         }
+    }
+
+    /// The text of a request to look on in a chat room.
+    pub(crate) fn watch(&self, room: u32) -> String {
+        let prefix = &self.prefix;
+        format!("42{prefix}0[\"room:watch\",{{\"room\":\"r{room:06x}\"}}]")
+    }
+
+    /// A message to a chat room, up to its key.
+    pub(crate) fn send(&self, ack: u32, room: u32) -> String {
+        let prefix = &self.prefix;
+        format!("42{prefix}{ack}[\"message:send\",{{\"room\":\"r{room:06x}\",\"key\":\"")
+    }
+
+    /// What an event of this name begins with.
+    pub(crate) fn event(&self, name: &str) -> Vec<u8> {
+        format!("42{}[\"{name}\",", self.prefix).into()
+    }
+
+    /// The CONNECT packet of somebody with a name of their own.
+    pub(crate) fn connect_as(&self, index: u32) -> Vec<u8> {
+        format!("40{}{{\"name\":\"load {index}\"}}", self.prefix).into()
     }
 
     /// A broadcast to a room.

@@ -29,8 +29,8 @@ mod tally;
 
 pub use error::LoadError;
 pub use options::{
-    Burst, Churn, Command, DEFAULT_URL, Dialect, Echo, Fanout, Idle, Options, Plan, Ramp, Reach,
-    Slow, Storm, Target, Tick, Transport,
+    Burst, Chat, Churn, Command, DEFAULT_URL, Dialect, Echo, Fanout, Idle, Options, Plan, Ramp,
+    Reach, Slow, Storm, Target, Tick, Transport,
 };
 pub use report::Report;
 pub use scenario::run;

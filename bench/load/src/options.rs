@@ -134,6 +134,8 @@ pub enum Command {
     Tick(Tick),
     /// Everybody in one room moves a cursor, many times a second.
     Cursors(Cursors),
+    /// People in chat rooms write, and each message is stored before it's acknowledged.
+    Chat(Chat),
     /// One member of a room stops reading.
     Slow(Slow),
     /// Connects, joins, sends and leaves without end: does the server's memory stay flat?
@@ -336,6 +338,35 @@ pub struct Cursors {
     /// Seconds that count.
     #[arg(short, long, default_value_t = 5.0)]
     pub seconds: f64,
+}
+
+/// Options of `chat`.
+#[derive(Args, Clone, Debug)]
+pub struct Chat {
+    /// Members of each room, who send in turn.
+    #[arg(short, long, default_value_t = 100)]
+    pub members: u32,
+    /// Connections of each room that only look on.
+    #[arg(short, long, default_value_t = 0)]
+    pub watchers: u32,
+    /// Connections, of all rooms together. By default one room.
+    #[arg(short = 'n', long)]
+    pub connections: Option<usize>,
+    /// Bytes of each text.
+    #[arg(short, long, default_value_t = 64)]
+    pub bytes: usize,
+    /// Messages a second, to all rooms together.
+    #[arg(short, long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Instead of a rate: messages of each room that wait to be acknowledged at any time.
+    #[arg(short, long)]
+    pub outstanding: Option<u32>,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 5.0)]
+    pub seconds: f64,
+    /// Seconds before that don't; long enough that what a server puts off for a while is paid for.
+    #[arg(long, default_value_t = 3.0)]
+    pub warmup: f64,
 }
 
 /// Options of `slow`.

@@ -4,28 +4,10 @@
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
+import { adapter } from "./adapter.js";
 import { handle } from "./handlers.js";
 
 const [host, port] = (process.env.LISTEN ?? "127.0.0.1:3000").split(":");
-
-async function adapter(url) {
-  if (!url) return undefined;
-  const { Redis } = await import("ioredis");
-  const client = new Redis(url);
-  await client.ping();
-  switch (process.env.ADAPTER) {
-    case "classic":
-    case "sharded": {
-      const { createAdapter, createShardedAdapter } = await import("@socket.io/redis-adapter");
-      const create = process.env.ADAPTER === "classic" ? createAdapter : createShardedAdapter;
-      return create(client, client.duplicate());
-    }
-    default: {
-      const { createAdapter } = await import("@socket.io/redis-streams-adapter");
-      return createAdapter(client);
-    }
-  }
-}
 
 const httpServer = createServer();
 const io = new Server(httpServer, {

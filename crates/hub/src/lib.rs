@@ -31,6 +31,7 @@ mod outgoing;
 mod pace;
 mod payload;
 mod person;
+pub mod presence;
 mod publish;
 mod recovery;
 mod refusals;

@@ -85,6 +85,8 @@ pub(crate) type CountedHook = Arc<dyn Fn(&Room, u64, &Payload, &mut dyn FnMut())
 #[derive(Clone, Default)]
 pub(crate) struct Handlers {
     pub on: FxHashMap<Box<str>, Handler>,
+    /// Of events that have no other.
+    pub other: Option<Handler>,
     pub any: Vec<Handler>,
     pub any_outgoing: Vec<OutgoingHook>,
     pub connect: Vec<SocketHook>,
@@ -283,7 +285,7 @@ impl Namespace {
 macro_rules! registration {
     ($type:ident) => {
         impl $type {
-            fn change(&self, change: impl Fn(&mut Handlers)) {
+            pub(crate) fn change(&self, change: impl Fn(&mut Handlers)) {
                 self.handlers().rcu(|current| {
                     let mut next = Handlers::clone(current);
                     change(&mut next);

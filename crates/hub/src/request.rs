@@ -71,6 +71,9 @@ pub fn answer<T: Serialize>(result: Result<T, Failure>) -> Payload {
     })
 }
 
+/// Characters of a request's name that a refusal repeats.
+const MAX_NAMED_CHARS: usize = 64;
+
 impl Namespace {
     /// Answers requests under this name: the first argument is read as `T`, and the result becomes the answer.
     /// Arguments that don't fit are answered `bad_request`.
@@ -99,6 +102,24 @@ impl Namespace {
                 }))
             }),
         );
+    }
+
+    /// Refuses what nothing else answers: an event that has no handler and asks for an answer is told `unknown_request`. For
+    /// namespaces in which there is nothing but requests; elsewhere, as in Node, nobody answers.
+    pub fn refuse_other_requests(&self) {
+        let handler = Handler::new(|socket, event| {
+            if event.ack.is_some() {
+                let name: String = event.name.chars().take(MAX_NAMED_CHARS).collect();
+                let message = format!("`{name}` is no request of {}", socket.namespace().name());
+                let ack = Ack {
+                    socket: socket.clone(),
+                    id: event.ack,
+                };
+                ack.send_raw(answer::<()>(Err(Failure::new("unknown_request", message))));
+            }
+            Ok(Box::pin(std::future::ready(())))
+        });
+        self.change(|handlers| handlers.other = Some(handler.clone()));
     }
 }
 

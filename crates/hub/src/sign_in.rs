@@ -53,21 +53,39 @@ impl Hub {
     }
 }
 
+/// What a module has others see of a person.
+struct Shown(Person);
+
 impl Socket {
     /// Keeps who is behind this socket, and for others the [`Person`] that they are, on other nodes too. The sign-in check
     /// of a namespace ends in it, and it's called again when a sign-in is renewed.
     pub fn set_principal(&self, principal: Principal) {
         if let Some(id) = principal.user() {
-            let person = Person {
-                id: id.to_owned(),
-                name: principal.name.clone(),
-            };
-            if self.0.hub.cluster().is_some() {
-                self.show_person(&person);
-            }
-            self.insert(person);
+            // What a sign-in calls them counts until a module knows better.
+            let known = self.get::<Shown>().filter(|shown| shown.0.id == id);
+            let person = known.map_or_else(
+                || Person {
+                    id: id.to_owned(),
+                    name: principal.name.clone(),
+                },
+                |shown| shown.0.clone(),
+            );
+            self.keep_person(person);
         }
         self.insert(principal);
+    }
+
+    /// Has others see the person behind this socket so from now on, whatever their sign-in calls them, now or renewed.
+    pub fn show_as(&self, person: Person) {
+        self.insert(Shown(person.clone()));
+        self.keep_person(person);
+    }
+
+    fn keep_person(&self, person: Person) {
+        if self.0.hub.cluster().is_some() {
+            self.show_person(&person);
+        }
+        self.insert(person);
     }
 
     /// What other nodes see of it, beside what else there is.

@@ -157,11 +157,14 @@ pub(crate) fn fts_query(terms: &[Term]) -> String {
 }
 
 /// A folded word, and where it stands, in characters.
-#[derive(Debug, PartialEq, Eq)]
-struct Word {
-    text: String,
-    start: usize,
-    end: usize,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// As it's told from others.
+    pub text: String,
+    /// Its first character.
+    pub start: usize,
+    /// The character after its last.
+    pub end: usize,
 }
 
 /// What the last word takes in.
@@ -184,7 +187,9 @@ struct Reader {
     open: Open,
 }
 
-fn words(text: &str) -> Vec<Word> {
+/// The words of a text, in their order.
+#[must_use]
+pub fn words(text: &str) -> Vec<Word> {
     let mut reader = Reader::default();
     for (place, original) in text.chars().enumerate() {
         if original.is_ascii() {

@@ -20,6 +20,9 @@ struct Paces {
 /// The allowances of people who did something lately.
 #[derive(Default)]
 pub(crate) struct Pacing {
+    rooms: HashMap<Box<str>, Pace>,
+    /// Rooms there may be before those with full allowances are forgotten.
+    look_at_rooms: usize,
     people: HashMap<Box<str>, Paces>,
     /// People there may be before those with full allowances are forgotten.
     look_at: usize,
@@ -42,6 +45,23 @@ impl Pacing {
             Failure::new(
                 "rate_limited",
                 format!("{most} messages a second are allowed; wait {wait_ms} ms"),
+            )
+        })
+    }
+
+    /// A message in a room, whoever sends it.
+    pub(crate) fn room(&mut self, config: &Config, room: &str, now_ms: u64) -> Result<(), Failure> {
+        let most = config.room_messages_per_second;
+        if self.rooms.len() >= self.look_at_rooms.max(LOOK_FROM) {
+            self.rooms.retain(|_, pace| !pace.is_full(now_ms));
+            self.look_at_rooms = self.rooms.len() * 2;
+        }
+        let pace = self.rooms.entry(room.into()).or_default();
+        let taken = pace.take(now_ms, most, most.saturating_mul(MESSAGE_BURST_S));
+        taken.map_err(|wait_ms| {
+            Failure::new(
+                "rate_limited",
+                format!("{most} messages a second are allowed in this room; wait {wait_ms} ms"),
             )
         })
     }

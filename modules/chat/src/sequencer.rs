@@ -7,25 +7,15 @@
 
 use std::collections::VecDeque;
 
-use lakh_hub::{Occurrence, Payload};
+use crate::ordered::Told;
 
 /// Messages of one room on their way at most; past it, senders are told to wait.
 const MOST: usize = 10_000;
 
-/// What a message is told by.
-pub(crate) struct Told {
-    /// To the members of its room.
-    pub payload: Payload,
-    /// To those who watch the server, if anybody does.
-    pub occurrence: Option<Box<Occurrence>>,
-}
-
 enum Slot {
     Waiting,
-    /// To be told as soon as it's first.
-    Told(Told),
-    /// Nothing came of it, or it was told long ago.
-    Nothing,
+    /// To be told as soon as it's first. Empty if nothing came of it, or it was told long ago.
+    Done(VecDeque<Told>),
 }
 
 #[derive(Default)]
@@ -46,24 +36,25 @@ impl Sequencer {
     }
 
     /// Says what came of a ticket. Only the first word on it counts.
-    pub(crate) fn settle(&mut self, ticket: u64, told: Option<Told>) {
+    pub(crate) fn settle(&mut self, ticket: u64, told: Vec<Told>) {
         let index = ticket
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok());
         if let Some(slot @ Slot::Waiting) = index.and_then(|index| self.slots.get_mut(index)) {
-            *slot = told.map_or(Slot::Nothing, Slot::Told);
+            *slot = Slot::Done(told.into());
         }
     }
 
-    /// The next message to tell, if it's its turn.
+    /// What is to be told next, if it's its turn.
     pub(crate) fn next(&mut self) -> Option<Told> {
-        while let Some(slot) = self.slots.front() {
-            if matches!(slot, Slot::Waiting) {
-                return None;
+        while let Some(Slot::Done(told)) = self.slots.front_mut() {
+            let next = told.pop_front();
+            if told.is_empty() {
+                self.first += 1;
+                self.slots.pop_front();
             }
-            self.first += 1;
-            if let Some(Slot::Told(told)) = self.slots.pop_front() {
-                return Some(told);
+            if next.is_some() {
+                return next;
             }
         }
         None
@@ -77,18 +68,20 @@ impl Sequencer {
 
 #[cfg(test)]
 mod tests {
+    use lakh_hub::Payload;
+
     use super::*;
 
-    fn payload(text: &str) -> Option<Told> {
-        Some(Told {
-            payload: Payload::from_raw(text, Vec::new()),
+    fn payload(text: &str) -> Vec<Told> {
+        vec![Told {
+            payload: Some(Payload::from_raw(text, Vec::new())),
             occurrence: None,
-        })
+        }]
     }
 
     fn told(sequencer: &mut Sequencer) -> Vec<String> {
         std::iter::from_fn(|| sequencer.next())
-            .map(|told| told.payload.text().to_owned())
+            .map(|told| told.payload.expect("one").text().to_owned())
             .collect()
     }
 
@@ -102,7 +95,7 @@ mod tests {
         assert!(told(&mut sequencer).is_empty());
         sequencer.settle(0, payload("a"));
         assert_eq!(told(&mut sequencer), ["a", "b", "c"]);
-        sequencer.settle(3, None);
+        sequencer.settle(3, Vec::new());
         assert!(told(&mut sequencer).is_empty());
         assert!(sequencer.is_empty());
     }
@@ -113,9 +106,9 @@ mod tests {
         for _ in 0..3 {
             assert!(sequencer.take().is_some());
         }
-        sequencer.settle(0, None);
+        sequencer.settle(0, Vec::new());
         sequencer.settle(2, payload("c"));
-        sequencer.settle(1, None);
+        sequencer.settle(1, Vec::new());
         sequencer.settle(1, payload("too late"));
         assert_eq!(told(&mut sequencer), ["c"]);
         sequencer.settle(1, payload("much too late"));
@@ -130,7 +123,7 @@ mod tests {
             (0..MOST + 5).filter(|_| sequencer.take().is_some()).count(),
             MOST
         );
-        sequencer.settle(0, None);
+        sequencer.settle(0, Vec::new());
         assert!(sequencer.next().is_none());
         assert!(sequencer.take().is_some());
     }

@@ -1,4 +1,4 @@
-//! What the module keeps in memory: rooms with people in them or messages on their way, and what is due when.
+//! What the module keeps in memory of this node: rooms with people in them or messages on their way, and what is due when.
 //!
 //! A room stands here as long as somebody is in it. Everything else is in the store.
 
@@ -7,21 +7,21 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use lakh_hub::Person;
-use tokio::time::Instant;
+use lakh_hub::presence::Ms;
 
+use crate::here::People;
+use crate::live::Floating;
+use crate::ordered::Told;
 use crate::pacing::Pacing;
-use crate::people::People;
-use crate::sequencer::{Sequencer, Told};
-use crate::shapes::{Member, Members};
-
-/// People told at once at most.
-const MAX_MEMBERS: usize = 1_000;
+use crate::sequencer::Sequencer;
+use crate::standing::Known;
 
 #[derive(Default)]
 pub(crate) struct Table {
     // Names come from clients: the map's hash is keyed, so that they can't be chosen to collide.
     rooms: HashMap<Box<str>, Live>,
     pub(crate) pacing: Pacing,
+    pub(crate) floating: Floating,
     due: BinaryHeap<Reverse<Due>>,
     sweeping: bool,
 }
@@ -30,12 +30,13 @@ pub(crate) struct Table {
 struct Live {
     people: People,
     sending: Sequencer,
+    known: Known,
 }
 
 /// What is to be looked after, and when.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
-    pub at: Instant,
+    pub at: Ms,
     pub room: Box<str>,
     /// `None`: the room's messages.
     pub person: Option<Box<str>>,
@@ -46,13 +47,13 @@ impl Table {
         self.rooms.len()
     }
 
-    /// A socket of this person is in the room. Whether others are to be told.
+    /// A socket of this person is in the room. Whether it's the first on this node.
     pub(crate) fn enter(&mut self, room: &str, person: &Arc<Person>) -> bool {
         self.live(room).people.enter(person)
     }
 
     /// A socket of this person is out of the room. If it was the last, they are gone at the time given.
-    pub(crate) fn leave(&mut self, room: &str, id: &str, gone_at: Instant) {
+    pub(crate) fn leave(&mut self, room: &str, id: &str, gone_at: Ms) {
         self.with_people(room, id, |people| people.leave(id, gone_at));
     }
 
@@ -65,6 +66,9 @@ impl Table {
     ) -> Option<R> {
         let live = self.rooms.get_mut(room)?;
         let result = change(&mut live.people);
+        if !live.people.is_here(id) {
+            live.known.forget(id);
+        }
         if let Some(at) = live.people.plan(id) {
             self.later(at, room, Some(id));
         }
@@ -72,28 +76,16 @@ impl Table {
         Some(result)
     }
 
-    pub(crate) fn members(&self, room: &str) -> Members {
-        let Some(live) = self.rooms.get(room) else {
-            return Members {
-                members: Vec::new(),
-                count: 0,
-            };
-        };
-        let people = live.people.list(MAX_MEMBERS).into_iter();
-        let members = people
-            .map(|person| Member {
-                person: Person::clone(&person),
-                online: true,
-            })
-            .collect();
-        Members {
-            members,
-            count: live.people.count(),
-        }
+    /// What is known of a room that is watched here.
+    pub(crate) fn known(&mut self, room: &str) -> Option<&mut Known> {
+        let live = self.rooms.get_mut(room)?;
+        Some(&mut live.known)
     }
 
-    pub(crate) fn online(&self, room: &str) -> usize {
-        self.rooms.get(room).map_or(0, |live| live.people.count())
+    /// Whether a person watches a room here.
+    pub(crate) fn is_here(&self, room: &str, person: &str) -> bool {
+        let live = self.rooms.get(room);
+        live.is_some_and(|live| live.people.is_here(person))
     }
 
     /// Takes a ticket for a message.
@@ -101,14 +93,14 @@ impl Table {
         self.live(room).sending.take()
     }
 
-    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Option<Told>) {
+    pub(crate) fn settle(&mut self, room: &str, ticket: u64, told: Vec<Told>) {
         if let Some(live) = self.rooms.get_mut(room) {
             live.sending.settle(ticket, told);
         }
     }
 
-    /// The room's next message to tell.
-    pub(crate) fn next_message(&mut self, room: &str) -> Option<Told> {
+    /// What the room is told next.
+    pub(crate) fn next_told(&mut self, room: &str) -> Option<Told> {
         let next = self.rooms.get_mut(room)?.sending.next();
         if next.is_none() {
             self.tidy(room);
@@ -117,7 +109,7 @@ impl Table {
     }
 
     /// Looks after something at a time.
-    pub(crate) fn later(&mut self, at: Instant, room: &str, person: Option<&str>) {
+    pub(crate) fn later(&mut self, at: Ms, room: &str, person: Option<&str>) {
         self.due.push(Reverse(Due {
             at,
             room: room.into(),
@@ -126,7 +118,7 @@ impl Table {
     }
 
     /// What is due by now, the earliest first.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+    pub(crate) fn pop_due(&mut self, now: Ms) -> Option<Due> {
         if self.due.peek()?.0.at > now {
             return None;
         }
@@ -138,7 +130,7 @@ impl Table {
     }
 
     /// When the next thing is due. Without one the sweeper's work is over.
-    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+    pub(crate) fn next_due(&mut self) -> Option<Ms> {
         let next = self.due.peek().map(|due| due.0.at);
         self.sweeping = next.is_some();
         next
@@ -181,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_room_is_forgotten_when_nobody_is_in_it_and_nothing_on_its_way() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), 1_000);
         assert!(table.enter("r", &ada()));
         assert_eq!(table.ticket("r"), Some(0));
         table.leave("r", "ada", now);
@@ -199,14 +191,14 @@ mod tests {
             Some(Some(ada()))
         );
         assert_eq!(table.rooms(), 1, "a message is on its way");
-        table.settle("r", 0, None);
-        assert!(table.next_message("r").is_none());
+        table.settle("r", 0, Vec::new());
+        assert!(table.next_told("r").is_none());
         assert_eq!(table.rooms(), 0);
     }
 
     #[test]
     fn one_sweeper_works_as_long_as_something_is_due() {
-        let (mut table, now) = (Table::default(), Instant::now());
+        let (mut table, now) = (Table::default(), 1_000);
         assert!(!table.start_sweeping());
         table.later(now, "r", None);
         assert!(table.start_sweeping());

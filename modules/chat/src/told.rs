@@ -4,10 +4,12 @@
 
 use lakh_hub::{Namespace, Occurrence, Person, Socket, What};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::MODULE;
+use crate::asker::Asker;
+use crate::offline::Unread;
 use crate::shapes::Message;
+use crate::{Chat, MODULE};
 
 fn tell(socket: &Socket, what: What, make: impl FnOnce(Occurrence) -> Occurrence) {
     let namespace = socket.namespace();
@@ -26,21 +28,71 @@ pub(crate) fn left(socket: &Socket, room: &str) {
     tell(socket, What::Leave, |occurrence| occurrence.in_room(room));
 }
 
-/// Somebody was stopped by a limit.
-pub(crate) fn limited(socket: &Socket, room: &str, limit: &'static str) {
-    tell(socket, What::RateLimit, |occurrence| {
-        occurrence
-            .in_room(room)
-            .with_data(&json!({ "limit": limit }))
-    });
+/// Somebody was stopped by a limit. Backends that speak for a person are told so in the answer.
+pub(crate) fn limited(asker: &Asker, room: &str, limit: &'static str) {
+    if let Some(socket) = asker.socket() {
+        tell(socket, What::RateLimit, |occurrence| {
+            occurrence
+                .in_room(room)
+                .with_data(&json!({ "limit": limit }))
+        });
+    }
 }
 
 /// Somebody has made a room.
-pub(crate) fn made(socket: &Socket, room: &str, data: &impl Serialize) {
-    tell(socket, What::Module, |mut occurrence| {
+pub(crate) fn made(chat: &Chat, asker: &Asker, room: &str, data: &impl Serialize) {
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let mut occurrence = by(chat, asker, What::Module).in_room(room).with_data(data);
         occurrence.event = Some("room:new".into());
-        occurrence.in_room(room).with_data(data)
+        occurrence
     });
+}
+
+/// A room is gone for everybody.
+pub(crate) fn deleted(chat: &Chat, asker: &Asker, room: &str) {
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let data = json!({ "room": room });
+        let mut occurrence = by(chat, asker, What::Module).in_room(room).with_data(&data);
+        occurrence.event = Some("room:deleted".into());
+        occurrence
+    });
+}
+
+/// Whether anybody wants to know what the module has names for.
+pub(crate) fn is_watched(chat: &Chat) -> bool {
+    let namespace = &chat.0.namespace;
+    namespace.hub().is_watched(What::Module, namespace.name())
+}
+
+/// A change in a room that is to be told when it's its turn, with what the room hears of it.
+pub(crate) fn change(
+    chat: &Chat,
+    room: &str,
+    event: &str,
+    who: Option<&Person>,
+    heard: &Value,
+) -> (What, Box<Occurrence>) {
+    let name = chat.0.namespace.name();
+    let mut occurrence = Occurrence::new(What::Module, name, MODULE, chat.now_ms());
+    occurrence.event = Some(event.into());
+    occurrence.user = who.cloned();
+    let occurrence = occurrence.in_room(room).with_data(heard);
+    (What::Module, Box::new(occurrence))
+}
+
+/// Something that whoever asks has done.
+fn by(chat: &Chat, asker: &Asker, what: What) -> Occurrence {
+    match asker.socket() {
+        Some(socket) => Occurrence::by(what, socket, MODULE),
+        None => {
+            let name = chat.0.namespace.name();
+            let mut occurrence = Occurrence::new(what, name, MODULE, chat.now_ms());
+            occurrence.user = Some(Person::clone(asker.who()));
+            occurrence
+        }
+    }
 }
 
 /// A person has come into a room with their first socket, or gone from it with their last.
@@ -57,17 +109,31 @@ pub(crate) fn presence(namespace: &Namespace, room: &str, person: &Person, onlin
     });
 }
 
+/// Somebody who is away has not read a message.
+pub(crate) fn unread(chat: &Chat, room: &str, unread: &Unread) {
+    chat.0.counters.reminded();
+    let namespace = &chat.0.namespace;
+    namespace.hub().tell(What::Module, namespace.name(), || {
+        let name = namespace.name();
+        let mut occurrence = Occurrence::new(What::Module, name, MODULE, chat.now_ms());
+        occurrence.event = Some("message:unread".into());
+        occurrence.user = Some(unread.person.clone());
+        occurrence.seq = Some(unread.message.seq);
+        occurrence.in_room(room).with_data(unread)
+    });
+}
+
 /// A message that is to be told when it's its turn.
-pub(crate) fn message(socket: &Socket, message: &Message) -> Option<Box<Occurrence>> {
-    let namespace = socket.namespace();
+pub(crate) fn message(chat: &Chat, asker: &Asker, message: &Message) -> Option<Box<Occurrence>> {
+    let namespace = &chat.0.namespace;
     if !namespace.hub().is_watched(What::Message, namespace.name()) {
         return None;
     }
-    let mut occurrence = Occurrence::by(What::Message, socket, MODULE)
+    let mut occurrence = by(chat, asker, What::Message)
         .in_room(&message.room)
         .with_data(message);
     occurrence.event = Some("message:new".into());
-    occurrence.user = Some(message.from.clone());
+    occurrence.user = Some(message.said.from.clone());
     occurrence.seq = Some(message.seq);
     occurrence.time_ms = message.time;
     Some(Box::new(occurrence))

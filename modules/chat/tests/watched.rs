@@ -80,7 +80,110 @@ fn joins_messages_and_what_else_happens_in_a_room_are_told_in_their_order() {
         ada.ok("message:send", message("3", "hi")).await;
         assert!(notes.take().is_empty(), "the same message again");
         ada.ok("room:leave", in_room()).await;
-        assert_eq!(notes.take(), ["leave Ada", "presence:update Ada"]);
+        assert_eq!(
+            notes.take(),
+            ["member:left Ada", "leave Ada", "presence:update Ada"]
+        );
+    });
+}
+
+#[test]
+fn what_becomes_of_messages_members_and_rooms_is_told_by_name() {
+    run(async {
+        let (_, on, notes) = start(unhurried());
+        let (ada, ben) = (room::here(&on, "Ada").await, room::here(&on, "Ben").await);
+        assert_eq!(notes.take().last().expect("some"), "presence:update Ben");
+        for key in ["a", "b"] {
+            ada.ok("message:send", message(key, "hi")).await;
+        }
+        notes.take();
+        let at = |more: Value| room::with(room::at(1), more);
+        let give = json!({"room": "r", "person": "dev:ben", "role": "moderator"});
+        let mute = json!({"room": "r", "person": "dev:ben", "seconds": 60});
+        let kick = json!({"room": "r", "person": "dev:ben"});
+        for (client, name, request, told) in [
+            (
+                &ada,
+                "message:edit",
+                at(json!({"text": "ho"})),
+                "message:edit Ada",
+            ),
+            (
+                &ben,
+                "reaction:add",
+                at(json!({"emoji": "👍"})),
+                "reaction Ben",
+            ),
+            (
+                &ben,
+                "reaction:remove",
+                at(json!({"emoji": "👍"})),
+                "reaction Ben",
+            ),
+            (
+                &ada,
+                "message:pin",
+                at(json!({"pinned": true})),
+                "message:pin Ada",
+            ),
+            (&ada, "message:delete", at(json!({})), "message:delete Ada"),
+            (&ada, "message:purge", at(json!({})), "message:delete Ada"),
+            (
+                &ada,
+                "room:set",
+                json!({"room": "r", "topic": "t"}),
+                "room:changed Ada",
+            ),
+            (&ada, "member:mute", mute, "member:changed Ada"),
+            (&ada, "member:role", give, "member:changed Ada"),
+            (&ada, "member:kick", kick, "member:left Ada"),
+            (&ben, "room:join", in_room(), "member:joined Ben"),
+            (&ada, "room:delete", in_room(), "room:deleted Ada"),
+        ] {
+            client.ok(name, request.clone()).await;
+            let all = notes.take();
+            assert!(
+                all.iter().any(|one| one == told),
+                "{name} {request}: {all:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_crowd_hears_of_no_members_and_backends_do() {
+    run(async {
+        let (_, on, notes) = start(Config {
+            thin_from: 1,
+            crowd_from: 1,
+            ..unhurried()
+        });
+        let ada = room::here(&on, "Ada").await;
+        let cy = room::here(&on, "Cy").await;
+        ada.received();
+        notes.take();
+        room::here(&on, "Ben").await;
+        let heard = ada.received_of("member:changed");
+        assert!(heard.is_empty(), "{heard:?}");
+        let told = notes.take();
+        assert!(told.contains(&"member:joined Ben".to_owned()), "{told:?}");
+        let with_data = |name: &str| {
+            let notes = notes.0.lock().expect("no panic");
+            let found = notes
+                .iter()
+                .find(|note| note.event.as_deref() == Some(name));
+            let data = found.and_then(|note| note.data.clone()).expect("told");
+            serde_json::from_str::<Value>(data.get()).expect("JSON")
+        };
+        ada.ok("message:send", message("k", "hi")).await;
+        cy.ok(
+            "reaction:add",
+            room::with(room::at(1), json!({"emoji": "👍"})),
+        )
+        .await;
+        let heard = ada.heard("message:changed").await;
+        assert_eq!(with_data("reaction"), heard, "what the room hears");
+        assert_eq!(heard["by"]["id"], "dev:cy");
     });
 }
 

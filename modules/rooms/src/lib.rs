@@ -194,7 +194,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Rooms {
     namespace.set_sieve(filters.clone());
     let states = state::install(&namespace, store.clone(), Arc::clone(&kinds), &config);
     let rooms = Rooms(Arc::new(Inner {
-        presence: Presence::new(hub, Arc::clone(&kinds), config.presence_silence_ms),
+        presence: Presence::new(&namespace, Arc::clone(&kinds), config.presence_silence_ms),
         hub: hub.clone(),
         store,
         kinds,

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub use lakh_hub::presence::{Occupancy, PresencePage, Present};
+
 use crate::{Rooms, names};
 
 /// Which events of a room are wanted. Without `before`, the newest that fit.
@@ -59,44 +61,6 @@ pub struct PresenceRange {
     pub after: Option<String>,
     /// At most so many; 0 stands for 100, and 1000 is the most.
     pub limit: usize,
-}
-
-/// Somebody who is in a room, on however many devices.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Present {
-    /// The person's id; of somebody who is not signed in, the socket's id.
-    pub id: String,
-    /// Who it is, if they are signed in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<Person>,
-    /// Sockets of this person in the room, on all nodes. 0: the last one broke off a moment ago.
-    pub sockets: usize,
-    /// What the person tells about themselves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
-}
-
-/// Some of those who are in a room.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PresencePage {
-    /// In the order of their ids.
-    pub members: Vec<Present>,
-    /// How many there are in all.
-    pub people: usize,
-    /// Sockets of all of them.
-    pub sockets: usize,
-    /// Where the next page begins; `None` if this was the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// How many are in a room, on all nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Occupancy {
-    /// People, each once over all of their devices.
-    pub people: usize,
-    /// Sockets.
-    pub sockets: usize,
 }
 
 /// An event that comes from outside.

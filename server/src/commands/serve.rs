@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use lakh_auth::revocations::Revoked;
 use lakh_bridge::flows::Flows;
 use lakh_bridge::hooks::Hooks;
+use lakh_chat::Chat;
 use lakh_hub::{Clock as _, Hub};
 use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
@@ -25,6 +26,7 @@ use super::Failure;
 use crate::config::load::Loaded;
 use crate::config::{Broker, Settings, StoreKind};
 use crate::console::{self, Console};
+use crate::files::{Files, Plan};
 use crate::http::door::Door;
 use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End, Signal};
@@ -279,7 +281,7 @@ async fn start(
         let sign_in = sign_in.clone();
         async move { sign_in.keep_keys().await }
     });
-    let rooms = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
+    let served = node::install(&hub, backing.store(), settings, &sign_in, &revocations);
     let leases = node::leases(&backing, now_ms)?;
     let hooks = node::start_hooks(&hub, &leases, settings)?;
     let backing = Arc::new(backing);
@@ -294,17 +296,26 @@ async fn start(
         hooks.clone(),
     );
     node.refuses(sign_in.clone());
-    let service = node::service(&node, rooms.clone(), &sign_in, settings, now_ms);
+    let service = node::service(&node, served.clone(), &sign_in, settings, now_ms);
+    if let Some(chat) = served.chat.clone() {
+        tokio::spawn(node::tidy_chat(chat));
+    }
+    let files = files(served.chat, settings)?;
+    if let Some(files) = &files {
+        node.chats(files.clone());
+    }
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,
         Err(error) => Err(error),
     };
+    let service = (service, files);
     let listens =
         settled.and_then(|()| listen(settings, mode, sign_in, console, prepared, &node, service));
     match listens {
         Ok(running) => {
             // Who listens can be reached by what a source publishes.
-            let flows = node::start_flows(node.hub(), rooms, &leases, settings, node.name())?;
+            let flows =
+                node::start_flows(node.hub(), served.rooms, &leases, settings, node.name())?;
             if let Some(flows) = &flows {
                 node.bridges(Arc::clone(flows));
             }
@@ -339,6 +350,14 @@ fn end_sockets(revocations: &Arc<Revocations>, session: String, until_s: u64) {
     });
 }
 
+/// The chat's files, where chat is served.
+fn files(chat: Option<Chat>, settings: &Settings) -> anyhow::Result<Option<Files>> {
+    let Some(chat) = chat else { return Ok(None) };
+    let files = Files::new(chat, &Plan::new(settings), now_ms)?;
+    tokio::spawn(files.clone().keep_tidy());
+    Ok(Some(files))
+}
+
 /// Puts HTTP side and sockets before the hub.
 fn listen(
     settings: &Settings,
@@ -347,7 +366,7 @@ fn listen(
     console: Option<Arc<Console>>,
     prepared: Prepared,
     node: &Arc<Node>,
-    service: Service,
+    (service, files): (Service, Option<Files>),
 ) -> anyhow::Result<Running> {
     let hub = service.hub().clone();
     let router = http::router(HttpState {
@@ -359,6 +378,7 @@ fn listen(
         mode,
         index: page::Index::new(&settings.server.path),
         metrics: settings.metrics.clone(),
+        files,
     });
     let server = Server::new(hub, prepared.options).router(router);
     let running = server.start()?;

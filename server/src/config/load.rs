@@ -199,14 +199,24 @@ impl Loader {
                 self.problem(at, message);
                 continue;
             };
-            for (key, value) in table {
-                let at = place(key.span().start);
-                let key = key.get_ref().as_ref();
-                if known(&self.settings, name, key) {
-                    self.set(name, key, Raw::Toml(value.get_ref()), at);
-                } else {
-                    self.problem(at, unknown_key(&self.settings, name, key));
+            self.table(name, table, &place);
+        }
+    }
+
+    /// The keys of a section, and the sections within it.
+    fn table(&mut self, name: &str, table: &DeTable<'_>, place: &dyn Fn(usize) -> Place) {
+        for (key, value) in table {
+            let at = place(key.span().start);
+            let key = key.get_ref().as_ref();
+            let within = format!("{name}.{key}");
+            match value.get_ref() {
+                DeValue::Table(table) if self.section(&within).is_some() => {
+                    self.table(&within, table, place);
                 }
+                value if known(&self.settings, name, key) => {
+                    self.set(name, key, Raw::Toml(value), at);
+                }
+                _ => self.problem(at, unknown_key(&self.settings, name, key)),
             }
         }
     }
@@ -236,8 +246,9 @@ impl Loader {
         if let Some(short) = SHORT.iter().find(|short| short.env == name) {
             return Some((short.section.into(), short.key.into()));
         }
-        let (section, key) = name.strip_prefix("LAKH_")?.split_once("__")?;
-        let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+        let (section, key) = name.strip_prefix("LAKH_")?.rsplit_once("__")?;
+        let section = section.to_ascii_lowercase().replace("__", ".");
+        let key = key.to_ascii_lowercase();
         known(&self.settings, &section, &key).then_some((section, key))
     }
 
@@ -255,6 +266,11 @@ impl Loader {
                 "console",
                 "admin_password_hash",
                 self.settings.console.admin_password_hash_file.clone(),
+            ),
+            (
+                "chat.files",
+                "s3_secret",
+                self.settings.chat_files.s3_secret_file.clone(),
             ),
         ];
         for (section, key, path) in files {
@@ -378,7 +394,7 @@ fn unknown_key(settings: &Settings, section: &str, key: &str) -> String {
         .into_iter()
         .find(|known| known.ends_with(&format!(".{key}")));
     let hint = match (
-        nearest(key, own.iter().filter_map(|own| own.split('.').nth(1))),
+        nearest(key, own.iter().filter_map(|own| own.rsplit('.').next())),
         moved,
     ) {
         (Some(near), _) => format!(": did you mean `{section}.{near}`?"),
@@ -407,7 +423,7 @@ fn unknown_section(settings: &Settings, name: &str) -> String {
 fn nearest_variable(settings: &Settings, name: &str) -> String {
     let long = dotted(settings)
         .into_iter()
-        .map(|key| format!("LAKH_{}", key.replacen('.', "__", 1).to_ascii_uppercase()));
+        .map(|key| format!("LAKH_{}", key.replace('.', "__").to_ascii_uppercase()));
     let names: Vec<String> = SHORT
         .iter()
         .map(|short| short.env.to_owned())

@@ -18,11 +18,14 @@ mod auth_tests;
 mod tests;
 
 use section::Section;
+#[cfg(feature = "s3")]
+pub(crate) use sections::bucket;
 pub use sections::{
-    Api, Auth, AuthRule, Bridge, Broker, Chat, Console, Cors, Date, Drain, Engine, ForwardedHeader,
-    Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics, Module, Past,
-    PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule, Rooms, SameSite,
-    Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey, Transport, Who,
+    Api, Auth, AuthRule, Bridge, Broker, Chat, ChatFiles, Console, Cors, Date, Drain, Engine,
+    ForwardedHeader, Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics,
+    Module, Past, PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule,
+    Rooms, SameSite, Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey,
+    Transport, Who, WordsAction,
 };
 
 /// Every setting of the server, as it is in force.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub rooms: Rooms,
     /// `[chat]`
     pub chat: Chat,
+    /// `[chat.files]`
+    pub chat_files: ChatFiles,
     /// `[hooks]`
     pub hooks: Hooks,
     /// `[bridge]`
@@ -68,7 +73,7 @@ pub struct Settings {
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 18] {
+    pub fn sections(&self) -> [&dyn Section; 19] {
         [
             &self.server,
             &self.auth,
@@ -86,13 +91,14 @@ impl Settings {
             &self.metrics,
             &self.rooms,
             &self.chat,
+            &self.chat_files,
             &self.hooks,
             &self.bridge,
         ]
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 18] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 19] {
         [
             &mut self.server,
             &mut self.auth,
@@ -110,6 +116,7 @@ impl Settings {
             &mut self.metrics,
             &mut self.rooms,
             &mut self.chat,
+            &mut self.chat_files,
             &mut self.hooks,
             &mut self.bridge,
         ]
@@ -126,7 +133,9 @@ impl Settings {
             wrong.push(("engine", "engine_path", message));
         }
         let engine = self.engine.engine_path.as_deref().unwrap_or_default();
-        for taken in ["/api", "/assets", "/console", "/live", "/ready", "/metrics"] {
+        for taken in [
+            "/api", "/assets", "/chat", "/console", "/live", "/ready", "/metrics",
+        ] {
             for (section, key, path) in [("server", "path", own), ("engine", "engine_path", engine)]
             {
                 if is_at(path, taken) {

@@ -112,6 +112,22 @@ async fn who(
     Ok(Ok(caller))
 }
 
+/// Who shows credentials with a request without a body, or has a session; `None` if nobody does. They are held to their
+/// pace.
+pub(super) async fn caller(state: &HttpState, parts: &Parts) -> Result<Option<Caller>, Problem> {
+    let caller = match credentials(&parts.headers)? {
+        Shown::None => by_session(state, parts).await?,
+        shown => Some(check(state, parts, shown, &mut Body::empty()).await?),
+    };
+    if let Some(caller) = &caller {
+        if state.service.is_revoked(caller.principal()) {
+            return Err(unauthorized("what you show was taken back: sign in again"));
+        }
+        state.door.pace(caller, 1, state.service.hub().clock_ms())?;
+    }
+    Ok(caller)
+}
+
 async fn check(
     state: &HttpState,
     parts: &Parts,

@@ -10,6 +10,7 @@ pub mod docs;
 pub mod door;
 mod edge;
 pub mod error;
+mod files;
 pub mod health;
 pub mod openapi;
 pub mod page;
@@ -30,6 +31,7 @@ use axum::routing::get;
 
 use crate::config::Metrics;
 use crate::console::{self, Console};
+use crate::files::Files;
 use crate::graphql;
 use crate::mode::Mode;
 use crate::service::Service;
@@ -70,6 +72,8 @@ pub struct HttpState {
     pub index: page::Index,
     /// Who may read `/metrics`.
     pub metrics: Metrics,
+    /// Files in messages, where chat is served.
+    pub files: Option<Files>,
 }
 
 impl std::fmt::Debug for HttpState {
@@ -116,6 +120,7 @@ pub fn router(state: HttpState) -> Router {
         .route("/live", get(health::live))
         .route("/ready", get(health::ready))
         .nest("/api/v1", api)
+        .merge(files::routes(&state))
         .merge(console::routes::pages())
         .route("/metrics", metrics)
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::api::chat::Requests;
 use super::{api, error, health, stats};
 use crate::console::routes as console;
 use crate::service::once::fingerprint;
@@ -30,16 +31,17 @@ use crate::service::once::fingerprint;
         api::rooms::rooms, api::rooms::room, api::rooms::presence, api::rooms::history,
         api::tokens::tokens, api::tokens::revoke, api::tokens::revocations,
         api::hooks::hooks, api::hooks::dead_letters, api::hooks::replay, api::hooks::discard,
-        api::nodes::nodes, api::nodes::drain, console::who, console::local, console::end,
+        api::nodes::nodes, api::nodes::drain, api::chat::chat, api::chat::export, console::who, console::local, console::end,
     ),
     components(schemas(health::Health, stats::Stats, error::ErrorBody)),
-    modifiers(&Schemes),
+    modifiers(&Schemes, &Requests),
     tags(
         (name = "events", description = "Send events from outside"),
         (name = "sockets", description = "Who is connected"),
         (name = "rooms", description = "Which rooms there are, and who is in them"),
         (name = "tokens", description = "Sign-ins of clients"),
         (name = "hooks", description = "How hooks are doing, and what they gave up"),
+        (name = "chat", description = "The chat's requests, for a person or for the backend itself"),
         (name = "nodes", description = "The nodes of a fleet"),
         (name = "api", description = "For the page and for programs"),
         (name = "console", description = "Sign-in at the page"),

@@ -93,6 +93,7 @@ pub(crate) fn state(mode: Mode) -> HttpState {
         mode,
         index: page::Index::default(),
         metrics: Metrics::default(),
+        files: None,
     }
 }
 
@@ -125,6 +126,7 @@ fn service(sign_in: &SignIn) -> Service {
         store: Store::memory(),
         store_is_shared: false,
         rooms: None,
+        chat: None,
         hooks: None,
         host: Arc::new(Nobody),
         sign_in: sign_in.clone(),

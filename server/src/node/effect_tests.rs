@@ -8,6 +8,7 @@ use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
 use crate::config::{Settings, Transport};
+use crate::files::Plan;
 use crate::http::door::Door;
 use crate::sign_in::SignIn;
 
@@ -26,7 +27,7 @@ fn parts(settings: &Settings) -> String {
         Door::new(settings, None),
         rooms(settings, kept),
         chat(settings, kept)
-    )
+    ) + &format!(" {:?}", Plan::new(settings))
 }
 
 /// Another value of the same kind.
@@ -76,6 +77,14 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
+        ("chat", "words", _) => "[\"darn*\"]".into(),
+        ("chat", "words_action", _) => "\"mask\"".into(),
+        ("chat", "things", _) => "[\"video:*\"]".into(),
+        ("chat", "permissions", _) => "{ pin = [\"member\"] }".into(),
+        ("chat.files", "types", _) => "[\"image/*\"]".into(),
+        ("chat.files", "s3_url", _) => "\"s3://other/a\"".into(),
+        ("chat.files", "s3_endpoint", _) => "\"http://minio:9000\"".into(),
+        ("chat.files", "folder" | "s3_region" | "s3_key_id" | "s3_secret", _) => "\"other\"".into(),
         (_, _, Some(Value::Boolean(yes))) => (!yes).to_string(),
         (_, "max_age_ms", Some(Value::Integer(number))) => (number + 1_000).to_string(),
         (_, _, Some(Value::Integer(number))) => (number + 1).to_string(),
@@ -91,6 +100,9 @@ fn beside(section: &str, key: &str) -> &'static str {
             "[redis]\nurl = \"redis://a\"\nbroker = \"redis-sharded\"\n"
         }
         "redis" => "[redis]\nurl = \"redis://a\"\n",
+        "chat.files" if key.starts_with("s3_") => {
+            "[chat.files]\ns3_url = \"s3://files\"\ns3_key_id = \"a\"\ns3_secret = \"b\"\n"
+        }
         "auth" if key == "secret" => "",
         "auth" if key == "jwks_refresh_ms" => "[auth]\njwks_url = [\"https://id.example/keys\"]\n",
         "auth" => "[auth]\nsecret = \"0123456789abcdef0123456789abcdef\"\n",
@@ -118,8 +130,20 @@ fn loaded(text: String) -> Settings {
 fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
     let defaults = Settings::default();
     let sections = [
-        "auth", "limits", "engine", "cors", "proxy", "recovery", "redis", "drain", "rooms", "chat",
-        "api", "hooks", "bridge",
+        "auth",
+        "limits",
+        "engine",
+        "cors",
+        "proxy",
+        "recovery",
+        "redis",
+        "drain",
+        "rooms",
+        "chat",
+        "chat.files",
+        "api",
+        "hooks",
+        "bridge",
     ];
     let mut seen = 0;
     for section in defaults.sections() {
@@ -129,7 +153,11 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
         }
         for field in section.fields() {
             // It stands for another one, which is what the tests of loading are about.
-            if field.key == "url_file" || field.key == "secret_file" {
+            if matches!(field.key, "url_file" | "secret_file" | "s3_secret_file") {
+                continue;
+            }
+            // It says something of a fleet alone: see the tests of files.
+            if field.key == "shared_folder" {
                 continue;
             }
             let without = beside(name, field.key);

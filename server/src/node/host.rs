@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lakh_auth::{Principal, Revocation, Revoked};
-use lakh_rooms::Rooms;
 use tokio::sync::watch;
 
 use super::door::Revocations;
-use super::modules::{namespace, service as config};
+use super::modules::{Served, namespace, service as config};
 use super::observed::Node;
 use crate::config::Settings;
 use crate::http::{Later, Observed, VERSION, health};
@@ -27,7 +26,7 @@ struct Seen {
 /// What backends can have this node do.
 pub fn service(
     node: &Arc<Node>,
-    rooms: Option<Rooms>,
+    served: Served,
     sign_in: &SignIn,
     settings: &Settings,
     now_ms: fn() -> u64,
@@ -38,7 +37,8 @@ pub fn service(
         hub: node.hub().clone(),
         store: node.backing().store().clone(),
         store_is_shared: node.backing().store_is_shared(),
-        rooms,
+        rooms: served.rooms,
+        chat: served.chat,
         hooks: node.hooks().cloned(),
         host: Arc::new(Seen {
             node: Arc::clone(node),

@@ -1,5 +1,6 @@
 //! Which module stands on which namespace, and its settings.
 
+use lakh_chat::Chat;
 use lakh_hub::{EngineHandlers, Failure, Hub, LogLimits, Person, Socket};
 use lakh_rooms::{
     HistoryOptions, Keep, KeepState, Nodes, PresenceOptions, RoomOptions, RoomToken, Rooms,
@@ -13,6 +14,7 @@ use super::door::Revocations;
 use super::policy::policy;
 use super::prepare::{count, count32};
 use crate::config::{self, Broker, Module, Settings, StoreKind};
+use crate::files::Plan;
 use crate::service;
 use crate::sign_in::{SignIn, SignInError};
 
@@ -27,20 +29,28 @@ pub fn namespace(module: Module) -> &'static str {
     }
 }
 
-/// Puts the modules that are to be served on the hub, and gives the rooms, if they are among them. Sign-in must stand there
-/// already: checks run in their order.
+/// The modules that are served.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// The rooms, if they are among them.
+    pub rooms: Option<Rooms>,
+    /// The chat, likewise.
+    pub chat: Option<Chat>,
+}
+
+/// Puts the modules that are to be served on the hub. Sign-in must stand there already: checks run in their order.
 pub fn install(
     hub: &Hub,
     store: &Store,
     settings: &Settings,
     sign_in: &SignIn,
     revocations: &Arc<Revocations>,
-) -> Option<Rooms> {
+) -> Served {
     hub.set_policy(policy(settings));
     if settings.api.people {
         gather_people(hub, settings);
     }
-    let mut served = None;
+    let mut served = Served::default();
     let recovery = recovery(settings);
     for module in &settings.server.modules {
         match module {
@@ -54,14 +64,11 @@ pub fn install(
                 let rooms = lakh_rooms::install(hub, store.clone(), config);
                 let members = rooms.clone();
                 revocations.also_look(move |socket| members.end_revoked(socket));
-                served = Some(rooms);
+                served.rooms = Some(rooms);
             }
             Module::Chat => {
-                drop(lakh_chat::install(
-                    hub,
-                    store.clone(),
-                    chat(settings, recovery),
-                ));
+                let config = chat(settings, recovery);
+                served.chat = Some(lakh_chat::install(hub, store.clone(), config));
             }
         }
     }
@@ -207,8 +214,27 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
         history_max_limit: count32(chat.history_max_limit),
         typing_ms: chat.typing_ms,
         messages_per_second: chat.messages_per_second,
+        room_messages_per_second: chat.room_messages_per_second,
+        words: chat.words.clone(),
+        words_action: match chat.words_action {
+            config::WordsAction::Reject => lakh_chat::WordsAction::Reject,
+            config::WordsAction::Mask => lakh_chat::WordsAction::Mask,
+        },
         new_rooms_at_once: chat.new_rooms_at_once,
         presence_grace_ms: chat.presence_grace_ms,
+        offline_after_s: chat.offline_after_s,
+        unread_max_members: chat.unread_max_members,
+        max_scheduled: count32(chat.max_scheduled),
+        presence_silence_ms: chat.presence_silence_ms,
+        thin_from: count32(chat.thin_from),
+        crowd_from: count32(chat.crowd_from),
+        files: Plan::new(settings).chat(),
         recovery,
+        permissions: chat.permissions.table(),
+        things: chat
+            .things
+            .iter()
+            .map(|thing| thing.as_str().into())
+            .collect(),
     }
 }

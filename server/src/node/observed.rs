@@ -12,11 +12,12 @@ use lakh_store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use super::backing::Backing;
+use crate::files::Files;
 use crate::http::health::Check;
 use crate::http::{Later, Observed};
 use crate::life_cycle::Signal;
 use crate::sign_in::SignIn;
-use crate::telemetry::snapshot::{LogCount, NamespaceCount, Snapshot, StoreCount};
+use crate::telemetry::snapshot::{ChatCount, LogCount, NamespaceCount, Snapshot, StoreCount};
 
 /// A loop that gets to nothing new for this long is not well.
 const LOOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +36,7 @@ pub struct Node {
     hooks: Option<Hooks>,
     flows: OnceLock<Arc<Flows>>,
     sign_in: OnceLock<SignIn>,
+    files: OnceLock<Files>,
 }
 
 impl std::fmt::Debug for Node {
@@ -64,6 +66,7 @@ impl Node {
             hooks,
             flows: OnceLock::new(),
             sign_in: OnceLock::new(),
+            files: OnceLock::new(),
         })
     }
 
@@ -108,6 +111,12 @@ impl Node {
     pub fn refuses(&self, sign_in: SignIn) {
         // Set once, by whoever starts the node.
         let _ = self.sign_in.set(sign_in);
+    }
+
+    /// It serves the chat, with files.
+    pub fn chats(&self, files: Files) {
+        // Set once, by whoever starts the node.
+        let _ = self.files.set(files);
     }
 
     /// It has sources and sinks.
@@ -228,6 +237,10 @@ impl Node {
                 .get()
                 .map(|flows| flows.sinks())
                 .unwrap_or_default(),
+            chat: self.files.get().map(|files| ChatCount {
+                chat: files.chat().figures(),
+                files: files.figures(),
+            }),
         }
     }
 }

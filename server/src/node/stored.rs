@@ -47,6 +47,27 @@ pub async fn tidy(store: Store, now_ms: fn() -> u64) -> Infallible {
     }
 }
 
+/// Does what the chat has to do now and then, for as long as it is polled: every node of a fleet does it, and twice is
+/// harmless.
+pub async fn tidy_chat(chat: lakh_chat::Chat) -> Infallible {
+    loop {
+        loop {
+            match chat.tidy().await {
+                Ok(true) => tokio::task::yield_now().await,
+                Ok(false) => break,
+                Err(failure) => {
+                    tracing::warn!(
+                        reason = failure.message,
+                        "what is to go from the chat is still there; it is tried again"
+                    );
+                    break;
+                }
+            }
+        }
+        tokio::time::sleep(TIDY_EVERY).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

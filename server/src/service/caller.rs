@@ -52,6 +52,8 @@ pub mod act {
     pub const REVOCATIONS: &str = "revocations";
     /// See how hooks are doing, and look after what they gave up.
     pub const HOOKS: &str = "hooks";
+    /// Make requests of the chat, for people and for oneself.
+    pub const CHAT: &str = "chat";
     /// See how the nodes are.
     pub const NODES: &str = "nodes";
     /// Have a node end.
@@ -74,6 +76,7 @@ pub const ACTS: &[&str] = &[
     act::TOKENS,
     act::REVOCATIONS,
     act::HOOKS,
+    act::CHAT,
     act::NODES,
     act::DRAIN,
     act::STATS,

@@ -7,6 +7,7 @@ pub mod ask;
 pub mod batch;
 pub mod caller;
 pub mod change;
+pub mod chat;
 pub mod emit;
 pub mod hear;
 pub mod history;
@@ -90,6 +91,8 @@ pub struct Parts {
     pub store_is_shared: bool,
     /// The module rooms, where it's served.
     pub rooms: Option<Rooms>,
+    /// The chat, where it's served.
+    pub chat: Option<lakh_chat::Chat>,
     /// What tells and asks backends, where some are set up.
     pub hooks: Option<lakh_bridge::hooks::Hooks>,
     /// The node.

@@ -6,7 +6,7 @@
 use super::process::Process;
 use super::snapshot::{BrokerCount, LogCount, Snapshot, StoreCount};
 use super::text::{Text, float, seconds};
-use super::{flow_metrics, hook_metrics};
+use super::{chat_metrics, flow_metrics, hook_metrics};
 
 /// The content type of [`exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -35,6 +35,9 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     store(&mut out, &snapshot.store);
     if let Some(count) = &snapshot.broker {
         broker(&mut out, count);
+    }
+    if let Some(count) = &snapshot.chat {
+        chat_metrics::chat(&mut out, count);
     }
     hook_metrics::hooks(&mut out, snapshot);
     flow_metrics::sources(&mut out, &snapshot.sources);
@@ -314,8 +317,9 @@ fn process_metrics(out: &mut Text, snapshot: &Snapshot, process: &Process) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::snapshot::NamespaceCount;
+    use super::super::snapshot::{ChatCount, NamespaceCount};
     use super::*;
+    use crate::files::FileFigures;
 
     fn shown() -> String {
         let snapshot = Snapshot {
@@ -352,6 +356,18 @@ mod tests {
             acts_refused: vec![("rooms", "join", 3)],
             sign_ins_refused: vec![("connect", "expired", 4)],
             revocations: 2,
+            chat: Some(ChatCount {
+                chat: lakh_chat::Figures {
+                    requests: vec![("message:send", "refused", 7)],
+                    replies: 5,
+                    ..lakh_chat::Figures::default()
+                },
+                files: FileFigures {
+                    refused: 4,
+                    bytes_out: 9,
+                    ..FileFigures::default()
+                },
+            }),
             ..Snapshot::default()
         };
         let process = Process {
@@ -385,6 +401,10 @@ mod tests {
             "lakh_sign_ins_refused_total{place=\"connect\",why=\"expired\"} 4",
             "lakh_revocations 2",
             "lakh_store_ok 1",
+            "lakh_chat_requests_total{request=\"message:send\",outcome=\"refused\"} 7",
+            "lakh_chat_messages_total{where=\"thread\"} 5",
+            "lakh_chat_uploads_total{result=\"refused\"} 4",
+            "lakh_chat_download_bytes_total 9",
             "lakh_store_commits_total 6",
             "lakh_broker_up 0",
             "lakh_broker_state_seconds 2.5",

@@ -1,6 +1,7 @@
 //! What the server says about itself: logs and numbers.
 
 mod access_metrics;
+mod chat_metrics;
 mod flow_metrics;
 mod hook_metrics;
 pub mod log_writer;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use lakh_bridge::flows::Figures;
 use lakh_bridge::hooks::{EndpointStatus, GateStatus};
 
+use crate::files::FileFigures;
+
 /// Numbers by word.
 pub type ByWord = BTreeMap<&'static str, u64>;
 
@@ -86,6 +88,17 @@ pub struct Snapshot {
     pub sources: Vec<Figures>,
     /// Sinks of events.
     pub sinks: Vec<Figures>,
+    /// The chat, where it's served.
+    pub chat: Option<ChatCount>,
+}
+
+/// What the chat and its files have done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatCount {
+    /// Requests and messages.
+    pub chat: lakh_chat::Figures,
+    /// Files that came and went.
+    pub files: FileFigures,
 }
 
 /// What the recovery log of one namespace holds.

@@ -6,7 +6,7 @@ use std::io;
 use lakh_abuse::{MIB, Newcomers, Target, joined_poller, joined_websocket};
 use lakh_testkit::{Opcode, PollingClient, WsClient};
 
-const MEMORY_BOUND: u64 = 96 * MIB;
+const MEMORY_BOUND: u64 = 64 * MIB;
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 /// As deep as the payload's limit of a million bytes allows.
 const LEVELS: usize = 400_000;

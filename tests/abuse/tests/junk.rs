@@ -11,7 +11,7 @@ use lakh_testkit::{Opcode, WsClient};
 /// Packets of all senders together.
 const PACKETS: usize = 1_000_000;
 const SENDERS: usize = 4;
-const MEMORY_BOUND: u64 = 96 * MIB;
+const MEMORY_BOUND: u64 = 64 * MIB;
 
 /// What a session survives.
 const HARMLESS: [&str; 6] = [

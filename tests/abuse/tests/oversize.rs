@@ -9,7 +9,7 @@ use lakh_testkit::{
 };
 use serde_json::json;
 
-const MEMORY_BOUND: u64 = 96 * MIB;
+const MEMORY_BOUND: u64 = 64 * MIB;
 const LIMIT: usize = 1_000_000;
 
 /// Runs `abuse` while newcomers come, and checks the server afterwards.

@@ -11,7 +11,7 @@ use lakh_testkit::{Noise, Opcode, WsClient, connect};
 const SEEDS: u64 = 2000;
 /// Most bytes of one case. Longer noise dies at the same place as shorter noise.
 const MOST_BYTES: usize = 4096;
-const MEMORY_BOUND: u64 = 96 * MIB;
+const MEMORY_BOUND: u64 = 64 * MIB;
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// Socket.IO packets of every kind that noise is made of by changing a few bytes.

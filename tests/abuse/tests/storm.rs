@@ -11,7 +11,7 @@ use lakh_testkit::{BOUND, connect_from, raise_descriptor_limit, read_response, s
 const CLIENTS: u16 = 3_000;
 const PER_SECOND: u16 = 600;
 /// 3,000 connections at 16 KiB each, and the server itself.
-const MEMORY_BOUND: u64 = 96 * MIB;
+const MEMORY_BOUND: u64 = 64 * MIB;
 
 /// The handshake of the `n`-th client: every second one begins with long polling.
 fn handshake(n: u16) -> &'static [u8] {

@@ -77,12 +77,15 @@ def kitchen_sink() -> Server:
     return Server(program("TEST_KITCHEN_SINK", "examples/kitchen_sink"), [], {"PORT": "0"})
 
 
-def lakh(data: str) -> Server:
-    """The binary `lakh serve` with all modules."""
+def lakh(data: str, more: dict[str, str] | None = None) -> Server:
+    """The binary `lakh serve` with all modules, and more settings."""
     # Tests send faster than people do.
     env = {
         "LAKH_ROOMS__EVENTS_PER_SECOND": "1000000",
         "LAKH_CHAT__MESSAGES_PER_SECOND": "1000000",
         "LAKH_ROOMS__OPTIONS": '[{ pattern = "live:*", history = "store", presence = true }]',
+        **(more or {}),
     }
-    return Server(program("TEST_LAKH", "lakh"), ["serve", "--bind", "127.0.0.1:0", "--data", data], env)
+    running = Server(program("TEST_LAKH", "lakh"), ["serve", "--bind", "127.0.0.1:0", "--data", data], env)
+    running.data = data
+    return running

@@ -2,6 +2,7 @@
 //
 // Every wait has a generous bound, so that a hang becomes a failure that names what was awaited.
 
+import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 
 export const BOUND_MS = 20_000;
@@ -80,6 +81,23 @@ export function call(socket, event, ...args) {
     new Promise((done) => socket.emit(event, ...args, done)),
     `the acknowledgement of "${event}"`,
   );
+}
+
+// The answer to a request of a module, which must be taken.
+export async function ok(socket, event, request) {
+  const answer = await call(socket, event, request);
+  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+// The error that a request of a module gets, which must have this code.
+export async function refused(socket, event, request, code) {
+  const answer = await call(socket, event, request);
+  assert.equal(answer.ok, false, `${event} was answered ${JSON.stringify(answer)}`);
+  assert.equal(answer.error.code, code, answer.error.message);
+  // For people: a sentence, or something like it.
+  assert.match(answer.error.message, /\w+ \w+/);
+  return answer.error;
 }
 
 // What the server sends to this socket before this returns has arrived: an event with an acknowledgement is

@@ -63,15 +63,33 @@ export {
 } from "./cursors.js";
 export {
   ChatClient,
-  messageKey,
-  type ChatEvents,
-  type ChatMember,
-  type ChatMessage,
+  type Area,
+  type ChatRequestName,
   type ChatRequests,
-  type ChatRoom,
-  type ChatRoomSummary,
   type HistoryRange,
-  type PresenceUpdate,
-  type TypingUpdate,
-} from "./chat.js";
+} from "./chat/client.js";
+export { messageKey } from "./chat/key.js";
+export {
+  FileAccess,
+  withAccess,
+  type AccessWord,
+  type FileQuota,
+  type PutOptions,
+  type UploadTicket,
+} from "./chat/attachments.js";
+export { ChatRooms, type ChatRoomsOptions } from "./chat/live-rooms.js";
+export type { MessageRef } from "./chat/actions.js";
+export { ChatRoom, type EnterBy } from "./chat/room.js";
+export { PeopleStatus } from "./chat/statuses.js";
+export { roomName } from "./chat/shapes.js";
+export type { ChatRoomState, ThreadState } from "./chat/room-state.js";
+export { MessageLog, type Edge, type LogState } from "./chat/log.js";
+export type { ChatWindow } from "./chat/window.js";
+export type { Draft, OutboxShelf, Outgoing } from "./chat/outbox.js";
+export type { Typing, Typist } from "./chat/typists.js";
+export { replaceFields, toggleReaction } from "./chat/changes.js";
+export type * from "./chat/events.js";
+export type * from "./chat/shapes.js";
+export type { Carried, OfMessage } from "./chat/messages.js";
+export type { UnreadOf } from "./chat/receipts.js";
 export type { User } from "./types.js";

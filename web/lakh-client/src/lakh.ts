@@ -1,6 +1,6 @@
 /** One connection to a Lakh server, shared by the namespaces of its modules. */
 import { Manager, type ManagerOptions } from "socket.io-client";
-import { ChatClient } from "./chat.js";
+import { ChatClient } from "./chat/client.js";
 import type { NamespaceClient, NamespaceOptions } from "./namespace.js";
 import { RoomsClient, type RoomEvents } from "./rooms.js";
 import { SignIn, type Auth, type Expiring } from "./signin.js";
@@ -37,11 +37,13 @@ export class Lakh<Data extends object = RoomEvents> {
   readonly manager: Manager;
   readonly #options: NamespaceOptions;
   readonly #autoConnect: boolean;
+  readonly #url: string | undefined;
   #rooms: RoomsClient<Data> | undefined;
   #chat: ChatClient | undefined;
 
   /** `url` is the server's origin; in a browser the page's own origin is the default. */
   constructor(url: string | undefined, options: LakhOptions) {
+    this.#url = url;
     const managerOptions = { ...options.manager, autoConnect: false };
     // The one-argument form takes the page's origin, and has no meaning outside a browser.
     this.manager =
@@ -62,7 +64,7 @@ export class Lakh<Data extends object = RoomEvents> {
 
   /** Chat, namespace `/chat`. */
   get chat(): ChatClient {
-    return (this.#chat ??= this.#start(new ChatClient(this.manager, this.#options)));
+    return (this.#chat ??= this.#start(new ChatClient(this.manager, this.#options, this.#url)));
   }
 
   /**

@@ -3,4 +3,6 @@
 export interface User {
   id: string;
   name: string;
+  /** Where their picture is, if the module keeps one. */
+  picture?: string;
 }

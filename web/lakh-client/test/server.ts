@@ -5,7 +5,8 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server, type Socket } from "socket.io";
-import type { ChatMessage, ChatRoom, User } from "../src/index.js";
+import type { Carried, ChatMessage, User } from "../src/index.js";
+import { ChatWorld, type StoredRoom } from "./chat-world.js";
 
 type Ack = (answer: object) => void;
 
@@ -22,32 +23,29 @@ export interface Faults {
   refusals: { code: string; times: number };
 }
 
-interface StoredRoom extends ChatRoom {
-  messages: ChatMessage[];
-}
-
 export class TestServer {
   readonly faults: Faults = { lostAnswers: 0, refusals: { code: "rate_limited", times: 0 } };
-  readonly rooms = new Map<string, StoredRoom>();
   /** Tokens that came with CONNECT, and those that came with `auth:refresh`. */
   readonly tokens: string[] = [];
   readonly refreshed: string[] = [];
   /** How long refreshed tokens live. */
   lifetimeMs = 3_600_000;
   readonly io: Server;
+  readonly world: ChatWorld;
   readonly #http: HttpServer;
   #roomSeq = 0;
 
-  private constructor() {
-    this.#http = createServer();
+  private constructor(http: HttpServer) {
+    this.#http = http;
     this.io = new Server(this.#http);
+    this.world = new ChatWorld(this.io.of("/chat"));
     this.#serveChat();
     this.#serveRooms();
   }
 
-  static async start(): Promise<TestServer> {
-    const server = new TestServer();
-    await new Promise<void>((done) => server.#http.listen(0, "127.0.0.1", done));
+  static async start(http: HttpServer = createServer(), port = 0): Promise<TestServer> {
+    const server = new TestServer(http);
+    await new Promise<void>((done) => server.#http.listen(port, "127.0.0.1", done));
     return server;
   }
 
@@ -68,27 +66,12 @@ export class TestServer {
 
   /** Stores a message as if somebody had sent it. `silent`: nobody is told. */
   post(room: string, text: string, from: User = ADA, { silent = false } = {}): ChatMessage {
-    return this.#store(room, `post-${this.room(room).seq + 1}`, text, from, silent);
+    const stored = this.room(room);
+    return this.world.add(stored, { key: `post-${stored.seq + 1}`, text, from }, silent);
   }
 
   room(id: string): StoredRoom {
-    const known = this.rooms.get(id);
-    if (known) return known;
-    const made = { id, name: id, created_at: 1_700_000_000_000, seq: 0, messages: [] };
-    this.rooms.set(id, made);
-    const { messages: _messages, ...room } = made;
-    this.io.of("/chat").emit("room:new", room);
-    return made;
-  }
-
-  #store(room: string, key: string, text: string, from: User, silent: boolean): ChatMessage {
-    const stored = this.room(room);
-    stored.seq += 1;
-    const time = stored.created_at + stored.seq * 1000;
-    const message = { room, seq: stored.seq, key, from, text, time };
-    stored.messages.push(message);
-    if (!silent) this.io.of("/chat").to(room).emit("message:new", message);
-    return message;
+    return this.world.room(id);
   }
 
   #serveChat(): void {
@@ -113,30 +96,50 @@ export class TestServer {
         this.refreshed.push(token);
         ack({ ok: true, expires_at: Date.now() + this.lifetimeMs });
       });
-      socket.on("room:join", ({ room }: { room: string }, ack: Ack) => {
-        const { messages: _messages, ...info } = this.room(room);
+      this.world.serve(socket, user);
+      const enter = ({ room }: { room: string }, ack: Ack) => {
+        const stored = this.room(room);
+        stored.people.set(user.id, user);
+        const info = this.world.info(stored, user);
         void socket.join(room);
         socket.to(room).emit("presence:update", { room, user, online: true });
-        ack({ ok: true, room: info, members: this.#members(room), seq: info.seq });
-      });
+        const { seq, rev } = stored;
+        ack({ ok: true, room: info, members: this.#members(room), seq, rev });
+      };
+      socket.on("room:join", enter);
+      socket.on("room:watch", enter);
       socket.on("room:leave", ({ room }: { room: string }, ack: Ack) => {
+        this.room(room).people.delete(user.id);
         void socket.leave(room);
         socket.to(room).emit("presence:update", { room, user, online: false });
         ack({ ok: true });
       });
-      socket.on("room:list", (_fields: object, ack: Ack) => {
-        const rooms = [...this.rooms.values()].map(({ messages, ...room }) => ({
-          ...room,
+      interface List {
+        mine?: boolean;
+        watch?: boolean;
+      }
+      socket.on("room:list", ({ mine = false, watch = false }: List, ack: Ack) => {
+        const shown = [...this.world.rooms.values()].filter((room) =>
+          mine ? room.people.has(user.id) : room.kind === "public",
+        );
+        const rooms = shown.map((room) => ({
+          ...this.world.info(room, user),
           online: this.#members(room.id).length,
-          last: messages.at(-1) ?? null,
+          last: room.messages.at(-1) ?? null,
         }));
+        if (mine && watch) for (const { id } of rooms) void socket.join(id);
         ack({ ok: true, rooms, cursor: null });
       });
       socket.on("presence:list", ({ room }: { room: string }, ack: Ack) => {
         ack({ ok: true, members: this.#members(room) });
       });
-      socket.on("typing:set", ({ room, typing }: { room: string; typing: boolean }, ack: Ack) => {
-        socket.to(room).volatile.emit("typing:update", { room, user, typing });
+      interface Typing {
+        room: string;
+        thread?: number;
+        typing: boolean;
+      }
+      socket.on("typing:set", ({ room, ...what }: Typing, ack: Ack) => {
+        socket.to(room).volatile.emit("typing:update", { room, user, ...what });
         ack({ ok: true });
       });
       this.#serveMessages(socket, user);
@@ -144,12 +147,12 @@ export class TestServer {
   }
 
   #serveMessages(socket: Socket, user: User): void {
-    interface Send {
+    interface Send extends Carried {
       room: string;
       key: string;
-      text: string;
+      text?: string;
     }
-    socket.on("message:send", ({ room, key, text }: Send, ack: Ack) => {
+    socket.on("message:send", ({ room, key, text = "", ...carried }: Send, ack: Ack) => {
       if (this.faults.refusals.times > 0) {
         this.faults.refusals.times -= 1;
         ack(bad(this.faults.refusals.code, "Not now."));
@@ -159,8 +162,28 @@ export class TestServer {
         ack(bad("not_member", "Join the room first."));
         return;
       }
-      const known = this.room(room).messages.find((m) => m.key === key && m.from.id === user.id);
-      const message = known ?? this.#store(room, key, text, user, false);
+      const stored = this.room(room);
+      const { thread, mentions, reply_to, attachments = [] } = carried;
+      const log = thread === undefined ? stored.messages : this.world.thread(stored, thread);
+      const known = log.find((m) => m.key === key && m.from.id === user.id);
+      const quoted = reply_to === undefined ? undefined : log.find((m) => m.seq === reply_to);
+      const files = attachments.flatMap((id) => {
+        const { bytes: _bytes, ...file } = this.world.files.get(id) ?? { id: "", bytes: null };
+        return file.id === "" ? [] : [file as NonNullable<ChatMessage["attachments"]>[number]];
+      });
+      const message =
+        known ??
+        this.world.add(stored, {
+          key,
+          text,
+          from: user,
+          ...(thread === undefined ? {} : { thread }),
+          ...(mentions ? { mentions } : {}),
+          ...(files.length > 0 ? { attachments: files } : {}),
+          ...(quoted
+            ? { reply_to: { seq: quoted.seq, from: quoted.from, text: quoted.text } }
+            : {}),
+        });
       if (this.faults.lostAnswers > 0) {
         this.faults.lostAnswers -= 1;
         return;
@@ -169,16 +192,25 @@ export class TestServer {
     });
     interface Range {
       room: string;
+      thread?: number;
       before?: number;
       after?: number;
+      around?: number;
       limit?: number;
     }
-    socket.on("message:history", ({ room, before, after, limit = 50 }: Range, ack: Ack) => {
-      const all = this.room(room).messages.filter(
-        (m) => (before === undefined || m.seq < before) && (after === undefined || m.seq > after),
-      );
-      const messages = after === undefined ? all.slice(-limit) : all.slice(0, limit);
-      ack({ ok: true, messages, more: all.length > messages.length });
+    socket.on("message:history", (range: Range, ack: Ack) => {
+      const { room, thread, before = Infinity, around, limit = 50 } = range;
+      const stored = this.room(room);
+      const log = thread === undefined ? stored.messages : this.world.thread(stored, thread);
+      const after = around === undefined ? (range.after ?? 0) : Math.max(0, around - limit / 2);
+      const fromStart = around !== undefined || range.after !== undefined;
+      const all = log.filter((m) => m.seq < before && m.seq > after);
+      const messages = fromStart ? all.slice(0, limit) : all.slice(-limit);
+      const more_before = log.some((m) => m.seq < (messages[0]?.seq ?? 0));
+      const more_after = log.some((m) => m.seq > (messages.at(-1)?.seq ?? Infinity));
+      const more = all.length > messages.length;
+      const { seq, rev } = stored;
+      ack({ ok: true, messages, more, more_before, more_after, seq, rev });
     });
   }
 

@@ -1,15 +1,13 @@
-import clsx from "clsx";
 import { memo } from "react";
 import { Avatar } from "../ui/Avatar.tsx";
-import { Hidden } from "../ui/Hidden.tsx";
 import { personTone } from "../ui/person.ts";
-import styles from "./Block.module.css";
+import styles from "./Message.module.css";
 import { MessageLine } from "./MessageLine.tsx";
 import { isSameBlock, type BlockRow } from "./model/grouping.ts";
 import { clockTime, fullTime } from "./model/times.ts";
+import { useActs } from "./roomContext.ts";
 
 interface BlockProps {
-  roomId: string;
   block: BlockRow;
   /** The last message of the room is where the Tab key enters. */
   isLast: boolean;
@@ -17,44 +15,52 @@ interface BlockProps {
 
 /** What one person said at a stretch. Drawn again only when that has changed. */
 export const Block = memo(BlockView, (a, b) => {
-  return a.roomId === b.roomId && a.isLast === b.isLast && isSameBlock(a.block, b.block);
+  return a.isLast === b.isLast && isSameBlock(a.block, b.block);
 });
 
-function BlockView({ roomId, block, isLast }: BlockProps) {
-  const { from, mine, lines } = block;
+function BlockView({ block, isLast }: BlockProps) {
+  const { showPerson } = useActs();
+  const { from, lines, mine } = block;
   const first = lines[0];
   if (!first) return null;
   return (
-    <article className={clsx(styles.block, mine && styles.mine)}>
-      {!mine && <Avatar user={from} />}
-      <div className={styles.body}>
-        <header className={styles.head}>
-          {mine ? (
-            <Hidden>You</Hidden>
-          ) : (
-            <span className={styles.name} data-tone={personTone(from.id)}>
-              {from.name}
-            </span>
-          )}
-          <time
-            className={styles.time}
-            dateTime={new Date(first.time).toISOString()}
-            title={fullTime(first.time)}
-          >
-            {clockTime(first.time)}
-          </time>
-        </header>
-        {lines.map((line, index) => (
-          <MessageLine
-            key={line.key}
-            roomId={roomId}
-            line={line}
-            mine={mine}
-            first={index === 0}
-            tabStop={isLast && index === lines.length - 1}
-          />
-        ))}
-      </div>
+    <article className={styles.block}>
+      <button
+        type="button"
+        className={styles.avatar}
+        tabIndex={-1}
+        aria-hidden
+        onClick={() => showPerson(from.id)}
+      >
+        <Avatar user={from} />
+      </button>
+      <header className={styles.head}>
+        <button
+          type="button"
+          className={styles.name}
+          data-tone={personTone(from.id)}
+          tabIndex={-1}
+          onClick={() => showPerson(from.id)}
+        >
+          {from.name}
+        </button>
+        {mine && <span className={styles.you}>you</span>}
+        <time
+          className={styles.time}
+          dateTime={new Date(first.time).toISOString()}
+          title={fullTime(first.time)}
+        >
+          {clockTime(first.time)}
+        </time>
+      </header>
+      {lines.map((line, index) => (
+        <MessageLine
+          key={line.key}
+          line={line}
+          first={index === 0}
+          tabStop={isLast && index === lines.length - 1}
+        />
+      ))}
     </article>
   );
 }

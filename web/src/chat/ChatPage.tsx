@@ -1,5 +1,5 @@
-import { useEffect } from "react";
-import { usePathname } from "wouter/use-browser-location";
+import { useEffect, useMemo, useState } from "react";
+import { usePathname, useSearch } from "wouter/use-browser-location";
 import { useTitle } from "../app/Page.tsx";
 import { useStore } from "../app/store.ts";
 import { identity } from "../signin/identity.ts";
@@ -8,9 +8,13 @@ import styles from "./ChatPage.module.css";
 import { ConnectionBanner } from "./ConnectionBanner.tsx";
 import { current, startSession } from "./current.ts";
 import { totalUnread } from "./model/directory.ts";
-import { roomOfPath } from "./paths.ts";
+import { Notice } from "./Notice.tsx";
+import type { Panel } from "./panel.ts";
+import { PictureSource } from "./PictureSource.tsx";
+import { roomOfPath, targetOf } from "./paths.ts";
 import { RoomList } from "./RoomList.tsx";
 import { RoomPane } from "./RoomPane.tsx";
+import { SearchPanel } from "./SearchPanel.tsx";
 import type { ChatSession } from "./session.ts";
 import { SessionContext, useChat } from "./useChat.ts";
 import { Welcome } from "./Welcome.tsx";
@@ -27,7 +31,9 @@ export default function ChatPage() {
   if (!session) return null;
   return (
     <SessionContext value={session}>
-      <Chat session={session} />
+      <PictureSource>
+        <Chat session={session} />
+      </PictureSource>
     </SessionContext>
   );
 }
@@ -36,18 +42,23 @@ const DIRECTORY_EVERY_MS = 15_000;
 
 function Chat({ session }: { session: ChatSession }) {
   const room = roomOfPath(usePathname());
+  const search = useSearch();
+  const target = useMemo(() => targetOf(search), [search]);
+  const [panel, setPanel] = usePanel(room);
   const name = useChat((state) => (room === null ? null : state.rooms.get(room)?.info?.name));
   const refused = useChat(({ connection }) =>
     connection.status === "refused" && connection.error.code === "unauthorized"
       ? `The server did not let you in: ${connection.error.message}.`
       : null,
   );
-  const unread = useChat(({ directory, read }) => totalUnread(directory.rooms, read));
+  const unread = useChat(({ directory, read, features }) =>
+    totalUnread(directory.rooms, read, features.has("receipt:read")),
+  );
   const title = room === null ? "Chat" : (name ?? room);
   useTitle(unread > 0 ? `(${unread}) ${title}` : title);
 
   useEffect(() => {
-    // Rooms that are not joined tell nothing by themselves.
+    // Rooms that are not one's own tell nothing by themselves.
     const refresh = () => {
       if (document.visibilityState === "visible") void session.refreshDirectory();
     };
@@ -65,16 +76,33 @@ function Chat({ session }: { session: ChatSession }) {
       <ConnectionBanner />
       <div className={styles.columns}>
         <div className={styles.list}>
-          <RoomList openRoom={room} />
+          <RoomList openRoom={room} onSearch={() => setPanel({ kind: "search" })} />
         </div>
         <section
           className={styles.room}
           aria-label={room === null ? "No room is open" : `Room ${name ?? room}`}
           data-fills-phone={room === null ? undefined : ""}
         >
-          {room === null ? <Welcome /> : <RoomPane key={room} id={room} />}
+          {room === null ? (
+            <Welcome />
+          ) : (
+            <RoomPane key={room} id={room} target={target} panel={panel} onPanel={setPanel} />
+          )}
         </section>
+        {panel?.kind === "search" && <SearchPanel room={room} onClose={() => setPanel(null)} />}
       </div>
+      <Notice />
     </div>
   );
+}
+
+/** What stands beside the messages. The search outlives a change of room, all else is of its room. */
+function usePanel(room: string | null) {
+  const [panel, setPanel] = useState<Panel | null>(null);
+  const [of, setOf] = useState(room);
+  if (of !== room) {
+    setOf(room);
+    if (panel && panel.kind !== "search") setPanel(null);
+  }
+  return [panel, setPanel] as const;
 }

@@ -1,69 +1,146 @@
 import clsx from "clsx";
-import { Clock } from "lucide-react";
-import { memo } from "react";
+import type { ChatMessage, Outgoing } from "lakh-client";
+import { Clock, Forward, MessageSquareText, Pin } from "lucide-react";
+import { memo, use, useState } from "react";
+import { useNow } from "../app/useNow.ts";
+import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
-import styles from "./Block.module.css";
+import { EditMessage } from "./EditMessage.tsx";
+import { Files } from "./Files.tsx";
+import { Expires } from "./later/Expires.tsx";
+import styles from "./Message.module.css";
+import { MessageMenu } from "./MessageMenu.tsx";
 import type { Line } from "./model/grouping.ts";
-import { findLinks, isEmojiOnly } from "./model/links.ts";
-import type { Outgoing } from "./model/room.ts";
-import { clockTime, fullTime } from "./model/times.ts";
-import { useSession } from "./useChat.ts";
+import { isEmojiOnly, plainText } from "./model/text.ts";
+import { clockTime, fullTime, shortTime } from "./model/times.ts";
+import { Reactions } from "./Reactions.tsx";
+import { EditingContext, useActs } from "./roomContext.ts";
+import { Text } from "./Text.tsx";
+import { useChat } from "./useChat.ts";
 
 interface MessageLineProps {
-  roomId: string;
   line: Line;
-  mine: boolean;
   /** The block's head tells the time of its first line already. */
   first: boolean;
   tabStop: boolean;
 }
 
-/** One message. Its time shows while it is pointed at or has the focus. */
-export const MessageLine = memo(function MessageLine(props: MessageLineProps) {
-  const { roomId, line, mine, first, tabStop } = props;
-  const { outgoing } = line;
+/** One message. Its tools show while it is pointed at or has the focus. */
+export const MessageLine = memo(function MessageLine({ line, first, tabStop }: MessageLineProps) {
+  const { outgoing, message } = line;
+  const editing = use(EditingContext);
+  const myId = useChat((state) => state.me.id);
+  const [pointed, setPointed] = useState(false);
+  const [held, setHeld] = useState(false);
+  const isEdited = message !== null && editing === message.seq;
+  const named = message?.mentions?.some((id) => id === myId || id === "*") === true;
   return (
-    <div className={styles.lineFrame}>
-      {/* Focusable, so that the keyboard can go from message to message. */}
-      {/* eslint-disable jsx-a11y/no-noninteractive-tabindex */}
-      <div
-        className={styles.line}
-        data-line={line.key}
-        data-status={outgoing?.status}
-        tabIndex={tabStop ? 0 : -1}
-      >
-        <p className={clsx(styles.text, isEmojiOnly(line.text) && styles.emoji)}>
-          <Text text={line.text} />
+    // Focusable, so that the keyboard can go from message to message.
+    /* eslint-disable jsx-a11y/no-noninteractive-tabindex */
+    <div
+      className={styles.line}
+      data-line={line.key}
+      data-seq={line.seq ?? undefined}
+      data-status={outgoing?.status}
+      data-named={named || undefined}
+      tabIndex={tabStop ? 0 : -1}
+      onPointerEnter={() => setPointed(true)}
+      onPointerLeave={() => setPointed(false)}
+      onFocus={() => setPointed(true)}
+      onBlur={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) setPointed(false);
+      }}
+    >
+      {!first && (
+        <time
+          className={styles.sideTime}
+          dateTime={new Date(line.time).toISOString()}
+          title={fullTime(line.time)}
+        >
+          {clockTime(line.time)}
+        </time>
+      )}
+      {message?.pinned && (
+        <p className={styles.note}>
+          <Pin size={12} aria-hidden /> Pinned by {message.pinned.by.name}
         </p>
-        {outgoing ? (
-          <Mark outgoing={outgoing} />
-        ) : (
-          !first && (
-            <time
-              className={clsx(styles.time, styles.hoverTime)}
-              dateTime={new Date(line.time).toISOString()}
-              title={fullTime(line.time)}
-            >
-              {clockTime(line.time)}
-            </time>
-          )
-        )}
-      </div>
-      {/* eslint-enable jsx-a11y/no-noninteractive-tabindex */}
-      {mine && outgoing?.status === "failed" && <Failed roomId={roomId} outgoing={outgoing} />}
+      )}
+      {isEdited ? <EditMessage message={message} /> : <Body line={line} />}
+      {message && !isEdited && (pointed || held) && (
+        <MessageMenu message={message} onHold={setHeld} />
+      )}
+      {outgoing?.status === "failed" && <Failed outgoing={outgoing} />}
     </div>
+    /* eslint-enable jsx-a11y/no-noninteractive-tabindex */
   );
 });
 
-function Text({ text }: { text: string }) {
-  return findLinks(text).map((span, index) =>
-    span.href ? (
-      <a key={index} href={span.href} target="_blank" rel="noopener noreferrer">
-        {span.text}
-      </a>
-    ) : (
-      span.text
-    ),
+function Body({ line }: { line: Line }) {
+  const { message, outgoing, text } = line;
+  if (message?.deleted) {
+    return <p className={clsx(styles.text, styles.deleted)}>This message was deleted</p>;
+  }
+  const quote = message?.reply_to ?? outgoing?.reply_to;
+  const files = message?.attachments ?? outgoing?.attachments ?? [];
+  const mentions = message?.mentions ?? outgoing?.carried?.mentions;
+  return (
+    <>
+      {message?.forwarded && (
+        <div className={styles.note}>
+          <Forward size={12} aria-hidden /> Forwarded from {message.forwarded.from.name}
+        </div>
+      )}
+      {quote && <Quote quote={quote} />}
+      {text !== "" && (
+        <p className={clsx(styles.text, isEmojiOnly(text) && styles.emoji)}>
+          <Text text={text} mentions={mentions} />
+          {message?.edited_at !== undefined && (
+            <span className={styles.edited} title={fullTime(message.edited_at)}>
+              {" "}
+              (edited)
+            </span>
+          )}
+          {outgoing && <Mark outgoing={outgoing} />}
+        </p>
+      )}
+      {files.length > 0 && <Files files={files} />}
+      {message?.expires_at !== undefined && <Expires at={message.expires_at} />}
+      {message && <Reactions message={message} />}
+      {message?.replies && <ThreadLink message={message} />}
+    </>
+  );
+}
+
+function Quote({ quote }: { quote: NonNullable<ChatMessage["reply_to"]> }) {
+  const { jump } = useActs();
+  return (
+    <button type="button" className={styles.quote} onClick={() => jump(quote.seq)}>
+      <span className={styles.quoteName}>{quote.from.name}</span>
+      <span className={styles.quoteText}>{plainText(quote.text) || "A file"}</span>
+    </button>
+  );
+}
+
+function ThreadLink({ message }: { message: ChatMessage }) {
+  const { openThread, thread } = useActs();
+  const now = useNow();
+  const { replies } = message;
+  if (!replies || thread !== undefined) return null;
+  const { count, people = [], last_at } = replies;
+  return (
+    <button type="button" className={styles.thread} onClick={() => openThread(message.seq)}>
+      {people.length > 0 ? (
+        <span className={styles.threadPeople}>
+          {people.slice(0, 4).map((one) => (
+            <Avatar key={one.id} user={one} size="xs" />
+          ))}
+        </span>
+      ) : (
+        <MessageSquareText size={15} aria-hidden />
+      )}
+      <span className={styles.threadCount}>{count === 1 ? "1 reply" : `${count} replies`}</span>
+      <span className={styles.threadTime}>{shortTime(last_at, now)}</span>
+    </button>
   );
 }
 
@@ -77,15 +154,16 @@ function Mark({ outgoing }: { outgoing: Outgoing }) {
   );
 }
 
-function Failed({ roomId, outgoing }: { roomId: string; outgoing: Outgoing }) {
-  const session = useSession();
+function Failed({ outgoing }: { outgoing: Outgoing }) {
+  const { room, thread } = useActs();
+  const log = thread === undefined ? room.log : room.thread(thread);
   return (
     <div className={styles.failed} role="alert">
       <span>Not sent{outgoing.error ? `: ${outgoing.error}` : "."}</span>
-      <Button look="plain" size="sm" onClick={() => session.retry(roomId, outgoing.key)}>
+      <Button look="plain" size="sm" onClick={() => log.retry(outgoing.key)}>
         Send again
       </Button>
-      <Button look="danger" size="sm" onClick={() => session.discard(roomId, outgoing.key)}>
+      <Button look="danger" size="sm" onClick={() => log.discard(outgoing.key)}>
         Delete
       </Button>
     </div>

@@ -1,79 +1,148 @@
 import clsx from "clsx";
-import { ArrowDown } from "lucide-react";
-import { useCallback, useEffect, useMemo, useState, type KeyboardEvent } from "react";
+import type { LogState } from "lakh-client";
+import { ArrowDown, ArrowUp } from "lucide-react";
+import {
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+} from "react";
 import { useNow } from "../app/useNow.ts";
 import { Button } from "../ui/Button.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Block } from "./Block.tsx";
 import styles from "./MessageList.module.css";
 import { toRows } from "./model/grouping.ts";
-import type { RoomState } from "./model/room.ts";
-import { lastSeq } from "./model/timeline.ts";
 import { dayLabel } from "./model/times.ts";
+import { useActs } from "./roomContext.ts";
 import { useChat, useSession } from "./useChat.ts";
 import { LINE, useScrollback } from "./useScrollback.ts";
 
 /** What is kept on the page while its end is being read. */
-const KEEP = 400;
+const KEEP = 200;
 
-/** The messages of a room. Loads older ones as the top comes near. */
-export function MessageList({ room }: { room: RoomState }) {
+interface MessageListProps {
+  log: LogState;
+  /** Stands before the first message, once that is here. */
+  start: ReactNode;
+  /** Up to where the reader had read when this was opened. */
+  newAfter?: number | null;
+  /** The message to bring into view; a new object each time. */
+  target?: { seq: number } | null;
+  /** Called when the end has been seen. */
+  onRead?: (seq: number) => void;
+}
+
+/** The button that leads to the newest message. */
+export const NEWEST = "[data-newest]";
+
+/** Messages, of which only a window is on the page. Loads more as an end of it comes near. */
+export function MessageList({ log, start, newAfter = null, target, onRead }: MessageListProps) {
   const session = useSession();
   const me = useChat((state) => state.me);
   const now = useNow();
-  const { id, timeline, outbox, older } = room;
-  const { messages } = timeline;
-  const newAfter = useNewAfter(room);
+  const acts = useActs();
+  const { room, thread } = acts;
+  const { messages, outbox, older, newer } = log;
+  const logOf = useCallback(
+    () => (thread === undefined ? room.log : room.thread(thread)),
+    [room, thread],
+  );
   const rows = useMemo(
-    () => toRows(messages, outbox, me, newAfter),
-    [messages, outbox, me, newAfter],
+    () => toRows(messages, log.atEnd ? outbox : [], me, newAfter),
+    [messages, log.atEnd, outbox, me, newAfter],
   );
 
+  // A failure waits for a person to try again, or the page would ask without end.
   const loadOlder = useCallback(() => {
-    // A failure waits for a person to try again, or the page would ask without end.
-    if (older === "more") void session.loadOlder(id);
-  }, [session, id, older]);
-  const { view, atBottom, onScroll, toBottom } = useScrollback({
+    if (older === "more") void logOf().loadOlder();
+  }, [logOf, older]);
+  const loadNewer = useCallback(() => {
+    if (newer === "more") void logOf().loadNewer();
+  }, [logOf, newer]);
+  const { view, atBottom, onScroll, toBottom, toMessage } = useScrollback({
     rows,
     ownKey: outbox.at(-1)?.key,
+    atEnd: log.atEnd,
     onNearTop: loadOlder,
+    onNearBottom: loadNewer,
   });
 
   useEffect(() => {
-    if (atBottom && messages.length > KEEP * 1.5) session.trim(id, KEEP);
-  }, [session, id, atBottom, messages.length]);
-  useReadMark(id, atBottom, lastSeq(timeline));
-  const unseen = useUnseen(room, me.id, atBottom);
+    if (atBottom && messages.length > KEEP * 1.5) logOf().trim(KEEP);
+  }, [logOf, atBottom, messages.length]);
+  useReadMark(atBottom, messages.at(-1)?.seq ?? 0, onRead);
+  useTarget(target ?? null, messages, toMessage);
+  useOwnAtEnd(log, logOf);
+
+  const last = log.last;
+  const unseen = useUnseen(log, me.id, atBottom);
+  const toNewest = () => {
+    if (log.atEnd) toBottom();
+    else void session.attempt(() => logOf().toNewest()).then(toBottom);
+  };
+  const mayEdit = useChat((state) => state.features.has("message:edit"));
+  const press = (event: KeyboardEvent<HTMLElement>) => {
+    moveFocus(event);
+    const message = focused(event, messages);
+    if (!message) return;
+    const own = message.from.id === me.id;
+    if (event.key === "r") acts.reply(message);
+    else if (event.key === "e" && own && mayEdit) acts.edit(message);
+    else if (event.key === "t" && mayEdit && thread === undefined) acts.openThread(message.seq);
+    else return;
+    event.preventDefault();
+  };
+  const first = messages[0]?.seq ?? 0;
+  const beyond = newAfter !== null && newAfter + 1 < first ? last - newAfter : 0;
 
   return (
     <div className={styles.frame}>
       {/* It scrolls, so it takes the focus; the arrow keys go from message to message. */}
       {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
-      <div ref={view} className={styles.view} onScroll={onScroll} onKeyDown={moveFocus}>
-        <div className={styles.rows}>
-          <Start room={room} />
+      <div ref={view} className={styles.view} data-reading onScroll={onScroll} onKeyDown={press}>
+        <div className={styles.rows} data-thread={thread}>
+          <Edge edge={older} what="Older" onRetry={() => void logOf().loadOlder()}>
+            {start}
+          </Edge>
           {rows.map((row) => {
             switch (row.kind) {
               case "day":
                 return (
                   <h2 key={row.id} className={styles.day}>
-                    {dayLabel(row.time, now)}
+                    <span>{dayLabel(row.time, now)}</span>
                   </h2>
                 );
               case "new":
                 return (
-                  <p key={row.id} className={clsx(styles.day, styles.new)}>
-                    New
+                  <p key={row.id} className={styles.new} data-new>
+                    <span>New</span>
                   </p>
                 );
               case "block":
-                return <Block key={row.id} roomId={id} block={row} isLast={row === rows.at(-1)} />;
+                return <Block key={row.id} block={row} isLast={row === rows.at(-1)} />;
             }
           })}
+          {newer !== "none" && (
+            <Edge edge={newer} what="Newer" onRetry={() => void logOf().loadNewer()} />
+          )}
         </div>
       </div>
+      {beyond > 0 && (
+        <button
+          type="button"
+          className={clsx(styles.pill, styles.pillUp)}
+          onClick={() => acts.jump((newAfter ?? 0) + 1)}
+        >
+          <ArrowUp size={17} aria-hidden />
+          {beyond} new messages, go to the first
+        </button>
+      )}
       {!atBottom && (
-        <button type="button" className={styles.pill} onClick={toBottom}>
+        <button type="button" className={styles.pill} data-newest onClick={toNewest}>
           {unseen > 0 && (unseen === 1 ? "1 new message" : `${unseen} new messages`)}
           <ArrowDown size={17} aria-hidden={unseen > 0} aria-label="To the newest message" />
         </button>
@@ -82,59 +151,92 @@ export function MessageList({ room }: { room: RoomState }) {
   );
 }
 
-function Start({ room }: { room: RoomState }) {
-  const session = useSession();
-  switch (room.older) {
+interface EdgeProps {
+  edge: LogState["older"];
+  what: "Older" | "Newer";
+  onRetry: () => void;
+  children?: ReactNode;
+}
+
+function Edge({ edge, what, onRetry, children }: EdgeProps) {
+  switch (edge) {
     case "loading":
     case "more":
       return (
         <div className={styles.start}>
-          <Spinner label="Loading older messages…" />
+          <Spinner label={`Loading ${what.toLowerCase()} messages…`} />
         </div>
       );
     case "failed":
       return (
         <div className={styles.start}>
-          Older messages could not be loaded.
-          <Button look="plain" size="sm" onClick={() => void session.loadOlder(room.id)}>
+          {what} messages could not be loaded.
+          <Button look="plain" size="sm" onClick={onRetry}>
             Try again
           </Button>
         </div>
       );
     case "none":
-      return <p className={styles.start}>This is where “{room.info?.name ?? room.id}” begins.</p>;
+      return children;
     case "unknown":
       return null;
   }
 }
 
-/** Up to where the reader had read when the room was opened; null when there was nothing new. */
-function useNewAfter({ id, timeline }: RoomState): number | null {
-  const read = useChat((state) => state.read[id]);
-  const [newAfter] = useState(read !== undefined && read < lastSeq(timeline) ? read : null);
-  return newAfter;
-}
-
-/** Marks the room as read while its end is in view and the tab is in front. */
-function useReadMark(id: string, atBottom: boolean, last: number): void {
-  const session = useSession();
+/** Tells that all was read, while the end is in view and the tab is in front. */
+function useReadMark(atBottom: boolean, last: number, onRead: MessageListProps["onRead"]): void {
   useEffect(() => {
     const mark = () => {
-      if (atBottom && document.visibilityState === "visible") session.markRead(id);
+      if (atBottom && last > 0 && document.visibilityState === "visible") onRead?.(last);
     };
     mark();
     document.addEventListener("visibilitychange", mark);
     return () => document.removeEventListener("visibilitychange", mark);
-  }, [session, id, atBottom, last]);
+  }, [atBottom, last, onRead]);
+}
+
+/** Goes to the message that was asked for, as soon as it is on the page. */
+function useTarget(
+  target: { seq: number } | null,
+  messages: LogState["messages"],
+  toMessage: (seq: number) => boolean,
+): void {
+  const reached = useRef<{ seq: number } | null>(null);
+  useEffect(() => {
+    if (!target || target === reached.current) return;
+    // After the rows are drawn: this effect runs behind the one that draws them.
+    if (toMessage(target.seq)) reached.current = target;
+  }, [target, messages, toMessage]);
+}
+
+/** Whoever writes while reading far up goes to where it will stand. */
+function useOwnAtEnd(log: LogState, logOf: () => { toNewest: () => Promise<void> }): void {
+  const session = useSession();
+  const key = log.outbox.at(-1)?.key;
+  const seen = useRef(key);
+  useEffect(() => {
+    if (key === seen.current) return;
+    seen.current = key;
+    if (key !== undefined && !log.atEnd) void session.attempt(() => logOf().toNewest());
+  }, [key, log.atEnd, logOf, session]);
 }
 
 /** How many messages of others came since the reader left the bottom. */
-function useUnseen({ timeline }: RoomState, myId: string, atBottom: boolean): number {
-  const last = lastSeq(timeline);
+function useUnseen({ messages, last, atEnd }: LogState, myId: string, atBottom: boolean): number {
   const [left, setLeft] = useState({ atBottom, seq: last });
   if (left.atBottom !== atBottom) setLeft({ atBottom, seq: last });
   if (atBottom) return 0;
-  return timeline.messages.filter((m) => m.seq > left.seq && m.from.id !== myId).length;
+  if (!atEnd) return Math.max(0, last - left.seq);
+  return messages.filter((one) => one.seq > left.seq && one.from.id !== myId).length;
+}
+
+/** The message that has the focus itself, for single letters; not one whose text is being edited. */
+function focused(event: KeyboardEvent<HTMLElement>, messages: LogState["messages"]) {
+  const { target, ctrlKey, metaKey, altKey } = event;
+  if (ctrlKey || metaKey || altKey || !(target instanceof HTMLElement)) return undefined;
+  if (!target.matches(LINE)) return undefined;
+  const message = messages.find((one) => String(one.seq) === target.dataset.seq);
+  return message?.deleted ? undefined : message;
 }
 
 /** Arrow keys, Home and End, once a message has the focus. */

@@ -1,4 +1,5 @@
-import { Plus } from "lucide-react";
+import type { RoomKind, User } from "lakh-client";
+import { Hash, Lock, MessageCircle, Plus } from "lucide-react";
 import { useState, type SubmitEvent } from "react";
 import { useLocation } from "wouter";
 import { Button } from "../ui/Button.tsx";
@@ -6,6 +7,8 @@ import { Field } from "../ui/Field.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import styles from "./NewRoom.module.css";
 import { roomNameError, roomPath } from "./paths.ts";
+import { PeopleField } from "./PeoplePicker.tsx";
+import { useChat, useSession } from "./useChat.ts";
 
 interface NewRoomProps {
   label: string;
@@ -13,7 +16,7 @@ interface NewRoomProps {
   size?: "sm" | "md";
 }
 
-/** A button and its dialog: names a room and goes there, which makes it when it is new. */
+/** A button and its dialog: makes a room of any kind and goes there. */
 export function NewRoom({ label, look = "soft", size = "md" }: NewRoomProps) {
   const [open, setOpen] = useState(false);
   return (
@@ -21,48 +24,148 @@ export function NewRoom({ label, look = "soft", size = "md" }: NewRoomProps) {
       <Button look={look} size={size} onClick={() => setOpen(true)}>
         <Plus size={16} aria-hidden /> {label}
       </Button>
-      <Modal
-        open={open}
-        onClose={() => setOpen(false)}
-        title="New room"
-        description="Everybody on this server can see and join it."
-      >
+      <Modal open={open} onClose={() => setOpen(false)} title="New room">
         <NewRoomForm onDone={() => setOpen(false)} />
       </Modal>
     </>
   );
 }
 
-function NewRoomForm({ onDone }: { onDone: () => void }) {
-  const [, navigate] = useLocation();
-  const [name, setName] = useState("");
-  const [error, setError] = useState<string | null>(null);
+const KINDS = [
+  {
+    kind: "public",
+    name: "Public",
+    icon: Hash,
+    note: "Everybody on this server can see and join it.",
+  },
+  {
+    kind: "private",
+    name: "Private",
+    icon: Lock,
+    note: "Only people who are invited can find it.",
+  },
+  {
+    kind: "direct",
+    name: "Direct",
+    icon: MessageCircle,
+    note: "You and up to nine others. There is one such room for each set of people.",
+  },
+] as const;
+/** The server's bounds. */
+const MOST_DIRECT = 9;
+const MOST_INVITED = 100;
 
+function NewRoomForm({ onDone }: { onDone: () => void }) {
+  const session = useSession();
+  const [, navigate] = useLocation();
+  const features = useChat((state) => state.features);
+  const kinds = KINDS.filter(
+    ({ kind }) =>
+      kind === "public" || features.has(kind === "direct" ? "room:direct" : "room:create"),
+  );
+  const [kind, setKind] = useState<RoomKind>("public");
+  const [name, setName] = useState("");
+  const [topic, setTopic] = useState("");
+  const [people, setPeople] = useState<readonly User[]>([]);
+  const [error, setError] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
+  const ids = people.map((one) => one.id);
+
+  const go = (id: string) => {
+    onDone();
+    navigate(roomPath(id));
+  };
+  const make = async () => {
+    const { chat } = session;
+    setBusy(true);
+    const done = await session.attempt(async () => {
+      const described = { name: name.trim(), ...(topic.trim() ? { topic: topic.trim() } : {}) };
+      const { room } =
+        kind === "direct"
+          ? await chat.room.direct({ people: ids })
+          : kind === "private"
+            ? await chat.room.create({ kind, ...described, members: ids })
+            : await chat.room.create({ kind, id: name.trim(), ...described });
+      session.add(room);
+      go(room.id);
+    });
+    if (!done) setBusy(false);
+  };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const wanted = name.trim();
-    const problem = roomNameError(wanted);
+    if (kind === "direct") {
+      if (ids.length > 0) void make();
+      return;
+    }
+    const problem = roomNameError(name.trim());
     setError(problem);
     if (problem) return;
-    onDone();
-    navigate(roomPath(wanted));
+    // A public room is made by whoever enters it first.
+    if (kind !== "public" || topic.trim() !== "") {
+      void make();
+      return;
+    }
+    void session.join(name.trim());
+    go(name.trim());
   };
 
   return (
     <form className={styles.form} onSubmit={submit} noValidate>
-      <Field
-        label="Name"
-        value={name}
-        placeholder="general"
-        autoComplete="off"
-        error={error}
-        hint="If there is a room of that name already, you join it."
-        onChange={(event) => setName(event.target.value)}
-      />
+      {kinds.length > 1 && (
+        <div className={styles.kinds} role="radiogroup" aria-label="Kind">
+          {kinds.map(({ kind: value, name: word, icon: Icon }) => (
+            <label key={value} className={styles.kind} data-chosen={kind === value || undefined}>
+              <input
+                type="radio"
+                name="kind"
+                value={value}
+                checked={kind === value}
+                onChange={() => setKind(value)}
+              />
+              <Icon size={18} aria-hidden />
+              {word}
+            </label>
+          ))}
+        </div>
+      )}
+      <p className={styles.note}>{KINDS.find((one) => one.kind === kind)?.note}</p>
+      {kind !== "direct" && (
+        <Field
+          label="Name"
+          value={name}
+          placeholder="general"
+          autoComplete="off"
+          error={error}
+          hint={
+            kind === "public" ? "If there is a room of that name already, you join it." : undefined
+          }
+          onChange={(event) => setName(event.target.value)}
+        />
+      )}
+      {kind !== "direct" && features.has("room:create") && (
+        <Field
+          label="Topic"
+          value={topic}
+          placeholder="What it is about (optional)"
+          autoComplete="off"
+          onChange={(event) => setTopic(event.target.value)}
+        />
+      )}
+      {kind !== "public" && (
+        <PeopleField
+          chosen={people}
+          most={kind === "direct" ? MOST_DIRECT : MOST_INVITED}
+          onChange={setPeople}
+        />
+      )}
       <div className={styles.buttons}>
         <Button onClick={onDone}>Cancel</Button>
-        <Button type="submit" look="solid">
-          Go to room
+        <Button
+          type="submit"
+          look="solid"
+          disabled={busy || (kind === "direct" && ids.length === 0)}
+        >
+          {kind === "public" ? "Go to room" : kind === "private" ? "Create room" : "Open chat"}
         </Button>
       </div>
     </form>

@@ -1,49 +1,75 @@
 import clsx from "clsx";
 import type { ChatRoomSummary } from "lakh-client";
-import { Hash } from "lucide-react";
+import { AtSign, BellOff, Pencil } from "lucide-react";
+import { memo } from "react";
 import { Link } from "wouter";
 import { useNow } from "../app/useNow.ts";
+import { Avatar } from "../ui/Avatar.tsx";
 import { Hidden } from "../ui/Hidden.tsx";
-import { activity } from "./model/directory.ts";
+import { activity, directPartner, type Unread } from "./model/directory.ts";
+import { plainText } from "./model/text.ts";
 import { shortTime } from "./model/times.ts";
 import { roomPath } from "./paths.ts";
+import { RoomGlyph } from "./RoomGlyph.tsx";
 import styles from "./RoomList.module.css";
-import { useChat } from "./useChat.ts";
+import { useChat, useSession } from "./useChat.ts";
+import { useStatus } from "./useStatus.ts";
 
-interface RoomListItemProps {
+interface RoomListItemProps extends Unread {
   room: ChatRoomSummary;
   open: boolean;
-  unread: number;
   tabStop: boolean;
 }
 
-export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps) {
+/** Drawn again only when something of this room has changed: others may be many. */
+export const RoomListItem = memo(function RoomListItem(props: RoomListItemProps) {
+  const { room, open, count, mentions, tabStop } = props;
+  const session = useSession();
   const myId = useChat((state) => state.me.id);
   const now = useNow();
-  const { last } = room;
-  const author = last?.from.id === myId ? "You" : last?.from.name;
+  const status = useStatus(directPartner(room, myId))?.status;
+  const { last, mine } = room;
+  const draft = open ? "" : session.memory.draft(room.id).trim();
+  const quiet = mine?.notify === "none";
   return (
     <Link
       href={roomPath(room.id)}
-      className={clsx(styles.item, unread > 0 && styles.unread)}
+      className={clsx(styles.item, count > 0 && !quiet && styles.unread)}
       aria-current={open ? "page" : undefined}
       tabIndex={tabStop ? 0 : -1}
     >
-      <span className={styles.glyph} aria-hidden>
-        <Hash size={18} />
-      </span>
+      {room.kind === "direct" || room.picture ? (
+        <Avatar user={room} online={status === "online"} away={status === "away"} />
+      ) : (
+        <span className={styles.glyph} aria-hidden>
+          <RoomGlyph room={room} />
+        </span>
+      )}
       <span className={styles.texts}>
         <span className={styles.line}>
           <span className={styles.name}>{room.name}</span>
+          {quiet && <BellOff size={13} role="img" aria-label="Silent" />}
           {last && <span className={styles.time}>{shortTime(activity(room), now)}</span>}
         </span>
         <span className={styles.line}>
           <span className={styles.preview}>
-            {last ? `${author}: ${last.text}` : "Nothing said yet"}
+            {draft ? (
+              <>
+                <Pencil size={12} aria-hidden /> <span className={styles.draft}>Draft:</span>{" "}
+                {draft}
+              </>
+            ) : (
+              preview(room, myId)
+            )}
           </span>
-          {unread > 0 && (
-            <span className={styles.badge}>
-              {unread > 99 ? "99+" : unread}
+          {mentions > 0 && (
+            <span className={styles.named}>
+              <AtSign size={13} role="img" aria-label="You are mentioned," />
+            </span>
+          )}
+          {count > 0 && (
+            <span className={clsx(styles.badge, quiet && styles.quiet)}>
+              {count > 99 ? "99+" : count}
               <Hidden>unread</Hidden>
             </span>
           )}
@@ -51,4 +77,15 @@ export function RoomListItem({ room, open, unread, tabStop }: RoomListItemProps)
       </span>
     </Link>
   );
+});
+
+function preview({ last, kind, topic, mine }: ChatRoomSummary, myId: string): string {
+  if (mine?.invited_by && mine.joined_at === undefined)
+    return `${mine.invited_by.name} invites you`;
+  if (!last) return topic ?? "Nothing said yet";
+  if (last.deleted) return "This message was deleted";
+  const file = last.attachments?.[0]?.name;
+  const text = plainText(last.text.slice(0, 200)) || (file ? `📎 ${file}` : "");
+  if (last.from.id === myId) return `You: ${text}`;
+  return kind === "direct" ? text : `${last.from.name}: ${text}`;
 }

@@ -1,52 +1,197 @@
+import type { ChatMessage, ChatRoom, ChatRoomState } from "lakh-client";
 import { CircleAlert, Hash } from "lucide-react";
-import { useEffect } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation } from "wouter";
 import { Banner } from "../ui/Banner.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Announcer } from "./Announcer.tsx";
-import { Composer } from "./Composer.tsx";
-import { MessageList } from "./MessageList.tsx";
-import type { RoomState } from "./model/room.ts";
+import { Conversation } from "./Conversation.tsx";
+import { ForwardDialog } from "./ForwardDialog.tsx";
+import { Invitation } from "./Invitation.tsx";
+import { JoinBar } from "./JoinBar.tsx";
+import { ScheduledHint } from "./later/ScheduledHint.tsx";
+import { ScheduledPanel } from "./later/ScheduledPanel.tsx";
+import { LiveReactions } from "./live/LiveReactions.tsx";
+import { MembersPanel } from "./MembersPanel.tsx";
+import { isVisitor, mayAct } from "./model/rights.ts";
+import { HistoryDialog } from "./moderation/HistoryDialog.tsx";
+import { LogPanel } from "./moderation/LogPanel.tsx";
+import { PurgeDialog } from "./moderation/PurgeDialog.tsx";
+import { ReportsPanel } from "./moderation/ReportsPanel.tsx";
+import type { Panel } from "./panel.ts";
+import { roomPath, type Target } from "./paths.ts";
+import { PersonDialog } from "./PersonDialog.tsx";
+import { PinsPanel } from "./PinsPanel.tsx";
+import { ReportDialog } from "./ReportDialog.tsx";
+import { ActsContext, type MessageActs } from "./roomContext.ts";
 import { RoomHeader } from "./RoomHeader.tsx";
 import styles from "./RoomPane.module.css";
-import { TypingLine } from "./TypingLine.tsx";
+import { SeenBy } from "./SeenBy.tsx";
+import { ThreadPanel } from "./ThreadPanel.tsx";
 import { useChat, useSession } from "./useChat.ts";
 
-/** One room: its head, its messages, and where one writes. */
-export function RoomPane({ id }: { id: string }) {
+interface RoomPaneProps {
+  id: string;
+  /** The message that the address names. */
+  target: Target | null;
+  panel: Panel | null;
+  onPanel: (panel: Panel | null) => void;
+}
+
+/** One room: its head, its messages, where one writes, and what stands beside. */
+export function RoomPane({ id, target, panel, onPanel }: RoomPaneProps) {
   const session = useSession();
-  const room = useChat((state) => state.rooms.get(id));
+  const state = useChat((now) => now.rooms.get(id));
+  const invitation = useChat(
+    ({ directory }) => directory.rooms.find((one) => one.id === id)?.mine?.invited_by,
+  );
+  const invited = invitation !== undefined && state === undefined;
 
-  useEffect(() => session.open(id), [session, id]);
+  useEffect(() => {
+    if (!invited) session.open(id);
+  }, [session, id, invited]);
 
-  if (!room) return null;
+  if (invited) return <Invitation id={id} by={invitation} />;
+  const room = session.room(id);
+  if (!state || !room) return null;
+  return <OpenRoom room={room} state={state} target={target} panel={panel} onPanel={onPanel} />;
+}
+
+interface OpenRoomProps extends Omit<RoomPaneProps, "id"> {
+  room: ChatRoom;
+  state: ChatRoomState;
+}
+
+type Asked =
+  | { kind: "forward"; message: ChatMessage }
+  | { kind: "report" | "history" | "purge"; message: ChatMessage }
+  | { kind: "person"; id: string };
+
+function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
+  const session = useSession();
+  const [, navigate] = useLocation();
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const [live, setLive] = useState(false);
+  const { jumped, jump } = useJump(room, state.loaded, target);
+  const { id } = state;
+
+  const toMessage = useCallback(
+    (seq: number) => {
+      // The address is of another message from now on.
+      if (window.location.search !== "") navigate(roomPath(id), { replace: true });
+      jump(seq);
+    },
+    [navigate, id, jump],
+  );
+  const acts = useMemo<MessageActs>(
+    () => ({
+      room,
+      thread: undefined,
+      reply: ignore,
+      edit: ignore,
+      forward: (message) => setAsked({ kind: "forward", message }),
+      report: (message) => setAsked({ kind: "report", message }),
+      history: (message) => setAsked({ kind: "history", message }),
+      purge: (message) => setAsked({ kind: "purge", message }),
+      showPerson: (person) => setAsked({ kind: "person", id: person }),
+      openThread: (root) => onPanel({ kind: "thread", root }),
+      jump: toMessage,
+    }),
+    [room, onPanel, toMessage],
+  );
+
+  useEffect(() => {
+    if (target?.thread) onPanel({ kind: "thread", root: target.thread });
+  }, [target, onPanel]);
+
+  const close = () => onPanel(null);
   return (
-    <>
-      <RoomHeader room={room} />
-      <Messages room={room} />
-      <TypingLine typing={room.typing} />
-      <Composer roomId={id} roomName={room.info?.name ?? id} />
-      <Announcer timeline={room.timeline} />
-    </>
+    <ActsContext value={acts}>
+      <div className={styles.pane} data-beside={panel && panel.kind !== "search" ? "" : undefined}>
+        <div className={styles.main}>
+          <RoomHeader state={state} panel={panel} onPanel={onPanel} onLive={() => setLive(true)} />
+          <Messages room={room} state={state} acts={acts} target={jumped} onPanel={onPanel} />
+          <LiveReactions room={room} open={live} onClose={() => setLive(false)} />
+        </div>
+        {panel?.kind === "thread" && (
+          <ThreadPanel
+            key={panel.root}
+            root={panel.root}
+            target={target?.thread === panel.root ? target : null}
+            onClose={close}
+          />
+        )}
+        {panel?.kind === "members" && <MembersPanel state={state} onClose={close} />}
+        {panel?.kind === "pins" && <PinsPanel state={state} onClose={close} />}
+        {panel?.kind === "scheduled" && <ScheduledPanel state={state} onClose={close} />}
+        {panel?.kind === "reports" && <ReportsPanel state={state} onClose={close} />}
+        {panel?.kind === "log" && <LogPanel state={state} onClose={close} />}
+      </div>
+      <Announcer log={state} />
+      {asked?.kind === "forward" && (
+        <ForwardDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "report" && (
+        <ReportDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "history" && (
+        <HistoryDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "purge" && (
+        <PurgeDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
+      {asked?.kind === "person" && (
+        <PersonDialog id={asked.id} session={session} onClose={() => setAsked(null)} />
+      )}
+    </ActsContext>
   );
 }
 
-function Messages({ room }: { room: RoomState }) {
-  const session = useSession();
-  const { timeline, outbox, phase, error } = room;
-  const retry = <Button onClick={() => session.open(room.id)}>Try again</Button>;
+function ignore(): void {
+  // The conversation puts its own in the place of this one.
+}
 
-  if (!timeline.loaded && outbox.length === 0) {
+/** Loads what is around a message, and says where to scroll then. */
+function useJump(room: ChatRoom, loaded: boolean, target: Target | null) {
+  const session = useSession();
+  const [jumped, setJumped] = useState<{ seq: number } | null>(null);
+  const jump = useCallback(
+    (seq: number) => {
+      void session.attempt(async () => {
+        if (await room.log.jumpTo(seq)) setJumped({ seq });
+        else session.say("This message is not here any more", true);
+      });
+    },
+    [session, room],
+  );
+  const wanted = target?.thread ?? target?.seq;
+  useEffect(() => {
+    if (loaded && wanted !== undefined) jump(wanted);
+    // Once a target, not whenever more is loaded.
+  }, [loaded, wanted, target, jump]);
+  return { jumped, jump };
+}
+
+interface MessagesProps {
+  room: ChatRoom;
+  state: ChatRoomState;
+  acts: MessageActs;
+  target: { seq: number } | null;
+  onPanel: (panel: Panel | null) => void;
+}
+
+function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
+  const session = useSession();
+  const { id, phase, error, loaded, outbox, info } = state;
+  const name = info?.name ?? id;
+  const retry = <Button onClick={() => session.open(id)}>Try again</Button>;
+
+  if (!loaded && outbox.length === 0) {
     if (phase === "failed" && error) {
       return (
-        <Empty
-          icon={<CircleAlert size={26} aria-hidden />}
-          title={
-            error.code === "forbidden" ? "You may not enter this room" : "This room did not open"
-          }
-          action={retry}
-        >
+        <Empty icon={<CircleAlert size={26} aria-hidden />} title={titleOf(error)} action={retry}>
           {error.message}
         </Empty>
       );
@@ -57,13 +202,6 @@ function Messages({ room }: { room: RoomState }) {
       </div>
     );
   }
-  if (timeline.messages.length === 0 && outbox.length === 0) {
-    return (
-      <Empty icon={<Hash size={26} aria-hidden />} title="Nothing said here yet">
-        Write the first message. Whoever has this page’s address can join in.
-      </Empty>
-    );
-  }
   return (
     <>
       {phase === "failed" && error && (
@@ -71,7 +209,104 @@ function Messages({ room }: { room: RoomState }) {
           {error.message}
         </Banner>
       )}
-      <MessageList room={room} />
+      <LoadedMessages {...{ room, state, acts, target, name, onPanel }} />
     </>
   );
+}
+
+function LoadedMessages(props: MessagesProps & { name: string }) {
+  const { room, state, acts, target, name, onPanel } = props;
+  const session = useSession();
+  const { newAfter, noteRead } = useNewAfter(state);
+  const onRead = useCallback(
+    (seq: number) => {
+      noteRead(seq);
+      session.markRead(room.room);
+    },
+    [session, room, noteRead],
+  );
+  useEffect(() => void room.loadReceipts(), [room, state.phase]);
+  const { info } = state;
+  const visitor = isVisitor(info) && info?.archived !== true;
+  const mayWrite = info?.archived !== true && mayAct(info, "send");
+  return (
+    <Conversation
+      room={room}
+      log={state}
+      typing={state.typing}
+      label={`Message to ${name}`}
+      start={<Start state={state} name={name} />}
+      newAfter={newAfter}
+      target={target}
+      mayWrite={mayWrite}
+      closed={
+        visitor ? (
+          <JoinBar state={state} />
+        ) : (
+          <p className={styles.closed}>
+            {info?.archived
+              ? "This room is archived: it can be read only."
+              : "You can’t write here."}
+          </p>
+        )
+      }
+      acts={acts}
+      onRead={onRead}
+      aboveComposer={
+        <>
+          <SeenBy state={state} />
+          <ScheduledHint room={room.room} onOpen={() => onPanel({ kind: "scheduled" })} />
+        </>
+      }
+    />
+  );
+}
+
+function Start({ state, name }: { state: ChatRoomState; name: string }) {
+  const { info, messages } = state;
+  const direct = info?.kind === "direct";
+  if (messages.length > 0) {
+    return <p className={styles.start}>This is where “{name}” begins.</p>;
+  }
+  return (
+    <Empty icon={<Hash size={26} aria-hidden />} title="Nothing said here yet">
+      {direct
+        ? `Only you and ${name} can read what is written here.`
+        : info?.kind === "private"
+          ? "Write the first message. Only members can read it."
+          : "Write the first message. Whoever has this page’s address can join in."}
+    </Empty>
+  );
+}
+
+/**
+ * Where the line “New” stands: after what had been read when the room was opened, and later after
+ * what was read last before something came unseen, to a reader further up or in another window.
+ */
+function useNewAfter({ id, info, last, messages }: ChatRoomState) {
+  const read = useChat((state) => state.read[id]);
+  const myId = useChat((state) => state.me.id);
+  const [newAfter, setNewAfter] = useState(() => {
+    const seen = info?.mine?.read ?? read ?? 0;
+    return seen > 0 && seen < last ? seen : null;
+  });
+  const readTo = useRef(newAfter ?? last);
+  const noteRead = useCallback((seq: number) => {
+    readTo.current = seq;
+  }, []);
+  const own = messages.at(-1)?.from.id === myId;
+  useEffect(() => {
+    // Whether it was seen as it came the list has noted by now: its effects run before these.
+    const seen = readTo.current;
+
+    if (!own && seen > 0 && seen < last) setNewAfter(seen);
+  }, [last, own]);
+  return { newAfter, noteRead };
+}
+
+function titleOf({ code }: { code: string }): string {
+  if (code === "forbidden") return "You may not enter this room";
+  if (code === "banned") return "You are banned from this room";
+  if (code === "not_found") return "There is no such room";
+  return "This room did not open";
 }

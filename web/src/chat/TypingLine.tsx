@@ -1,9 +1,10 @@
-import { typingText, type Typing } from "./model/typing.ts";
+import type { Typing } from "lakh-client";
+import { typingText } from "./model/typing.ts";
 import styles from "./TypingLine.module.css";
 
 /** Keeps its place when nobody types, so that nothing moves. Not read out: it comes and goes. */
-export function TypingLine({ typing }: { typing: Typing }) {
-  const text = typingText(typing);
+export function TypingLine({ typing, count }: { typing: Typing; count?: number }) {
+  const text = typingText(typing, count);
   return (
     <p className={styles.line}>
       {text && (

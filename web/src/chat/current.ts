@@ -31,5 +31,14 @@ identity.subscribe(() => {
   if (current.get() && current.get()?.auth !== identity.get()) endSession();
 });
 
+// Whoever moves, types or taps is here; a page behind another one is not looked at.
+const touched = () => current.get()?.session.own.touched();
+for (const sign of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+  window.addEventListener(sign, touched, { passive: true });
+}
+document.addEventListener("visibilitychange", () => {
+  current.get()?.session.own.shown(document.visibilityState === "visible");
+});
+
 // The browser knows that the network is back before any timer does.
 window.addEventListener("online", () => current.get()?.session.reconnect());

@@ -2,8 +2,10 @@
  * What the browser remembers for a person between visits: drafts, messages that never left, and
  * how far each room was read. Keys carry the person's id, so two names in one browser don't mix.
  */
+import type { Outgoing } from "lakh-client";
 import type { Shelf } from "../app/storage.ts";
-import type { Outgoing } from "./model/room.ts";
+
+const RECENT = 12;
 
 export class Memory {
   readonly #shelf: Shelf;
@@ -14,12 +16,32 @@ export class Memory {
     this.#person = person;
   }
 
-  draft(room: string): string {
-    return this.#shelf.read(this.#key("draft", room)) ?? "";
+  draft(room: string, thread?: number): string {
+    return this.#shelf.read(this.#key("draft", place(room, thread))) ?? "";
   }
 
-  keepDraft(room: string, text: string): void {
-    this.#shelf.write(this.#key("draft", room), text || null);
+  keepDraft(room: string, text: string, thread?: number): void {
+    this.#shelf.write(this.#key("draft", place(room, thread)), text || null);
+  }
+
+  /** Whether one has said that one is away. */
+  away(): boolean {
+    return this.#shelf.read(this.#key("away")) !== null;
+  }
+
+  keepAway(away: boolean): void {
+    this.#shelf.write(this.#key("away"), away ? "yes" : null);
+  }
+
+  /** The emoji used last, the newest first. */
+  recentEmoji(): string[] {
+    const stored = parse(this.#shelf.read(this.#key("emoji")));
+    return Array.isArray(stored) ? stored.filter((one) => typeof one === "string") : [];
+  }
+
+  useEmoji(emoji: string): void {
+    const recent = [emoji, ...this.recentEmoji().filter((one) => one !== emoji)];
+    this.#shelf.write(this.#key("emoji"), JSON.stringify(recent.slice(0, RECENT)));
   }
 
   /** Messages of an earlier visit that the server never confirmed: they wait again. */
@@ -56,6 +78,11 @@ export class Memory {
       .filter((part) => part !== undefined)
       .join(":");
   }
+}
+
+/** No room's name has a line feed in it. */
+function place(room: string, thread: number | undefined): string {
+  return thread === undefined ? room : `${room}\n${thread}`;
 }
 
 function parse(text: string | null): unknown {

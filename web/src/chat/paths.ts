@@ -9,6 +9,28 @@ export function roomPath(id: string): string {
   return `/chat/${encodeURIComponent(id).replaceAll(".", "%2E")}`;
 }
 
+/** The address of a message in a room, or in a thread of it. */
+export function messagePath(id: string, seq: number, thread?: number): string {
+  const where = thread === undefined ? `message=${seq}` : `thread=${thread}&message=${seq}`;
+  return `${roomPath(id)}?${where}`;
+}
+
+export interface Target {
+  seq: number;
+  thread: number | null;
+}
+
+/** The message that an address names behind its `?`. */
+export function targetOf(search: string): Target | null {
+  const fields = new URLSearchParams(search);
+  const number = (name: string) => {
+    const value = Number(fields.get(name));
+    return Number.isSafeInteger(value) && value > 0 ? value : null;
+  };
+  const seq = number("message");
+  return seq === null ? null : { seq, thread: number("thread") };
+}
+
 /** The room of an address as the browser has it, or null for the list. */
 export function roomOfPath(pathname: string): string | null {
   const part = pathname.slice("/chat/".length);

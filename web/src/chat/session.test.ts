@@ -39,9 +39,9 @@ function until(session: ChatSession, holds: (state: ChatState) => boolean): Prom
 }
 
 const texts = (state: ChatState, room = "tea") =>
-  state.rooms.get(room)?.timeline.messages.map((message) => message.text) ?? [];
+  state.rooms.get(room)?.messages.map((message) => message.text) ?? [];
 const outbox = (state: ChatState, room = "tea") => state.rooms.get(room)?.outbox ?? [];
-const isLoaded = (state: ChatState) => state.rooms.get("tea")?.timeline.loaded === true;
+const isLoaded = (state: ChatState) => state.rooms.get("tea")?.loaded === true;
 const isLost = (state: ChatState) => state.connection.status === "reconnecting";
 
 describe("a room", () => {
@@ -52,8 +52,8 @@ describe("a room", () => {
     const state = await until(session, isLoaded);
     expect(texts(state)).toHaveLength(50);
     expect(texts(state).at(-1)).toBe("m120");
-    await session.loadOlder("tea");
-    await session.loadOlder("tea");
+    await session.room("tea")?.log.loadOlder();
+    await session.room("tea")?.log.loadOlder();
     expect(texts(session.state.get())).toHaveLength(120);
     expect(session.state.get().rooms.get("tea")?.older).toBe("none");
   });
@@ -65,9 +65,9 @@ describe("a room", () => {
     ben.open("tea");
     await until(ada, isLoaded);
     await until(ben, isLoaded);
-    ben.typing("tea", true);
+    ben.room("tea")?.typing(true);
     await until(ada, (state) => state.rooms.get("tea")?.typing[0]?.user.name === "Ben");
-    ben.send("tea", "hello");
+    ben.send("tea", { text: "hello" });
     const heard = await until(ada, (state) => texts(state).includes("hello"));
     expect(heard.rooms.get("tea")?.typing).toEqual([]);
     await until(ada, ({ directory }) => directory.rooms[0]?.last?.text === "hello");
@@ -130,7 +130,7 @@ describe("a lost connection", () => {
     await until(session, isLoaded);
     server.cut();
     await until(session, isLost);
-    session.send("tea", "written away");
+    session.send("tea", { text: "written away" });
     expect(outbox(session.state.get())).toMatchObject([{ status: "waiting" }]);
     const state = await until(session, (now) => texts(now).includes("written away"));
     expect(outbox(state)).toEqual([]);
@@ -145,7 +145,7 @@ describe("a lost connection", () => {
     await until(session, isLoaded);
     await until(watcher, isLoaded);
     server.faults.lostAnswers = 1;
-    session.send("tea", "hello");
+    session.send("tea", { text: "hello" });
     await until(watcher, (state) => texts(state).includes("hello"));
     server.cut();
     await until(session, isLost);
@@ -174,11 +174,11 @@ describe("a refused message", () => {
     session.open("tea");
     await until(session, isLoaded);
     server.faults.refusals.times = 1;
-    session.send("tea", "hello");
+    session.send("tea", { text: "hello" });
     const failed = await until(session, (state) => outbox(state)[0]?.status === "failed");
     const { key, error } = outbox(failed)[0]!;
     expect(error).toBe("Not now.");
-    session.retry("tea", key);
+    session.room("tea")?.log.retry(key);
     await until(session, (state) => texts(state).includes("hello"));
     expect(server.room("tea").messages).toMatchObject([{ key }]);
   });
@@ -189,7 +189,7 @@ describe("a refused message", () => {
     session.open("tea");
     await until(session, isLoaded);
     server.faults.refusals.times = 1;
-    session.send("tea", "hello");
+    session.send("tea", { text: "hello" });
     await until(session, (state) => outbox(state)[0]?.status === "failed");
     session.close();
 
@@ -197,7 +197,7 @@ describe("a refused message", () => {
     again.open("tea");
     const state = await until(again, isLoaded);
     expect(outbox(state)).toMatchObject([{ text: "hello", status: "failed" }]);
-    again.discard("tea", outbox(state)[0]!.key);
+    again.room("tea")?.log.discard(outbox(state)[0]!.key);
     expect(again.memory.outbox("tea")).toEqual([]);
   });
 });
@@ -209,7 +209,7 @@ test("a message that never left is sent after a reload", async () => {
   await until(session, isLoaded);
   server.cut();
   await until(session, isLost);
-  session.send("tea", "written away");
+  session.send("tea", { text: "written away" });
   session.close();
 
   const again = start("Ada", shelf);

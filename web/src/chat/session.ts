@@ -1,34 +1,52 @@
 /**
- * A person's chat: one connection, the rooms they have open, and the rules that keep both in
- * step. Coming back after a lost connection, each room is joined again, what was missed is asked
- * for by number, and what waited is sent with the key it had.
+ * A person's chat: one connection, their rooms, and the list of them. What keeps rooms true over
+ * lost connections is lakh-client's; here is what the page adds: the list, read marks, drafts.
  */
 import {
+  ChatRooms,
   Lakh,
   LakhError,
-  messageKey,
+  PeopleStatus,
+  roomName,
+  type Carried,
   type ChatClient,
   type ChatMessage,
+  type ChatRequestName,
+  type ChatRoom,
+  type ChatRoomInfo,
+  type ChatRoomState,
   type ConnectionState,
+  type Draft,
   type LakhOptions,
+  type NotifyLevel,
   type User,
 } from "lakh-client";
 import type { Shelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
 import { authOf, personOf, type Identity } from "../signin/identity.ts";
 import { Memory } from "./memory.ts";
-import { addMessage, addPage, addRoom, emptyDirectory, type Directory } from "./model/directory.ts";
-import { newRoom, reduceRoom, type RoomAction, type RoomState } from "./model/room.ts";
-import { firstSeq, hasGap, lastSeq } from "./model/timeline.ts";
-import { stillTyping } from "./model/typing.ts";
+import * as list from "./model/directory.ts";
+import { emptyDirectory, type Directory } from "./model/directory.ts";
+import { fileAccess } from "./model/files.ts";
+import { Scheduled } from "./later/scheduled.ts";
+import { Pictures } from "./pictures.ts";
+import { OwnStatus } from "./presence.ts";
 
 export interface ChatState {
   readonly connection: ConnectionState;
   readonly me: User;
   readonly directory: Directory;
-  readonly rooms: ReadonlyMap<string, RoomState>;
-  /** How far each room was read, by the number of a message. */
+  readonly rooms: ReadonlyMap<string, ChatRoomState>;
+  /** How far each room was read, by the number of a message: where the server keeps no count. */
   readonly read: Readonly<Record<string, number>>;
+  /** What the server has said that it does not know is not shown. */
+  readonly features: Features;
+  /** Something that went wrong, for people to read; it goes by itself. */
+  readonly notice: { text: string; bad: boolean } | null;
+}
+
+export interface Features {
+  has(request: ChatRequestName): boolean;
 }
 
 export interface ChatSessionOptions {
@@ -40,23 +58,25 @@ export interface ChatSessionOptions {
 }
 
 const PAGE = 50;
-const CATCH_UP_PAGE = 200;
-/** Further behind than this many pages, the newest one is a better place to go on. */
-const CATCH_UP_PAGES = 5;
-/** Rooms stay joined after one looks elsewhere, so that their news arrive; but not for ever. */
-const MAX_JOINED = 20;
-const TYPING_EVERY_MS = 3000;
+/** Rooms stay open after one looks elsewhere, so that coming back costs nothing; but not for ever. */
+const MAX_OPEN = 20;
+const READ_EVERY_MS = 400;
+const NOTICE_MS = 5000;
 
 export class ChatSession {
   readonly state: Store<ChatState>;
   readonly memory: Memory;
+  readonly chat: ChatClient;
   readonly #lakh: Lakh;
-  readonly #chat: ChatClient;
-  /** Rooms that the server knows us in, on this connection. */
-  readonly #entered = new Set<string>();
-  readonly #catchingUp = new Set<string>();
-  readonly #typingSent = new Map<string, number>();
-  #typingTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #live: ChatRooms;
+  /** People by id, as they were seen last: for names in texts. */
+  readonly people = new Map<string, User>();
+  readonly statuses: PeopleStatus;
+  readonly own: OwnStatus;
+  readonly pictures: Pictures;
+  readonly scheduled: Scheduled;
+  readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
+  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ auth, shelf, url, manager }: ChatSessionOptions) {
     const me = personOf(auth);
@@ -66,252 +86,318 @@ export class ChatSession {
       autoConnect: false,
       ...(manager ? { manager } : {}),
     });
-    this.#chat = this.#lakh.chat;
+    this.chat = this.#lakh.chat;
     this.state = new Store<ChatState>({
-      connection: this.#chat.state,
+      connection: this.chat.state,
       me,
       directory: emptyDirectory,
       rooms: new Map(),
       read: this.memory.readMarks(),
+      features: this.#features(),
+      notice: null,
     });
+    this.statuses = new PeopleStatus(this.chat);
+    this.own = new OwnStatus(this.chat, this.memory);
+    this.pictures = new Pictures(this.chat);
+    this.scheduled = new Scheduled(this.chat);
+    this.#live = this.#start(me);
     this.#listen();
-    this.#chat.connect();
+    this.chat.connect();
   }
 
   close(): void {
-    clearTimeout(this.#typingTimer);
+    clearTimeout(this.#noticeTimer);
+    for (const timer of this.#readTimers.values()) clearTimeout(timer);
+    this.#live.stop();
+    this.statuses.stop();
+    this.own.stop();
+    fileAccess.stop();
     this.#lakh.close();
   }
 
   /** Tries now, whatever kept the connection away. */
   reconnect(): void {
     this.#lakh.reconnectNow();
-    this.#chat.connect();
+    this.chat.connect();
   }
 
   // Rooms
 
-  /** Joins a room, which makes it when there is none, and loads its newest messages. */
+  /** Looks at a room, as a visitor if one isn't in it; one that isn't there is made. */
   open(id: string): void {
-    const known = this.#room(id);
-    this.#update((state) => {
-      // Last in the map is the one opened last.
-      const rooms = new Map(state.rooms);
-      rooms.delete(id);
-      rooms.set(id, known ?? newRoom(id, this.memory.outbox(id)));
-      return { ...state, rooms };
-    });
-    if (!this.#entered.has(id) || known?.phase === "failed") void this.#enter(id);
-    this.#leaveOldest();
+    const room = this.#live.open(id, { enter: "look" });
+    this.#show(room);
+    this.#closeOldest();
+  }
+
+  /** Becomes a member of a room, which makes it when there is none. */
+  async join(id: string): Promise<void> {
+    const room = this.#live.get(id);
+    if (room?.state.phase === "joined") await room.join();
+    else this.#show(this.#live.open(id, { enter: "join" }));
+  }
+
+  room(id: string): ChatRoom | undefined {
+    return this.#live.get(id);
   }
 
   async leave(id: string): Promise<void> {
     this.#forget(id);
-    await this.#chat.leave(id).catch(ignore);
+    this.#updateDirectory((old) => list.leaveRoom(old, id));
+    await this.#live.leave(id).catch(ignore);
   }
 
-  async loadOlder(id: string): Promise<void> {
-    const room = this.#room(id);
-    if (!room?.timeline.loaded || (room.older !== "more" && room.older !== "failed")) return;
-    this.#dispatch(id, { type: "loading_older" });
-    try {
-      const before = firstSeq(room.timeline);
-      const { messages, more } = await this.#chat.history(id, { before, limit: PAGE });
-      this.#dispatch(id, { type: "older", page: messages, more });
-    } catch {
-      this.#dispatch(id, { type: "older_failed" });
-    }
+  setNotify(id: string, notify: NotifyLevel): void {
+    this.room(id)?.setMine({ notify });
+    this.#updateDirectory((old) => list.setMine(old, id, { notify }));
   }
 
-  /** Forgets old messages of a room whose newest are being read; scrolling up loads them again. */
-  trim(id: string, keep: number): void {
-    this.#dispatch(id, { type: "trim", keep });
+  /** Takes a room off the list. */
+  drop(id: string): void {
+    this.#remove(id);
+  }
+
+  /** Shows a room that was just made. */
+  add(info: ChatRoomInfo): void {
+    this.#updateDirectory((old) => list.addRoom(old, this.#named(info)));
+  }
+
+  /** Sends a message at a time. False if the server has refused it, and said why. */
+  sendLater(id: string, text: string, at: number, carried: Carried): Promise<boolean> {
+    return this.attempt(async () => {
+      this.scheduled.put(await this.chat.schedule(id, text, at, carried));
+    });
+  }
+
+  send(id: string, draft: Draft, thread?: number): void {
+    const room = this.room(id);
+    const log = thread === undefined ? room?.log : room?.thread(thread);
+    log?.send(draft);
   }
 
   markRead(id: string): void {
-    const room = this.#room(id);
-    const seq = room ? lastSeq(room.timeline) : 0;
-    if (!room?.timeline.loaded || (this.state.get().read[id] ?? -1) >= seq) return;
-    this.#update((state) => ({ ...state, read: { ...state.read, [id]: seq } }));
-    this.memory.keepReadMarks(this.state.get().read);
+    const room = this.state.get().rooms.get(id);
+    if (!room?.loaded || !room.atEnd) return;
+    const seq = room.messages.at(-1)?.seq ?? 0;
+    if ((this.state.get().read[id] ?? -1) < seq) {
+      this.#update((state) => ({ ...state, read: { ...state.read, [id]: seq } }));
+      this.memory.keepReadMarks(this.state.get().read);
+    }
+    const mine = this.state.get().directory.rooms.find((one) => one.id === id)?.mine;
+    if (!mine || (mine.read >= seq && mine.unread === 0)) return;
+    this.#updateDirectory((old) => list.setMine(old, id, { read: seq, unread: 0, mentions: 0 }));
+    if (!this.knows("receipt:read") || this.#readTimers.has(id)) return;
+    const timer = setTimeout(() => {
+      this.#readTimers.delete(id);
+      const last = this.state.get().rooms.get(id)?.messages.at(-1)?.seq ?? seq;
+      this.chat.receipt.read({ room: id, seq: last }).catch(ignore);
+    }, READ_EVERY_MS);
+    this.#readTimers.set(id, timer);
   }
 
-  // Messages
-
-  send(id: string, text: string): void {
-    const message = { key: messageKey(), text, time: Date.now(), status: "waiting" } as const;
-    this.#dispatch(id, { type: "send", message });
-    this.#typingSent.delete(id);
-    if (this.#entered.has(id)) void this.#transmit(id, message.key);
+  /** Unread from this message on. */
+  async markUnread(id: string, seq: number): Promise<void> {
+    const { unread, mentions } = await this.chat.receipt.unread({ room: id, seq });
+    this.#updateDirectory((old) => list.setMine(old, id, { read: seq - 1, unread, mentions }));
   }
 
-  /** Sends a failed message again, with the key it had: it can't end up there twice. */
-  retry(id: string, key: string): void {
-    if (this.#entered.has(id)) void this.#transmit(id, key);
-    else this.#dispatch(id, { type: "unsent", key, status: "waiting" });
+  knows(request: ChatRequestName): boolean {
+    return this.state.get().features.has(request);
   }
 
-  discard(id: string, key: string): void {
-    this.#dispatch(id, { type: "discard", key });
+  /** Does what may be refused, and says why in words if it is. */
+  async attempt(act: () => Promise<unknown>, done?: string): Promise<boolean> {
+    try {
+      await act();
+      if (done) this.say(done);
+      return true;
+    } catch (error) {
+      if (!(error instanceof LakhError)) throw error;
+      this.say(error.message, true);
+      return false;
+    }
   }
 
-  /** Call at each keystroke: the server hears of it now and then. */
-  typing(id: string, typing: boolean): void {
-    const now = Date.now();
-    const last = this.#typingSent.get(id) ?? 0;
-    if (!this.#entered.has(id) || (typing ? now - last < TYPING_EVERY_MS : last === 0)) return;
-    if (typing) this.#typingSent.set(id, now);
-    else this.#typingSent.delete(id);
-    this.#chat.typing(id, typing).catch(ignore);
+  say(text: string, bad = false): void {
+    clearTimeout(this.#noticeTimer);
+    this.#update((state) => ({ ...state, notice: { text, bad } }));
+    this.#noticeTimer = setTimeout(() => this.quiet(), NOTICE_MS);
+  }
+
+  quiet(): void {
+    this.#update((state) => ({ ...state, notice: null }));
   }
 
   // The list of rooms
 
+  /** Asks for public rooms; one's own tell by themselves what is new. */
   async refreshDirectory(): Promise<void> {
     if (this.state.get().connection.status !== "connected") return;
     try {
-      const { rooms, cursor } = await this.#chat.rooms({ limit: PAGE });
+      const { rooms, cursor } = await this.chat.rooms({ limit: PAGE });
       this.#updateDirectory((old) => {
         // Pages further down were loaded before: their cursor stays.
-        return addPage(old, rooms, old.status === "ready" ? old.cursor : cursor);
+        const isFirst = old.cursor === null && old.rooms.length <= PAGE;
+        return {
+          ...list.addPage(old, this.#allNamed(rooms)),
+          cursor: isFirst ? cursor : old.cursor,
+        };
       });
     } catch (error) {
-      this.#updateDirectory((old) =>
-        old.status === "ready" ? old : { ...old, status: "failed", error: messageOf(error) },
-      );
+      this.#failDirectory(error);
     }
   }
 
   async loadMoreRooms(): Promise<void> {
     const { cursor } = this.state.get().directory;
     if (cursor === null) return;
-    const page = await this.#chat.rooms({ cursor, limit: PAGE }).catch(() => null);
-    if (page) this.#updateDirectory((old) => addPage(old, page.rooms, page.cursor));
+    const page = await this.chat.rooms({ cursor, limit: PAGE }).catch(() => null);
+    if (!page) return;
+    this.#updateDirectory((old) => ({
+      ...list.addPage(old, this.#allNamed(page.rooms)),
+      cursor: page.cursor,
+    }));
   }
 
-  // What the server says
+  #start(me: User): ChatRooms {
+    return new ChatRooms(this.chat, {
+      me,
+      shelf: this.memory,
+      onChange: (room) => this.#show(room),
+      onListed: (rooms) => this.#updateDirectory((old) => list.addPage(old, this.#allNamed(rooms))),
+      onListFailed: (error) => this.#failDirectory(error),
+      onMe: (known) => {
+        this.pictures.learn(known);
+        this.#update((state) => ({ ...state, me: known }));
+      },
+    });
+  }
 
   #listen(): void {
-    this.#chat.onState((connection) => {
+    const { chat } = this;
+    chat.onState((connection) => {
       this.#update((state) => ({ ...state, connection }));
-      this.#entered.clear();
-      if (connection.status === "connected") this.#arrive();
+      if (connection.status !== "connected") return;
+      void this.refreshDirectory();
+      void fileAccess.start(this.chat);
+      void this.scheduled.load();
     });
-    this.#chat.on("message:new", (message) => this.#hear(message));
-    this.#chat.on("room:new", (room) => this.#updateDirectory((old) => addRoom(old, room)));
-    this.#chat.on("presence:update", ({ room, user, online }) => {
-      this.#dispatch(room, { type: "presence", user, online });
+    chat.onLacking(() => this.#update((state) => ({ ...state, features: this.#features() })));
+    chat.on("message:new", (message) => this.#hear(message));
+    chat.on("message:changed", (change) => {
+      if (change.thread !== undefined) return;
+      this.#updateDirectory((old) => list.changeLast(old, change));
     });
-    this.#chat.on("typing:update", ({ room, user, typing }) => {
-      if (user.id === this.state.get().me.id) return;
-      this.#dispatch(room, { type: "typing", user, typing, now_ms: Date.now() });
-      this.#scheduleTypingCheck();
+    chat.on("room:new", (room) => this.#updateDirectory((old) => list.addRoom(old, room)));
+    chat.on("room:changed", ({ room, set }) => {
+      this.#updateDirectory((old) => list.changeRoom(old, room, set));
     });
-  }
-
-  #arrive(): void {
-    void this.refreshDirectory();
-    // The room that is being looked at comes first.
-    for (const id of [...this.state.get().rooms.keys()].reverse()) void this.#enter(id);
-  }
-
-  async #enter(id: string): Promise<void> {
-    if (this.#chat.state.status !== "connected") return;
-    if (this.#room(id)?.phase !== "joined") this.#dispatch(id, { type: "joining" });
-    try {
-      const { room, members, seq } = await this.#chat.join(id);
-      this.#entered.add(id);
-      this.#dispatch(id, { type: "joined", room, members });
-      this.#updateDirectory((old) => addRoom(old, room));
-      this.#flush(id);
-      await this.#catchUp(id, seq);
-    } catch (error) {
-      this.#refuse(id, error);
-    }
+    chat.on("room:deleted", ({ room }) => this.#remove(room));
+    chat.on("room:invited", ({ room }) => {
+      // An invitation may not say whose direct room it is, and so not what it is called.
+      if (room.kind === "direct" && !room.people) void this.#fetch(room.id);
+      else this.add({ seq: 0, ...room });
+    });
+    chat.on("scheduled:failed", ({ id, scheduled, error }) => {
+      this.scheduled.drop(id);
+      // What was written is not lost: it waits where it would be written again.
+      if (this.memory.draft(scheduled.room, scheduled.thread) === "") {
+        this.memory.keepDraft(scheduled.room, scheduled.text, scheduled.thread);
+      }
+      this.say(`A scheduled message was not sent: ${error.message}`, true);
+    });
+    chat.on("report:new", ({ room, by, author }) => {
+      const name = this.state.get().directory.rooms.find((one) => one.id === room)?.name ?? room;
+      this.say(`${by.name} has reported a message of ${author.name} in ${name}`);
+    });
+    chat.on("room:removed", ({ room, why, reason }) => {
+      const name = this.state.get().directory.rooms.find((one) => one.id === room)?.name ?? room;
+      const what = why === "kicked" ? "taken out of" : why === "banned" ? "banned from" : null;
+      if (what) this.say(`You were ${what} ${name}${reason ? `: ${reason}` : "."}`, true);
+      this.#remove(room);
+    });
+    chat.on("unread:changed", ({ room, unread, mentions, last }) => {
+      this.#updateDirectory((old) => {
+        const counted = list.setMine(old, room, { unread, mentions });
+        return list.changeRoom(counted, room, { last, seq: last.seq });
+      });
+    });
+    chat.on("receipt:update", ({ room, user, read, unread = 0, mentions = 0 }) => {
+      if (read === undefined || user.id !== this.state.get().me.id) return;
+      this.#updateDirectory((old) => list.setMine(old, room, { read, unread, mentions }));
+    });
+    chat.on("person:changed", (person) => {
+      this.people.set(person.id, person);
+      this.pictures.learn(person);
+      this.#updateDirectory((old) => list.renamePerson(old, person, this.state.get().me.id));
+    });
   }
 
   #hear(message: ChatMessage): void {
-    const mine = message.from.id === this.state.get().me.id;
-    this.#dispatch(message.room, { type: "message", message, mine });
-    this.#updateDirectory((old) => addMessage(old, message));
-    const room = this.#room(message.room);
-    if (room && hasGap(room.timeline)) {
-      this.#catchUp(message.room).catch((error: unknown) => this.#refuse(message.room, error));
-    }
+    const { me } = this.state.get();
+    this.people.set(message.from.id, message.from);
+    this.pictures.want([message.from.id]);
+    if (message.from.id === me.id) this.scheduled.sent(message);
+    this.#updateDirectory((old) => list.addMessage(old, message, me.id));
   }
 
-  /** Asks for what is missing at the end of a room; `roomSeq` is its last number by the server. */
-  async #catchUp(id: string, roomSeq = 0): Promise<void> {
-    if (this.#catchingUp.has(id)) return;
-    this.#catchingUp.add(id);
-    try {
-      await this.#fillGap(id, roomSeq);
-    } finally {
-      this.#catchingUp.delete(id);
+  #show(room: ChatRoom): void {
+    const { id, info, messages } = room.state;
+    const before = this.state.get().rooms.get(id);
+    if (before === room.state) return;
+    this.#update((state) => ({ ...state, rooms: new Map(state.rooms).set(id, room.state) }));
+    if (info && info !== before?.info) {
+      this.#updateDirectory((old) => list.addRoom(old, info));
     }
-  }
-
-  async #fillGap(id: string, roomSeq: number): Promise<void> {
-    let target = roomSeq;
-    for (let pages = 0; ; pages += 1) {
-      const room = this.#room(id);
-      if (!room || (room.timeline.loaded && !hasGap(room.timeline, target))) return;
-      if (!room.timeline.loaded || pages >= CATCH_UP_PAGES) {
-        const { messages, more } = await this.#chat.history(id, { limit: PAGE });
-        this.#dispatch(id, { type: "newest", page: messages, more });
-        if (pages >= CATCH_UP_PAGES) return;
-      } else {
-        const range = { after: lastSeq(room.timeline), limit: CATCH_UP_PAGE };
-        const { messages, more } = await this.#chat.history(id, range);
-        this.#dispatch(id, { type: "newer", page: messages, more });
-        // The history is the authority: what it does not have is not awaited.
-        if (!more) target = 0;
+    if (messages !== before?.messages) {
+      for (const { from } of messages) this.people.set(from.id, from);
+      this.pictures.want(messages.map(({ from }) => from.id));
+      const last = messages.at(-1);
+      const { me } = this.state.get();
+      if (last && room.state.atEnd) {
+        this.#updateDirectory((old) => list.addMessage(old, last, me.id));
       }
     }
   }
 
-  #flush(id: string): void {
-    for (const { key, status } of this.#room(id)?.outbox ?? []) {
-      if (status === "waiting") void this.#transmit(id, key);
-    }
-  }
-
-  async #transmit(id: string, key: string): Promise<void> {
-    const text = this.#room(id)?.outbox.find((one) => one.key === key)?.text;
-    if (text === undefined) return;
-    this.#dispatch(id, { type: "sending", key });
+  async #fetch(id: string): Promise<void> {
     try {
-      const { message } = await this.#chat.send(id, text, { key });
-      this.#learn(message.from);
-      this.#dispatch(id, { type: "sent", message });
-      this.#updateDirectory((old) => addMessage(old, message));
+      this.add((await this.chat.room.get({ room: id })).room);
     } catch (error) {
-      const lost = error instanceof LakhError && error.code === "disconnected";
-      if (lost) this.#dispatch(id, { type: "unsent", key, status: "waiting" });
-      else this.#dispatch(id, { type: "unsent", key, status: "failed", error: messageOf(error) });
+      if (!(error instanceof LakhError)) throw error;
     }
   }
 
-  /** The server knows best who we are: a token's claims may call it otherwise. */
-  #learn(me: User): void {
-    const known = this.state.get().me;
-    if (known.id !== me.id || known.name !== me.name) this.#update((state) => ({ ...state, me }));
+  #features(): Features {
+    return { has: (request) => this.chat.knows(request) };
   }
 
-  #refuse(id: string, error: unknown): void {
-    if (!(error instanceof LakhError)) throw error;
-    // A lost connection is told by the connection's own state, and comes back by itself.
-    if (error.code !== "disconnected") this.#dispatch(id, { type: "refused", error });
+  /** Direct rooms have no name of their own. */
+  #named<T extends ChatRoomInfo>(room: T): T {
+    const { me } = this.state.get();
+    const other = list.directPartner(room, me.id);
+    if (other) this.pictures.want([other]);
+    return { ...room, name: roomName(room, me.id) };
   }
 
-  #leaveOldest(): void {
-    const { rooms } = this.state.get();
-    const quiet = [...rooms.values()].filter((room) => room.outbox.length === 0);
-    if (rooms.size > MAX_JOINED && quiet[0]) void this.leave(quiet[0].id);
+  #allNamed<T extends ChatRoomInfo>(rooms: readonly T[]): T[] {
+    return rooms.map((room) => this.#named(room));
+  }
+
+  #closeOldest(): void {
+    const quiet = this.#live.rooms.filter((room) => room.state.outbox.length === 0);
+    if (this.#live.rooms.length <= MAX_OPEN || !quiet[0]) return;
+    this.#live.close(quiet[0].room);
+    this.#forget(quiet[0].room);
+  }
+
+  #remove(id: string): void {
+    this.#live.close(id);
+    this.#forget(id);
+    this.#updateDirectory((old) => list.removeRoom(old, id));
   }
 
   #forget(id: string): void {
-    this.#entered.delete(id);
     this.#update((state) => {
       const rooms = new Map(state.rooms);
       rooms.delete(id);
@@ -319,35 +405,10 @@ export class ChatSession {
     });
   }
 
-  #scheduleTypingCheck(): void {
-    clearTimeout(this.#typingTimer);
-    const ends = [...this.state.get().rooms.values()].flatMap((room) =>
-      room.typing.map((one) => one.until_ms),
+  #failDirectory(error: unknown): void {
+    this.#updateDirectory((old) =>
+      old.status === "ready" ? old : { ...old, status: "failed", error: messageOf(error) },
     );
-    if (ends.length === 0) return;
-    this.#typingTimer = setTimeout(
-      () => {
-        for (const [id, room] of this.state.get().rooms) {
-          const typing = stillTyping(room.typing, Date.now());
-          if (typing !== room.typing) this.#dispatch(id, { type: "typing_checked", typing });
-        }
-        this.#scheduleTypingCheck();
-      },
-      Math.max(0, Math.min(...ends) - Date.now()),
-    );
-  }
-
-  #room(id: string): RoomState | undefined {
-    return this.state.get().rooms.get(id);
-  }
-
-  #dispatch(id: string, action: RoomAction): void {
-    const room = this.#room(id);
-    if (!room) return;
-    const next = reduceRoom(room, action);
-    if (next === room) return;
-    this.#update((state) => ({ ...state, rooms: new Map(state.rooms).set(id, next) }));
-    if (next.outbox !== room.outbox) this.memory.keepOutbox(id, next.outbox);
   }
 
   #updateDirectory(change: (directory: Directory) => Directory): void {

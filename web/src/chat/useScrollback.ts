@@ -11,29 +11,39 @@ interface ScrollbackOptions {
   rows: unknown;
   /** The last message of one's own on its way: a new one brings the view to the bottom. */
   ownKey: string | undefined;
-  /** Called when the top is near, again and again while it stays so. */
+  /** Whether the last row is the newest there is: then the bottom is followed. */
+  atEnd: boolean;
+  /** Called when an end is near, again and again while it stays so. */
   onNearTop: () => void;
+  onNearBottom: () => void;
 }
 
 export interface Scrollback {
   view: RefObject<HTMLDivElement | null>;
+  /** The end of the rows is in view, and they are the newest. */
   atBottom: boolean;
   onScroll: () => void;
   toBottom: () => void;
+  /** Brings a message into the middle of the view; false if it isn't on the page. */
+  toMessage: (seq: number) => boolean;
 }
 
 /** Closer than this counts as the bottom: fractions of pixels and a nudge of the wheel. */
 const BOTTOM_PX = 40;
-/** Older messages are asked for this early, so that they are there in time. */
-const TOP_PX = 800;
+/** More is asked for this early, so that it is there in time. */
+const NEAR_PX = 800;
+/** Where the first new message stands when a room is opened: with some of what came before. */
+const NEW_AT = 0.25;
 export const LINE = "[data-line]";
 
-export function useScrollback({ rows, ownKey, onNearTop }: ScrollbackOptions): Scrollback {
+export function useScrollback(options: ScrollbackOptions): Scrollback {
+  const { rows, ownKey, atEnd, onNearTop, onNearBottom } = options;
   const view = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
+  const opened = useRef(false);
   const anchor = useRef<Anchor | null>(null);
   const lastOwn = useRef(ownKey);
-  const [atBottom, setAtBottom] = useState(true);
+  const [isDown, setIsDown] = useState(true);
 
   const settle = useCallback(() => {
     const element = view.current;
@@ -43,39 +53,89 @@ export function useScrollback({ rows, ownKey, onNearTop }: ScrollbackOptions): S
     anchor.current = findAnchor(element);
   }, []);
 
+  const look = useCallback(() => {
+    const element = view.current;
+    if (!element) return;
+    if (element.scrollTop < NEAR_PX) onNearTop();
+    if (belowOf(element) < NEAR_PX) onNearBottom();
+  }, [onNearTop, onNearBottom]);
+
   useLayoutEffect(() => {
     if (ownKey !== undefined && ownKey !== lastOwn.current) follows.current = true;
+    else if (!atEnd) follows.current = false;
     lastOwn.current = ownKey;
+    const element = view.current;
+    if (!opened.current && element) {
+      opened.current = true;
+      follows.current = !openAtNew(element);
+      setIsDown(follows.current);
+    }
     settle();
-    if ((view.current?.scrollTop ?? TOP_PX) < TOP_PX) onNearTop();
-  }, [rows, ownKey, onNearTop, settle]);
+    look();
+  }, [rows, ownKey, atEnd, settle, look]);
 
   useEffect(() => {
     const element = view.current;
     if (!element) return;
-    // Keyboards open, windows turn, the composer grows.
+    // Keyboards open, windows turn, the composer grows, pictures without a size arrive.
     const observer = new ResizeObserver(settle);
     observer.observe(element);
+    if (element.firstElementChild) observer.observe(element.firstElementChild);
     return () => observer.disconnect();
   }, [settle]);
 
   const onScroll = useCallback(() => {
     const element = view.current;
     if (!element) return;
-    const below = element.scrollHeight - element.scrollTop - element.clientHeight;
-    follows.current = below < BOTTOM_PX;
-    setAtBottom(follows.current);
+    const down = belowOf(element) < BOTTOM_PX;
+    follows.current = down && atEnd;
+    setIsDown(down);
     anchor.current = findAnchor(element);
-    if (element.scrollTop < TOP_PX) onNearTop();
-  }, [onNearTop]);
+    look();
+  }, [atEnd, look]);
 
   const toBottom = useCallback(() => {
     follows.current = true;
-    setAtBottom(true);
+    setIsDown(true);
     settle();
   }, [settle]);
 
-  return { view, atBottom, onScroll, toBottom };
+  const toMessage = useCallback((seq: number) => {
+    const element = view.current;
+    const line = element?.querySelector<HTMLElement>(`[data-seq="${seq}"]`);
+    if (!element || !line) return false;
+    follows.current = false;
+    line.scrollIntoView({ block: "center" });
+    light(line);
+    anchor.current = findAnchor(element);
+    setIsDown(belowOf(element) < BOTTOM_PX);
+    return true;
+  }, []);
+
+  return { view, atBottom: isDown && atEnd, onScroll, toBottom, toMessage };
+}
+
+function belowOf(view: HTMLElement): number {
+  return view.scrollHeight - view.scrollTop - view.clientHeight;
+}
+
+/** Scrolls to the line before what is new, if there is one that would be out of view. */
+function openAtNew(view: HTMLElement): boolean {
+  const mark = view.querySelector<HTMLElement>("[data-new]");
+  if (!mark) return false;
+  view.scrollTop = view.scrollHeight;
+  const top = mark.getBoundingClientRect().top - view.getBoundingClientRect().top;
+  const wanted = view.clientHeight * NEW_AT;
+  if (top >= wanted) return false;
+  view.scrollTop -= wanted - top;
+  return true;
+}
+
+const LIT_MS = 2000;
+
+function light(line: HTMLElement): void {
+  line.dataset.lit = "";
+  setTimeout(() => delete line.dataset.lit, LIT_MS);
 }
 
 /** A line, and where its top stands in the view. */

@@ -1,19 +1,22 @@
 import * as Dropdown from "@radix-ui/react-dropdown-menu";
+import clsx from "clsx";
 import { Check } from "lucide-react";
 import type { ReactElement, ReactNode } from "react";
 import styles from "./Menu.module.css";
 
 interface MenuProps {
   trigger: ReactElement;
+  /** Hears whether it is open. */
+  onOpen?: (open: boolean) => void;
   align?: "start" | "end";
   side?: "top" | "bottom";
   children: ReactNode;
 }
 
 /** A menu under a button. Not modal: a modal one would make style elements at run time. */
-export function Menu({ trigger, align = "end", side = "bottom", children }: MenuProps) {
+export function Menu({ trigger, align = "end", side = "bottom", onOpen, children }: MenuProps) {
   return (
-    <Dropdown.Root modal={false}>
+    <Dropdown.Root modal={false} {...(onOpen ? { onOpenChange: onOpen } : {})}>
       <Dropdown.Trigger asChild>{trigger}</Dropdown.Trigger>
       <Dropdown.Portal>
         <Dropdown.Content
@@ -32,13 +35,15 @@ export function Menu({ trigger, align = "end", side = "bottom", children }: Menu
 
 interface MenuItemProps {
   icon?: ReactNode;
+  /** Takes something away for good. */
+  danger?: boolean;
   onSelect: () => void;
   children: ReactNode;
 }
 
-export function MenuItem({ icon, onSelect, children }: MenuItemProps) {
+export function MenuItem({ icon, danger, onSelect, children }: MenuItemProps) {
   return (
-    <Dropdown.Item className={styles.item} onSelect={onSelect}>
+    <Dropdown.Item className={clsx(styles.item, danger && styles.danger)} onSelect={onSelect}>
       {icon}
       {children}
     </Dropdown.Item>

@@ -1,4 +1,5 @@
 import * as Dialog from "@radix-ui/react-dialog";
+import clsx from "clsx";
 import type { ReactNode } from "react";
 import styles from "./Modal.module.css";
 
@@ -8,6 +9,8 @@ interface ModalProps {
   onClose?: () => void;
   title: string;
   description?: ReactNode;
+  /** For lists of people or rooms. */
+  wide?: boolean;
   children: ReactNode;
 }
 
@@ -15,7 +18,7 @@ interface ModalProps {
  * A dialog. Its backdrop is an element of our own: Radix's locks the page's scrolling with a
  * style element made at run time, which the content policy forbids, and the shell never scrolls.
  */
-export function Modal({ open, onClose, title, description, children }: ModalProps) {
+export function Modal({ open, onClose, title, description, wide, children }: ModalProps) {
   const keep = (event: Event) => {
     if (!onClose) event.preventDefault();
   };
@@ -24,9 +27,12 @@ export function Modal({ open, onClose, title, description, children }: ModalProp
       <Dialog.Portal>
         <div className={styles.scrim} />
         <Dialog.Content
-          className={styles.modal}
+          className={clsx(styles.modal, wide && styles.wide)}
           onEscapeKeyDown={keep}
           onPointerDownOutside={keep}
+          // React lets events through to whatever has opened it, which may be a form or hear keys itself.
+          onSubmit={(event) => event.stopPropagation()}
+          onKeyDown={(event) => event.stopPropagation()}
           {...(description ? {} : { "aria-describedby": undefined })}
         >
           <Dialog.Title className={styles.title}>{title}</Dialog.Title>

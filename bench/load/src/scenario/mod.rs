@@ -1,5 +1,6 @@
 //! The scenarios: each connects, does one thing to the server, and reports.
 
+mod chat;
 mod churn;
 mod cursors;
 mod echo;
@@ -22,9 +23,13 @@ use crate::scout::{self, Wanted};
 /// [`LoadError`]: the server can't be reached or measured, or doesn't understand what it's asked. A server that loses
 /// or reorders messages is no error: the report says so.
 pub fn run(options: &Options) -> Result<Report, LoadError> {
+    let asked = match &options.command {
+        Command::Chat(_) => &chat::target(&options.target),
+        _ => &options.target,
+    };
     let target = &match wanted(&options.command) {
-        Some(wanted) => scout::look(&options.target, wanted)?,
-        None => options.target.clone(),
+        Some(wanted) => scout::look(asked, wanted)?,
+        None => asked.clone(),
     };
     match &options.command {
         Command::Idle(idle) => idle::run(target, idle),
@@ -36,6 +41,7 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
         Command::Storm(storm) => storm::run(target, storm),
         Command::Tick(tick) => tick::run(target, tick),
         Command::Cursors(cursors) => cursors::run(target, cursors),
+        Command::Chat(chat) => chat::run(target, chat),
         Command::Slow(slow) => slow::run(target, slow),
         Command::Churn(churn) => churn::run(target, churn),
         Command::Plan(plan) => plan::run(target, plan),
@@ -50,6 +56,7 @@ fn wanted(command: &Command) -> Option<Wanted> {
             Some(Wanted::Connections)
         }
         Command::Cursors(_) => Some(Wanted::Connections),
+        Command::Chat(_) => Some(Wanted::Names),
         _ => Some(Wanted::Rooms),
     }
 }

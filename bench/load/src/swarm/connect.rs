@@ -185,6 +185,10 @@ impl Swarm {
             _ if text == b"2" => self.pong(index),
             State::Opening if text.starts_with(b"0") => {
                 self.conns[index as usize].state = State::Entering;
+                if self.named {
+                    let connect = self.words.connect_as(index);
+                    return self.say(index, &connect);
+                }
                 let connect = std::mem::take(&mut self.words.connect);
                 self.say(index, &connect);
                 self.words.connect = connect;

@@ -76,6 +76,8 @@ pub(crate) struct Swarm {
     pub conns: Vec<Conn>,
     /// Join the rooms as soon as the server has answered CONNECT.
     pub join_at_once: bool,
+    /// Each connection comes under a name of its own, instead of all with the same sign-in.
+    pub named: bool,
     /// Those that have done so since this was last looked at.
     pub arrived: Vec<u32>,
     /// Connect by long polling. A client sends only in answer to what it got then, so rooms are to be joined at once.
@@ -123,6 +125,7 @@ impl Swarm {
                 })
                 .collect(),
             join_at_once: false,
+            named: false,
             arrived: Vec::new(),
             by_polling: false,
             nodes,

@@ -159,7 +159,9 @@ impl Shard {
 
     fn handle(&self, handlers: &Handlers, socket: &Socket, event: &EventRef<'_>) {
         let own = socket.own_handler(&event.name);
-        let handler = own.or_else(|| handlers.on.get(&*event.name).cloned());
+        let handler = own
+            .or_else(|| handlers.on.get(&*event.name).cloned())
+            .or_else(|| handlers.other.clone());
         for handler in handlers.any.iter().chain(&handler) {
             // A panic in a handler must not take the loop down with all its connections.
             match std::panic::catch_unwind(AssertUnwindSafe(|| handler.call(socket, event))) {

@@ -1,11 +1,11 @@
 //! `presence:get`, `presence:subscribe`, `presence:unsubscribe` and `presence:update`.
 
+use lakh_hub::presence::key_of;
 use lakh_hub::{Failure, Namespace, Socket};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::table::Part;
-use super::{ME, flush, key_of, page, ready, subscribe, supported, wake};
+use super::{page, ready, subscribe, supported};
 use crate::server_side::{PresencePage, PresenceRange};
 use crate::{Rooms, emit, enter, names};
 
@@ -118,19 +118,8 @@ fn update(rooms: &Rooms, socket: &Socket, request: Update) -> Result<(), Failure
         ));
     }
     let (key, _) = key_of(socket);
-    {
-        let mut state = rooms.0.presence.state.lock();
-        let Some(part) = state.table.part(ME, &room, &key).cloned() else {
-            return Ok(());
-        };
-        let part = Part {
-            data: Some(request.data).filter(|data| !data.is_null()),
-            stamp: socket.now_ms(),
-            ..part
-        };
-        state.say(&room, &key, Some(part), rooms.0.hub.clock_ms());
-    }
-    wake(rooms);
-    flush(&rooms.0);
+    let data = Some(request.data).filter(|data| !data.is_null());
+    let presence = &rooms.0.presence.0;
+    presence.set_data(&room, &key, data, socket.now_ms());
     Ok(())
 }

@@ -217,6 +217,18 @@ impl Client {
         id
     }
 
+    /// Sends a request without its object, and gives its answer.
+    pub(crate) async fn ask_without_argument(&self, name: &str) -> Value {
+        let id = self.next_ack.replace(self.next_ack.get() + 1);
+        self.send(&format!("42{}{id}{}", self.prefix, json!([name])));
+        self.answer(id).await
+    }
+
+    /// Sends an event to which no answer is wanted.
+    pub(crate) fn send_event(&self, name: &str, argument: &Value) {
+        self.send(&format!("42{}{}", self.prefix, json!([name, argument])));
+    }
+
     /// The answer to a request that was sent earlier.
     pub(crate) async fn answer(&self, id: u64) -> Value {
         self.on

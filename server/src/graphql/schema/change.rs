@@ -312,7 +312,7 @@ impl From<(Moved, bool)> for SocketsChanged {
 }
 
 /// Does something once for each idempotency key of the caller.
-async fn once<R, T, F>(
+pub(super) async fn once<R, T, F>(
     context: &Context<'_>,
     key: Option<String>,
     what: &str,

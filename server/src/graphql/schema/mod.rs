@@ -2,6 +2,7 @@
 
 mod ask;
 mod change;
+mod chat;
 mod hear;
 mod hooks;
 mod inputs;
@@ -37,7 +38,12 @@ pub(crate) struct Query(ask::Ask, tokens::AskTokens, hooks::AskHooks);
 
 /// What can be done.
 #[derive(MergedObject, Debug, Default)]
-pub(crate) struct Mutation(change::Change, tokens::ChangeTokens, hooks::ChangeHooks);
+pub(crate) struct Mutation(
+    change::Change,
+    tokens::ChangeTokens,
+    hooks::ChangeHooks,
+    chat::ChangeChat,
+);
 
 /// The schema of this server.
 pub(super) type LakhSchema = Schema<Query, Mutation, Subscription>;

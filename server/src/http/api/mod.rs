@@ -1,5 +1,6 @@
 //! `/api/v1`: the service for backends, over HTTP. What each of these takes and gives is written in docs/api.md.
 
+pub(super) mod chat;
 pub(super) mod events;
 pub(super) mod hooks;
 pub(super) mod nodes;
@@ -135,6 +136,8 @@ pub(super) fn routes() -> Router<HttpState> {
         .route("/hooks/{name}/dead", get(hooks::dead_letters))
         .route("/hooks/{name}/dead/replay", post(hooks::replay))
         .route("/hooks/{name}/dead/discard", post(hooks::discard))
+        .route("/chat/{request}", post(chat::chat))
+        .route("/chat/exports/{ticket}", get(chat::export))
         .route("/nodes", get(nodes::nodes))
         .route("/nodes/{name}/drain", post(nodes::drain))
 }

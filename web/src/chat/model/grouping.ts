@@ -1,6 +1,5 @@
 /** Messages as rows on the page: a line for each day, and what one person says at a stretch as one block. */
-import type { ChatMessage, User } from "lakh-client";
-import type { Outgoing } from "./room.ts";
+import type { ChatMessage, ChatUser, Outgoing, User } from "lakh-client";
 
 /** A pause longer than this starts a new block. */
 export const BLOCK_MS = 5 * 60_000;
@@ -11,13 +10,15 @@ export interface Line {
   readonly key: string;
   readonly text: string;
   readonly time: number;
+  /** The server's copy; null while the message is on its way. */
+  readonly message: ChatMessage | null;
   readonly outgoing: Outgoing | null;
 }
 
 export interface BlockRow {
   readonly kind: "block";
   readonly id: string;
-  readonly from: User;
+  readonly from: ChatUser;
   readonly mine: boolean;
   readonly lines: readonly Line[];
 }
@@ -36,10 +37,10 @@ export function toRows(
   newAfter: number | null = null,
 ): Row[] {
   const rows: Row[] = [];
-  let block: { from: User; mine: boolean; lines: Line[]; last: number } | null = null;
+  let block: { from: ChatUser; mine: boolean; lines: Line[]; last: number } | null = null;
   let day = "";
 
-  const add = (from: User, line: Line) => {
+  const add = (from: ChatUser, line: Line) => {
     const today = dayOf(line.time);
     if (today !== day) {
       day = today;
@@ -73,7 +74,7 @@ export function toRows(
     const { key, text } = outgoing;
     // The page's clock may be behind the server's: what is written last still stands last.
     const time = Math.max(outgoing.time, latest);
-    add(me, { seq: null, key: `${me.id} ${key}`, text, time, outgoing });
+    add(me, { seq: null, key: `${me.id} ${key}`, text, time, message: null, outgoing });
   }
   return rows;
 }
@@ -85,7 +86,7 @@ function lineOf(message: ChatMessage): Line {
   const known = lines.get(message);
   if (known) return known;
   const { seq, key, text, time, from } = message;
-  const line = { seq, key: `${from.id} ${key}`, text, time, outgoing: null };
+  const line = { seq, key: `${from.id} ${key}`, text, time, message, outgoing: null };
   lines.set(message, line);
   return line;
 }
@@ -96,6 +97,7 @@ export function isSameBlock(a: BlockRow, b: BlockRow): boolean {
     a.id === b.id &&
     a.mine === b.mine &&
     a.from.name === b.from.name &&
+    a.from.picture === b.from.picture &&
     a.lines.length === b.lines.length &&
     a.lines.every((line, index) => line === b.lines[index])
   );

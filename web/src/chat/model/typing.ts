@@ -1,37 +1,15 @@
-/** Who is writing. The server says so at most once in a while, and a lost "stopped" must not stay. */
-import type { User } from "lakh-client";
+/** Who is writing, in words. */
+import type { Typing } from "lakh-client";
 
-export interface Typist {
-  readonly user: User;
-  readonly until_ms: number;
-}
-
-export type Typing = readonly Typist[];
-
-/** The server forgets after 6 s, too. */
-export const TYPING_LASTS_MS = 6000;
-
-export const noTyping: Typing = [];
-
-export function setTyping(typing: Typing, user: User, isTyping: boolean, now_ms: number): Typing {
-  const others = stopTyping(typing, user.id);
-  return isTyping ? [...others, { user, until_ms: now_ms + TYPING_LASTS_MS }] : others;
-}
-
-export function stopTyping(typing: Typing, userId: string): Typing {
-  return typing.some((one) => one.user.id === userId)
-    ? typing.filter((one) => one.user.id !== userId)
-    : typing;
-}
-
-export function stillTyping(typing: Typing, now_ms: number): Typing {
-  return typing.some((one) => one.until_ms <= now_ms)
-    ? typing.filter((one) => one.until_ms > now_ms)
-    : typing;
-}
-
-/** "Ada is typing", "Ada and Ben are typing", "Several people are typing"; null for nobody. */
-export function typingText(typing: Typing): string | null {
+/**
+ * "Ada is typing", "Ada and Ben are typing", "Several people are typing"; null for nobody.
+ * `count`: how many there are in a crowd, where not all are named.
+ */
+export function typingText(typing: Typing, count = 0): string | null {
+  if (count > Math.max(3, typing.length)) return `${count} people are typing`;
+  if (count > 0 && typing.length === 0) {
+    return count === 1 ? "Somebody is typing" : `${count} people are typing`;
+  }
   const [a, b, c] = typing.map((one) => one.user.name);
   if (a === undefined) return null;
   if (b === undefined) return `${a} is typing`;

@@ -1,0 +1,50 @@
+//! What is to be done at which time.
+
+use std::collections::BTreeMap;
+
+use lakh_broker::Room;
+
+use super::table::Key;
+
+/// Milliseconds on the hub's clock.
+pub type Ms = u64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A time that the teller has asked for.
+    Teller(Room),
+    /// Whoever broke off isn't back.
+    Grace(Room, Key),
+    /// Other nodes are to be told.
+    Tell,
+    /// Other nodes are to be told that this one is there.
+    Beat,
+}
+
+/// What is to be done at which time.
+#[derive(Default)]
+pub struct Agenda {
+    due: BTreeMap<(Ms, u64), Due>,
+    next: u64,
+}
+
+impl Agenda {
+    /// Lets the teller look after a place at a time: see [`Teller::due`](super::Teller::due).
+    pub fn later(&mut self, at: Ms, place: Room) {
+        self.plan(at, Due::Teller(place));
+    }
+
+    pub(super) fn plan(&mut self, at: Ms, due: Due) {
+        self.next += 1;
+        self.due.insert((at, self.next), due);
+    }
+
+    pub(super) fn next(&self) -> Option<Ms> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+
+    pub(super) fn pop_due(&mut self, now: Ms) -> Option<Due> {
+        let first = self.due.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+}

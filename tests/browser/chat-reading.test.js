@@ -1,0 +1,190 @@
+// Reading: older messages come without a jump, what is new is marked and led to, drafts stay where they were written,
+// and the keyboard goes everywhere.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startLakh } from "../conformance/support/server.js";
+import { launch, person, picture } from "./support/browser.js";
+import { composer, line, newcomer, said } from "./support/chat.js";
+import { ask, nameOf, say } from "./support/team.js";
+
+let server;
+let browser;
+before(async () => {
+  server = await startLakh({ env: { LAKH_API__REQUESTS_PER_SECOND: "100000" } });
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+// A room with messages of Jonas, numbered from 1, and Maya a member who has read up to one of them.
+async function library(room, count, readTo = count) {
+  for (const who of ["jonas", "maya"]) await ask(server.url, who, "room:join", { room });
+  for (let n = 1; n <= count; n += 1) await say(server.url, "jonas", room, `number ${n}`);
+  if (readTo > 0) await ask(server.url, "maya", "receipt:read", { room, seq: readTo });
+}
+
+const maya = async (t, room, options) =>
+  newcomer(await person(t, browser, options), server.url, nameOf("maya"), room);
+
+const isInView = (page, locator) =>
+  locator.elementHandle().then((handle) =>
+    page.waitForFunction((element) => {
+      const { top, bottom } = element.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }, handle),
+  );
+
+test("older messages are put above without moving what is being read", async (t) => {
+  await library("shelf", 230);
+  const { page } = await maya(t, "shelf");
+  await said(page, "number 230").waitFor();
+  // Three pages, each asked for by going near the upper end; the line at the view's edge is watched meanwhile.
+  const moved = await page.evaluate(async () => {
+    const frame = () => new Promise(requestAnimationFrame);
+    const lines = () => [...document.querySelectorAll("[data-line]")];
+    const view = lines()[0].parentElement.closest("[data-reading]");
+    const moves = [];
+    for (let page = 0; page < 3; page += 1) {
+      const before = lines()[0].dataset.seq;
+      view.scrollTop = 300;
+      const edge = view.getBoundingClientRect().top;
+      const anchor = lines().find((one) => one.getBoundingClientRect().top >= edge);
+      const { line } = anchor.dataset;
+      const { top } = anchor.getBoundingClientRect();
+      while (lines()[0].dataset.seq === before) await frame();
+      await frame();
+      const there = lines().find((one) => one.dataset.line === line);
+      moves.push(Math.abs(there.getBoundingClientRect().top - top));
+    }
+    return moves;
+  });
+  assert.equal(moved.length, 3);
+  for (const pixels of moved) assert.ok(pixels <= 1, `what is read moved by ${pixels} pixels`);
+});
+
+test("a room opens at the first message that is new, and leads back to it from further down", async (t) => {
+  await library("unread", 150, 20);
+  const { page } = await maya(t, "unread");
+  // What is new begins before the newest page.
+  await page.getByRole("button", { name: /130 new messages, go to the first/ }).click();
+  const mark = page.locator("[data-new]");
+  await isInView(page, mark);
+  await isInView(page, line(page, "number 21"));
+  await picture(page, "chat-unread");
+});
+
+test("what comes while one reads further up is counted, marked, and one Escape away", async (t) => {
+  await library("up", 60);
+  const { page } = await maya(t, "up");
+  await said(page, "number 60").waitFor();
+  await page.locator("[data-line]").first().scrollIntoViewIfNeeded();
+  const newest = page.getByRole("button", { name: "To the newest message" });
+  await newest.waitFor();
+  const first = await line(page, "number 12").boundingBox();
+  await say(server.url, "jonas", "up", "while you were reading");
+  await page.getByRole("button", { name: /1 new message/ }).waitFor();
+  assert.deepEqual(await line(page, "number 12").boundingBox(), first, "the view has moved");
+  await composer(page, "up").click();
+  await page.keyboard.press("Escape");
+  await isInView(page, line(page, "while you were reading"));
+  await newest.waitFor({ state: "detached" });
+  // The mark stands between what was read and what was not.
+  const order = await page.evaluate(() => {
+    const mark = document.querySelector("[data-new]");
+    const after = mark.compareDocumentPosition(document.querySelector('[data-seq="61"]'));
+    const before = mark.compareDocumentPosition(document.querySelector('[data-seq="60"]'));
+    const { DOCUMENT_POSITION_FOLLOWING: later, DOCUMENT_POSITION_PRECEDING: earlier } = Node;
+    return [(after & later) > 0, (before & earlier) > 0];
+  });
+  assert.deepEqual(order, [true, true]);
+});
+
+test("a draft stays in its room, over other rooms and a reload", async (t) => {
+  await library("one", 1);
+  await library("two", 1);
+  const { page } = await maya(t, "one");
+  await composer(page, "one").fill("half a thought");
+  const go = (room) => page.getByRole("link", { name: new RegExp(`^${room} `) }).click();
+  await go("two");
+  await composer(page, "two").waitFor();
+  assert.equal(await composer(page, "two").inputValue(), "");
+  await page.getByText("Draft:").waitFor();
+  await go("one");
+  await composer(page, "one").waitFor();
+  assert.equal(await composer(page, "one").inputValue(), "half a thought");
+  await page.reload();
+  await composer(page, "one").waitFor();
+  assert.equal(await composer(page, "one").inputValue(), "half a thought");
+});
+
+test("a message is answered, edited and left by the keyboard alone", async (t) => {
+  await library("keys", 3);
+  const { page } = await maya(t, "keys");
+  await said(page, "number 3").waitFor();
+  await composer(page, "keys").click();
+  // Backwards from where one writes to the newest message, and up from there.
+  const onLine = () => page.evaluate(() => document.activeElement?.matches("[data-line]"));
+  const toNewest = async () => {
+    for (let stops = 0; stops < 8 && !(await onLine()); stops += 1) {
+      await page.keyboard.press("Shift+Tab");
+    }
+  };
+  await toNewest();
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("r");
+  await page.getByText("Reply to").waitFor();
+  await page.keyboard.type("an answer");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: `${nameOf("jonas")} number 2` }).waitFor();
+  // Escape gives up an answer that was begun.
+  await toNewest();
+  await page.keyboard.press("r");
+  await page.getByText("Reply to").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByText("Reply to").waitFor({ state: "detached" });
+  await toNewest();
+  await page.keyboard.press("e");
+  const editor = page.getByRole("textbox", { name: "Edit message" });
+  await editor.waitFor();
+  await page.keyboard.type(", better");
+  await page.keyboard.press("Enter");
+  await page.getByRole("article").getByText("an answer, better").waitFor();
+  const { message } = await ask(server.url, "maya", "message:get", { room: "keys", seq: 4 });
+  assert.equal(message.text, "an answer, better");
+  assert.equal(message.reply_to.seq, 2);
+  // And a thread, closed by Escape.
+  await toNewest();
+  await page.keyboard.press("t");
+  const thread = page.getByRole("complementary", { name: "Thread" });
+  await thread.getByRole("textbox", { name: "Reply in thread" }).waitFor();
+  await page.keyboard.press("Escape");
+  await thread.waitFor({ state: "detached" });
+});
+
+test("Ctrl and K find a room by a part of its name, from anywhere", async (t) => {
+  for (const room of ["find-a", "find-b", "find-c", "find-d", "find-e", "find-zebra"]) await library(room, 1);
+  const { page } = await maya(t, "find-a");
+  await composer(page, "find-a").fill("on my mind");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("zeb");
+  await page.keyboard.press("Enter");
+  await composer(page, "find-zebra").waitFor();
+  assert.equal(await page.getByRole("searchbox", { name: "Find a room" }).inputValue(), "");
+});
+
+test("the rooms of a phone fill it, and lead in and out", async (t) => {
+  await library("pocket", 2, 1);
+  const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+  const { page } = await maya(t, "", phone);
+  await page.getByRole("link", { name: /^pocket .*1\s*unread/ }).click();
+  await said(page, "number 2").waitFor();
+  const box = await page.getByRole("region", { name: "Room pocket" }).boundingBox();
+  assert.deepEqual([box.x, box.width], [0, 390]);
+  await page.getByRole("link", { name: "All rooms" }).click();
+  await page.getByRole("link", { name: /^pocket/ }).waitFor();
+  // Read now: the mark is gone.
+  await page.getByRole("link", { name: /^pocket .*unread/ }).waitFor({ state: "detached" });
+});
