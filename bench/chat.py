@@ -27,7 +27,7 @@ from pathlib import Path
 import chat_tables
 from fleet import about, cores
 from nodes import Processes, Redis
-from run import BENCH, DOCS, free_port, pinned, raise_descriptors, say
+from run import DOCS, free_port, pinned, raise_descriptors, say, store
 from servers import PEERS, RELEASE, Skip, build_node, sh
 
 # People of the load generator send more than people do; nobody is held to a pace, and all ten thousand come at once.
@@ -194,16 +194,6 @@ def prepare(options):
     return {}
 
 
-def store(content, text):
-    folder = BENCH / "results"
-    folder.mkdir(exist_ok=True)
-    found = content["machine"]
-    stem = f"{found['at'][:10]}-{found['commit']}-chat"
-    (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
-    (folder / f"{stem}.md").write_text(text)
-    say(f"stored in {folder / stem}.json and .md")
-
-
 def main():
     options = arguments()
     if options.docs_only:
@@ -226,7 +216,7 @@ def main():
     text = chat_tables.page(content)
     print(text)
     if not options.no_store:
-        store(content, text)
+        store(content, text, "-chat")
         if set(options.loads) == set(LOADS) and not options.servers:
             chat_tables.put_into(DOCS / "performance.md", text)
             say("wrote docs/performance.md")

@@ -1,6 +1,6 @@
 """From a stored result of chat to tables, and into docs/performance.md between two markers of their own."""
 
-from tables import medians, shown
+from tables import medians, put_between, shown
 
 BEGIN = "<!-- chat: begin. Made by bench/chat.py; what stands here is overwritten. -->"
 END = "<!-- chat: end -->"
@@ -92,8 +92,4 @@ def flaws(figures):
 
 
 def put_into(path, text):
-    """Replaces what stands between the two markers."""
-    content = path.read_text()
-    before, rest = content.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    put_between(path, BEGIN, END, text)

@@ -20,7 +20,7 @@ import tempfile
 import crowd
 import fleet_tables
 from nodes import FLEETS, Processes, Redis, start_nodes
-from run import BENCH, DOCS, machine, pinned, raise_descriptors, say
+from run import DOCS, machine, pinned, raise_descriptors, say, store
 from servers import PEERS, RELEASE, Skip, build_node, sh
 
 PARTS = ("cost", "crowd")
@@ -126,16 +126,6 @@ def about(options):
     return found
 
 
-def store(content, text):
-    folder = BENCH / "results"
-    folder.mkdir(exist_ok=True)
-    found = content["machine"]
-    stem = f"{found['at'][:10]}-{found['commit']}-fleet"
-    (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
-    (folder / f"{stem}.md").write_text(text)
-    say(f"stored in {folder / stem}.json and .md")
-
-
 def main():
     chosen = arguments()
     if chosen.docs_only:
@@ -154,7 +144,7 @@ def main():
     text = fleet_tables.page(content)
     print(text)
     if not chosen.no_store:
-        store(content, text)
+        store(content, text, "-fleet")
         if set(chosen.parts) == set(PARTS) and set(chosen.fleets) == set(FLEETS):
             fleet_tables.put_into(DOCS / "performance.md", text)
             say("wrote docs/performance.md")

@@ -1,7 +1,7 @@
 """From a stored result of fleets to tables, and into docs/performance.md between two markers of their own."""
 
 from nodes import FLEETS
-from tables import medians, share, shown
+from tables import medians, put_between, share, shown
 
 BEGIN = "<!-- fleets: begin. Made by bench/fleet.py; what stands here is overwritten. -->"
 END = "<!-- fleets: end -->"
@@ -126,8 +126,4 @@ def crowd(content):
 
 
 def put_into(path, text):
-    """Replaces what stands between the two markers."""
-    content = path.read_text()
-    before, rest = content.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    put_between(path, BEGIN, END, text)

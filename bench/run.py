@@ -218,11 +218,12 @@ def measure(chosen, ready, numbers):
     return found
 
 
-def store(content, text):
+def store(content, text, kind=""):
+    """Keeps a result, and its tables, under a name that tells when and of what it is."""
     folder = BENCH / "results"
     folder.mkdir(exist_ok=True)
     about = content["machine"]
-    stem = f"{about['at'][:10]}-{about['commit']}"
+    stem = f"{about['at'][:10]}-{about['commit']}{kind}"
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / f"{stem}.md").write_text(text)
     say(f"stored in {folder / stem}.json and .md")

@@ -163,8 +163,12 @@ def page(result, charts):
     return "\n".join(part for part in parts if part)
 
 
+def put_between(path, begin, end, text):
+    """Replaces what stands between two markers."""
+    before, rest = path.read_text().split(begin, 1)
+    after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
+
+
 def put_into(path, text):
-    """Replaces what stands between the markers."""
-    old = path.read_text()
-    start, end = old.index(BEGIN) + len(BEGIN), old.index(END)
-    path.write_text(f"{old[:start]}\n\n{text}\n{old[end:]}")
+    put_between(path, BEGIN, END, text)
