@@ -39,9 +39,7 @@ fn line_of(line: &str) -> Sent<'_> {
     let mut next = || parts.next().unwrap_or_default();
     let (operation, command) = (next(), next());
     let arguments = parts.map(|part| match part.split_at(2) {
-        ("x:", hex) => (0..hex.len() / 2)
-            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hexadecimal"))
-            .collect(),
+        ("x:", hex) => lakh_testkit::from_hex(hex).into(),
         (_, text) => Bytes::copy_from_slice(text.as_bytes()),
     });
     Sent {

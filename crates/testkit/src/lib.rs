@@ -5,6 +5,7 @@
 //! Every wait has a bound ([`BOUND`]), so that a hang becomes an error that names what was awaited.
 
 mod clock;
+mod hex;
 mod http;
 mod lines;
 pub mod nats;
@@ -20,6 +21,7 @@ mod ws;
 use std::time::Duration;
 
 pub use clock::VirtualClock;
+pub use hex::{from_hex, to_hex};
 pub use http::{Response, exchange, get, read_response};
 pub use net::{connect, connect_from, raise_descriptor_limit, source_address};
 pub use noise::Noise;

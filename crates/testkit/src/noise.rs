@@ -27,6 +27,17 @@ impl Noise {
         (self.next_u64() % bound as u64) as usize
     }
 
+    /// A number from 0 up to 1, without 1.
+    pub fn unit(&mut self) -> f64 {
+        // 53 bits are what a double holds.
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A number from `least` up to `most`.
+    pub fn between(&mut self, least: f64, most: f64) -> f64 {
+        least + (most - least) * self.unit()
+    }
+
     /// `count` random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| (self.next_u64() >> 56) as u8).collect()
@@ -47,5 +58,20 @@ mod tests {
         assert_eq!(Noise::new(7).bytes(64), Noise::new(7).bytes(64));
         assert_ne!(Noise::new(7).bytes(64), Noise::new(8).bytes(64));
         assert_ne!(Noise::new(0).bytes(8), vec![0; 8]);
+    }
+
+    #[test]
+    fn parts_lie_everywhere_between_their_ends() {
+        let mut noise = Noise::new(7);
+        let mut tenths = [0; 10];
+        for _ in 0..10_000 {
+            let x = noise.between(-2.0, 3.0);
+            assert!((-2.0..3.0).contains(&x));
+            tenths[((x + 2.0) * 2.0) as usize] += 1;
+        }
+        assert!(
+            tenths.iter().all(|count| (900..1100).contains(count)),
+            "{tenths:?}"
+        );
     }
 }
