@@ -27,7 +27,8 @@ pub struct Encoded(Arc<Inner>);
 struct Inner {
     /// Frames of revision 4.
     frames: Bytes,
-    parts: SmallVec<[Part; 1]>,
+    /// Two lie inline: a text and an attachment are what a world sends most.
+    parts: SmallVec<[Part; 2]>,
     compress: bool,
     /// In a box, because most packets never need them and every queued packet pays for its size.
     others: OnceLock<Box<Others>>,
@@ -43,13 +44,16 @@ struct Others {
     deflated_v3: OnceLock<Bytes>,
 }
 
-/// Where the payload of one frame lies.
+/// Where the payload of one frame lies. Eight bytes, so that two of them take no more inline than a list's own pointer and
+/// length.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     start: u32,
-    end: u32,
-    binary: bool,
+    /// Its end; the highest bit says that it's binary. Packets are bounded far below 2 GiB.
+    end_and_kind: u32,
 }
+
+const BINARY: u32 = 1 << 31;
 
 impl Encoded {
     /// One text message; its payload is `parts` put together, and the packet type `4` is put in front.
@@ -91,10 +95,22 @@ impl Encoded {
         builder.finish(compress)
     }
 
+    /// This packet's one text message, which says that an attachment follows, and that attachment behind it: what is the
+    /// same for many is encoded once.
+    #[must_use]
+    pub fn with_attachment(&self, data: &[u8]) -> Encoded {
+        let head = &self.0.frames;
+        let mut builder = Builder::new(head.len() + header_len(data.len()) + data.len());
+        builder.out.extend_from_slice(head);
+        builder.parts.extend_from_slice(&self.0.parts);
+        builder.push(Opcode::Binary, &[data], data.len());
+        builder.finish(self.0.compress)
+    }
+
     /// All frames for a WebSocket, back to back.
     #[must_use]
     pub fn ws(&self, version: Version) -> &Bytes {
-        if version == Version::V4 || self.0.parts.iter().all(|part| !part.binary) {
+        if version == Version::V4 || self.0.parts.iter().all(|part| !part.is_binary()) {
             return &self.0.frames;
         }
         self.others().frames_v3.get_or_init(|| self.frames_v3())
@@ -108,7 +124,7 @@ impl Encoded {
         if !self.0.compress || !self.0.parts.iter().any(worth_it) {
             return self.ws(version);
         }
-        let has_binary = self.0.parts.iter().any(|part| part.binary);
+        let has_binary = self.0.parts.iter().any(|part| part.is_binary());
         let cell = match version {
             Version::V3 if has_binary => &self.others().deflated_v3,
             _ => &self.others().deflated,
@@ -120,7 +136,7 @@ impl Encoded {
     pub fn write_polling(&self, w: &mut payload::Writer) {
         for part in &self.0.parts {
             let data = self.payload(part);
-            if part.binary {
+            if part.is_binary() {
                 w.push_binary(data);
             } else {
                 w.push_text(data);
@@ -149,7 +165,7 @@ impl Encoded {
     }
 
     fn payload(&self, part: &Part) -> &[u8] {
-        &self.0.frames[part.start as usize..part.end as usize]
+        &self.0.frames[part.start as usize..part.end()]
     }
 
     fn frames_v3(&self) -> Bytes {
@@ -189,13 +205,21 @@ impl Encoded {
 }
 
 impl Part {
-    fn len(&self) -> usize {
-        (self.end - self.start) as usize
+    fn end(self) -> usize {
+        (self.end_and_kind & !BINARY) as usize
+    }
+
+    fn len(self) -> usize {
+        self.end() - self.start as usize
+    }
+
+    fn is_binary(self) -> bool {
+        self.end_and_kind & BINARY != 0
     }
 
     /// The opcode, and what stands before the payload in this revision.
     fn form(&self, version: Version) -> (Opcode, &'static [u8]) {
-        match (self.binary, version) {
+        match (self.is_binary(), version) {
             (false, _) => (Opcode::Text, &[]),
             (true, Version::V4) => (Opcode::Binary, &[]),
             (true, Version::V3) => (Opcode::Binary, V3_MESSAGE),
@@ -206,7 +230,7 @@ impl Part {
 /// Puts frames together in one allocation of the right size.
 struct Builder {
     out: Vec<u8>,
-    parts: SmallVec<[Part; 1]>,
+    parts: SmallVec<[Part; 2]>,
 }
 
 impl Builder {
@@ -221,10 +245,9 @@ impl Builder {
         write_header(&mut self.out, opcode, length, false);
         let start = self.out.len();
         self.parts.push(Part {
-            // Packets are bounded far below 4 GiB.
             start: start as u32,
-            end: (start + length) as u32,
-            binary: opcode == Opcode::Binary,
+            end_and_kind: (start + length) as u32
+                | if opcode == Opcode::Binary { BINARY } else { 0 },
         });
     }
 

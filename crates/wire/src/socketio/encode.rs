@@ -54,6 +54,17 @@ pub fn encode(parser: Parser, out: &Outgoing<'_>) -> Encoded {
     }
 }
 
+/// The text of an event with one attachment, to which the attachment is added with [`Encoded::with_attachment`]; `args` is
+/// the list with a placeholder for it. Only for clients that speak JSON.
+#[must_use]
+pub fn head_of_binary_event(nsp: &str, args: &str) -> Encoded {
+    let (nsp, comma): (&str, &[u8]) = match nsp {
+        "/" | "" => ("", b""),
+        nsp => (nsp, b","),
+    };
+    Encoded::text(&[b"51-", nsp.as_bytes(), comma, args.as_bytes()], true)
+}
+
 fn encode_json(out: &Outgoing<'_>) -> Encoded {
     let mut head = [0; 24];
     let mut id = [0; 20];

@@ -15,7 +15,7 @@ pub mod transcode;
 
 pub use args::{event_name, split_args};
 pub use decode::{DecodeError, Decoder};
-pub use encode::{Outgoing, encode};
+pub use encode::{Outgoing, encode, head_of_binary_event};
 
 /// How packets are written. A server tells from a client's first packet which one it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
