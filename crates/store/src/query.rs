@@ -109,6 +109,14 @@ pub enum Query {
 }
 
 impl Query {
+    /// Asks for one document.
+    pub fn get(collection: impl Into<String>, key: impl Into<String>) -> Self {
+        Self::Get {
+            collection: collection.into(),
+            key: key.into(),
+        }
+    }
+
     /// Refuses what no backend shall see.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self::Search { logs, words, .. } = self else {

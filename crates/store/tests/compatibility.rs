@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 const V1: &str = include_str!("data/v1.sql");
 const V2: &str = include_str!("data/v2.sql");
+const V3: &str = include_str!("data/v3.sql");
 
 fn pinned(dump: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -39,6 +40,11 @@ fn a_file_of_format_1_is_read_in_full() {
 #[test]
 fn a_file_of_format_2_is_read_in_full() {
     is_read_in_full(V2);
+}
+
+#[test]
+fn a_file_of_format_3_is_read_in_full() {
+    is_read_in_full(V3);
 }
 
 fn is_read_in_full(dump: &str) {
@@ -108,6 +114,11 @@ fn a_file_of_format_2_is_written_on() {
     is_written_on(V2);
 }
 
+#[test]
+fn a_file_of_format_3_is_written_on() {
+    is_written_on(V3);
+}
+
 fn is_written_on(dump: &str) {
     let (_folder, path) = pinned(dump);
     let store = open(&path);
@@ -160,13 +171,29 @@ fn words_of_format_2_are_found() {
     assert_eq!(found(&store, "c*"), [4]);
 }
 
+#[test]
+fn words_of_format_3_are_found_before_they_are_indexed_and_after() {
+    let (_folder, path) = pinned(V3);
+    let store = open(&path);
+    assert_eq!(
+        (found(&store, "wait*"), found(&store, "c*")),
+        (vec![3], vec![4, 2])
+    );
+    block_on(store.close()).unwrap();
+    let waiting = |path: &Path| {
+        let count = "SELECT count(*) FROM unindexed";
+        let conn = Connection::open(path).unwrap();
+        conn.query_row(count, [], |row| row.get::<_, i64>(0))
+    };
+    assert_eq!(waiting(&path), Ok(0));
+    assert_eq!(found(&open(&path), "wait*"), [3]);
+}
+
 /// A published format stays as it is: a new file has the very tables of the newest pinned one, and so has one
 /// that was brought to it from the format before.
 #[test]
 fn a_new_file_has_the_tables_of_the_newest_pinned_one() {
-    let (_folder, path) = pinned(V2);
-    let (_older_folder, older) = pinned(V1);
-    block_on(open(&older).close()).unwrap();
+    let (_folder, path) = pinned(V3);
     let folder = tempfile::tempdir().unwrap();
     let new = folder.path().join("lakh.db");
     block_on(open(&new).close()).unwrap();
@@ -181,5 +208,9 @@ fn a_new_file_has_the_tables_of_the_newest_pinned_one() {
         rows.collect::<Result<Vec<_>, _>>().unwrap()
     };
     assert_eq!(tables(&new), tables(&path));
-    assert_eq!(tables(&older), tables(&path));
+    for dump in [V1, V2] {
+        let (_folder, older) = pinned(dump);
+        block_on(open(&older).close()).unwrap();
+        assert_eq!(tables(&older), tables(&path));
+    }
 }

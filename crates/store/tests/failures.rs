@@ -227,7 +227,7 @@ fn a_file_of_a_newer_version_is_left_alone() {
             error,
             OpenError::NewerFormat {
                 found: 99,
-                supported: 2,
+                supported: 3,
                 ..
             }
         ),

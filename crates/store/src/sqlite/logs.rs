@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::documents::upper_end;
 use super::fault::{Fault, int, uint};
-use super::texts;
+use super::{texts, wiping};
 use crate::documents::{Gather, Order, Page, Scan};
 use crate::limits::REMOVE_AT_ONCE;
 use crate::logs::{
@@ -150,15 +150,6 @@ pub(crate) fn amend(
         texts::add(conn, (log.id, seq), time_ms, text)?;
     }
     Ok(true)
-}
-
-/// Does something while SQLite overwrites what it frees.
-fn wiping<T>(conn: &Connection, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let switch = |on: bool| conn.pragma_update(None, "secure_delete", on);
-    switch(true)?;
-    let outcome = work();
-    switch(false)?;
-    outcome
 }
 
 pub(crate) fn trim(conn: &Connection, name: &str, trim: &Trim) -> Result<Trimmed, Fault> {

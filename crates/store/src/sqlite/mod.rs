@@ -17,7 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
+use rusqlite::Connection;
+
 use self::documents::Versions;
+use self::texts::Unindexed;
 use self::writer::Writer;
 use crate::error::OpenError;
 use crate::front::Front;
@@ -93,8 +96,9 @@ impl Sqlite {
             path: path.to_owned(),
             detail,
         };
-        let versions =
-            Versions::load(&opened.writer).map_err(|error| open::explain(path, &error))?;
+        let explain = |error: rusqlite::Error| open::explain(path, &error);
+        let versions = Versions::load(&opened.writer).map_err(explain)?;
+        let unindexed = Unindexed::load(&opened.writer).map_err(explain)?;
         let writes = Bounds {
             items: options.write_queue,
             bytes: options.write_queue_bytes,
@@ -117,6 +121,7 @@ impl Sqlite {
         let writer = Writer {
             conn: opened.writer,
             versions,
+            unindexed,
             front,
             group: Bounds {
                 items: options.group,
@@ -149,4 +154,13 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         self.front.shut();
     }
+}
+
+/// Does something while SQLite overwrites what it frees.
+fn wiping<T>(conn: &Connection, work: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let switch = |on: bool| conn.pragma_update(None, "secure_delete", on);
+    switch(true)?;
+    let outcome = work();
+    switch(false)?;
+    outcome
 }

@@ -8,7 +8,11 @@ use rusqlite::{Connection, TransactionBehavior};
 /// "LAKH", in the header of each file (`PRAGMA application_id`).
 pub(crate) const APPLICATION_ID: i64 = 0x4C41_4B48;
 
-const MIGRATIONS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("v1.sql"),
+    include_str!("v2.sql"),
+    include_str!("v3.sql"),
+];
 
 /// Newest format that this version reads and writes.
 pub(crate) const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -7,21 +7,27 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::apply;
 use super::documents::Versions;
 use super::fault::{Fault, Meaning, meaning};
+use super::texts::{self, Unindexed};
 use crate::batch::Batch;
 use crate::error::{CloseError, WriteError};
 use crate::front::{FailOnPanic, Front, Written};
 use crate::health::Health;
-use crate::queue::Bounds;
+use crate::queue::{Bounds, Taken};
+
+/// After so long without a write there is time to index words.
+const IDLE: Duration = Duration::from_millis(250);
 
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
     pub(crate) versions: Versions,
+    pub(crate) unindexed: Unindexed,
     pub(crate) front: Arc<Front>,
     pub(crate) group: Bounds,
     pub(crate) readers: Vec<JoinHandle<()>>,
@@ -32,11 +38,26 @@ impl Writer {
     /// Works until the queue is closed and empty, then closes the file.
     pub(crate) fn run(mut self) {
         let guard = FailOnPanic(self.front.clone());
-        while let Some(group) = self.front.writes.take(self.group) {
-            let batches: Vec<&Batch> = group.items.iter().map(|job| &job.batch).collect();
-            let outcomes = self.write(&batches);
-            self.front.settle(group.items, group.bytes, outcomes);
+        loop {
+            let patience = match self.unindexed.is_empty() {
+                true => Duration::MAX,
+                false => IDLE,
+            };
+            match self.front.writes.take_for(self.group, patience) {
+                Taken::Items(group) => {
+                    let batches: Vec<&Batch> = group.items.iter().map(|job| &job.batch).collect();
+                    let outcomes = self.write(&batches);
+                    self.front.settle(group.items, group.bytes, outcomes);
+                    // Everybody has their answer before that.
+                    if self.unindexed.is_due() {
+                        self.index();
+                    }
+                }
+                Taken::Nothing => self.index(),
+                Taken::Closed => break,
+            }
         }
+        self.index();
         let front = self.front.clone();
         front.closed(self.close());
         drop(guard);
@@ -46,8 +67,9 @@ impl Writer {
         if let Health::Failed(reason) = self.front.health() {
             return vec![Err(WriteError::Failed(reason)); batches.len()];
         }
-        match self.commit(batches) {
+        match self.commit(|writer| writer.execute(batches)) {
             Ok(outcomes) => {
+                batches.iter().for_each(|batch| self.unindexed.count(batch));
                 self.front.set_health(Health::Ok);
                 outcomes
             }
@@ -62,6 +84,20 @@ impl Writer {
                     .collect()
             }
             Err(Broken::Statement(meaning)) => vec![Err(self.blame(meaning)); batches.len()],
+        }
+    }
+
+    /// Puts the words that wait into the index. Where that can't be, they wait on, and are found all the same.
+    fn index(&mut self) {
+        if self.unindexed.is_empty() || matches!(self.front.health(), Health::Failed(_)) {
+            return;
+        }
+        match self.commit(|writer| texts::index(&writer.conn)) {
+            Ok(()) => self.unindexed = Unindexed::default(),
+            Err(Broken::Commit(reason)) => self.front.fail(&reason),
+            Err(Broken::Statement(meaning)) => {
+                self.blame(meaning);
+            }
         }
     }
 
@@ -80,17 +116,21 @@ impl Writer {
         error
     }
 
-    fn commit(&mut self, batches: &[&Batch]) -> Result<Vec<Written>, Broken> {
-        let outcomes = self.execute(batches);
-        let outcomes = match outcomes {
-            Ok(outcomes) => outcomes,
+    /// Does something in a transaction.
+    fn commit<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> rusqlite::Result<T>,
+    ) -> Result<T, Broken> {
+        let done = self.run_sql("BEGIN IMMEDIATE").and_then(|()| work(self));
+        let done = match done {
+            Ok(done) => done,
             Err(error) => {
                 self.roll_back();
                 return Err(Broken::Statement(meaning(&error)));
             }
         };
         match self.run_sql("COMMIT") {
-            Ok(()) => Ok(outcomes),
+            Ok(()) => Ok(done),
             Err(error) => {
                 self.roll_back();
                 // Out of space or not given the lock: the commit mark was not written. After anything else (a failed
@@ -103,9 +143,8 @@ impl Writer {
         }
     }
 
-    /// Runs a group in a transaction and leaves that open. An error leaves it in any state.
+    /// Runs a group. An error leaves the transaction in any state.
     fn execute(&mut self, batches: &[&Batch]) -> rusqlite::Result<Vec<Written>> {
-        self.run_sql("BEGIN IMMEDIATE")?;
         batches
             .iter()
             .map(|batch| self.execute_one(batch))
