@@ -5,7 +5,7 @@
 //! is bounded in bytes; the shard applies the policy for slow readers when it's full.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU16, NonZeroU64};
 
 use lakh_wire::engine::Control;
 use lakh_wire::{CloseReason, Encoded};
@@ -93,8 +93,8 @@ impl Waiting {
 pub struct Outbox {
     first: Option<Item>,
     rest: Option<Spare>,
-    /// Bytes of the first item that are written already.
-    written: usize,
+    /// Bytes of the first item that are written already. Packets are bounded far below 4 GiB.
+    written: u32,
     bytes: usize,
     /// The kernel took less than was offered; it will say when it takes more.
     pub blocked: bool,
@@ -102,6 +102,8 @@ pub struct Outbox {
     pub poll_pending: bool,
     /// What to do besides writing.
     pub signals: Signals,
+    /// When it was last written together with many others, on the clock of whoever writes, which begins anew now and then.
+    pub crowd: Option<NonZeroU16>,
 }
 
 impl Outbox {
@@ -120,7 +122,7 @@ impl Outbox {
     /// Bytes of the first item that were written by an earlier call.
     #[must_use]
     pub fn written(&self) -> usize {
-        self.written
+        self.written as usize
     }
 
     /// What waits, first to last.
@@ -199,7 +201,7 @@ impl Outbox {
     pub fn put_back(&mut self, packet: Encoded, written: usize) {
         let item = Item::Packet(packet);
         self.bytes += weight(&item);
-        self.written = written;
+        self.written = written as u32;
         if let Some(next) = self.first.replace(item) {
             self.rest.get_or_insert_default().push_front(next);
         }
@@ -219,9 +221,9 @@ impl Outbox {
     /// Takes `count` written bytes off the front; `len_of` tells how long an item is in this transport's form.
     pub fn advance(&mut self, mut count: usize, mut len_of: impl FnMut(&Item) -> usize) {
         while let Some(item) = &self.first {
-            let left = len_of(item) - self.written;
+            let left = len_of(item) - self.written();
             if count < left {
-                self.written += count;
+                self.written += count as u32;
                 return;
             }
             count -= left;

@@ -49,6 +49,11 @@ impl Shard {
         !dirty.is_empty()
     }
 
+    /// Takes up what was [put off](Outboxes::put_off).
+    pub fn take_up(&self, put_off: &mut Vec<SessionKey>) {
+        self.state.borrow_mut().dirty.append(put_off);
+    }
+
     /// All outboxes, for as long as the guard lives.
     #[must_use]
     pub fn outboxes(&self) -> Outboxes<'_> {
@@ -74,6 +79,13 @@ impl Outboxes<'_> {
     pub fn get(&mut self, key: SessionKey) -> Option<(&mut Outbox, Version)> {
         let entry = self.0.session(key)?;
         Some((&mut entry.outbox, entry.engine.version()))
+    }
+
+    /// Leaves this one dirty: whoever took it brings it back with [`Shard::take_up`], and it's not taken before.
+    pub fn put_off(&mut self, key: SessionKey) {
+        if let Some(entry) = self.0.session(key) {
+            entry.dirty = true;
+        }
     }
 
     /// Done with this one for now: if it's empty, its queue may serve another.

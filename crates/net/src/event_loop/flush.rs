@@ -4,22 +4,39 @@
 //! batch: first all are looked at, then all is sent, then what the kernel did not take is put back. Looking at all
 //! before sending lets the processor fetch the sessions' memory side by side, and the sends of a batch can be handed
 //! to io_uring with one system call. Everybody else goes through [`EventLoop::flush`], one at a time.
+//!
+//! Sending is nearly all that a broadcast costs, and costs the same for one packet as for ten. So who has just been written
+//! to as one of many waits a little for what comes next: see [`GATHER_US`].
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::num::NonZeroU16;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use lakh_hub::Signals;
 use lakh_hub::shard::SessionKey;
 use lakh_wire::control_frame;
 use lakh_wire::engine::payload::ContentType;
 use lakh_wire::engine::{Control, End, Side, Version};
+use tokio::time::Instant;
 
 use super::EventLoop;
 use crate::batch::{Batch, MOST_SENDS};
 use crate::polling::PollAnswer;
 use crate::ring::Ring;
 use crate::ws::Wrote;
+
+/// Sessions that are written together count as a crowd from here on.
+const CROWD: usize = 32;
+/// Who was written to in a crowd is written to again after so many [`STEP`]s at the earliest, some 1.5 ms. The first of a
+/// room's messages goes out at once, and those of a room with fewer than some six hundred a second; what is denser
+/// shares its writes. Nobody else waits, but for one in some thousands of those who were in a crowd a while ago.
+const GATHER: u16 = 24;
+/// Each outbox remembers when it was in a crowd, so that is counted in steps, which begin anew every four seconds: two bytes a
+/// connection.
+const STEP: Duration = Duration::from_micros(64);
 
 /// What the flusher works with. Kept between turns: lists for each would be allocations a turn.
 pub(super) struct Turn {
@@ -28,6 +45,11 @@ pub(super) struct Turn {
     /// Those that are written one at a time.
     others: Vec<SessionKey>,
     failed: Vec<SessionKey>,
+    /// Those that are written to a little later.
+    put_off: Vec<SessionKey>,
+    /// When the first of them is due.
+    due: Option<u16>,
+    began: Instant,
 }
 
 impl Turn {
@@ -37,33 +59,84 @@ impl Turn {
             batch: Batch::new(ring),
             others: Vec::new(),
             failed: Vec::new(),
+            put_off: Vec::new(),
+            due: None,
+            began: Instant::now(),
         }
     }
+
+    /// The step that it is now. Never 0.
+    fn now(&self) -> NonZeroU16 {
+        let steps = self.began.elapsed().as_micros() / STEP.as_micros();
+        NonZeroU16::new(steps as u16).unwrap_or(NonZeroU16::MIN)
+    }
+
+    /// Whether an outbox has to wait; notes when it's due.
+    fn gathers(&mut self, crowd: Option<NonZeroU16>, now: NonZeroU16) -> bool {
+        let Some(wait) = crowd
+            .and_then(|crowd| GATHER.checked_sub(now.get().wrapping_sub(crowd.get())))
+            .filter(|wait| *wait > 0)
+        else {
+            return false;
+        };
+        let soonest = self.due.map(|due| until(due, now));
+        if soonest.is_none_or(|soonest| wait < soonest) {
+            self.due = Some(now.get().wrapping_add(wait));
+        }
+        true
+    }
+}
+
+/// Steps to go, 0 if it's past.
+fn until(due: u16, now: NonZeroU16) -> u16 {
+    let wait = due.wrapping_sub(now.get());
+    if wait > GATHER { 0 } else { wait }
 }
 
 impl EventLoop {
     /// Writes out what the turn left in outboxes. It's woken by the first and runs behind all that was ready then: so
     /// a burst of events costs a connection one write.
     pub(super) async fn flusher(self: Rc<Self>) {
+        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
         loop {
-            poll_fn(|cx| {
-                if self.shard.register_flusher(cx.waker()) {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
+            let due = {
+                let turn = self.turn.borrow();
+                turn.due
+                    .map(|due| Instant::now() + STEP * until(due, turn.now()).into())
+            };
+            if let Some(due) = due {
+                sleep.as_mut().reset(due);
+            }
+            let is_due = poll_fn(|cx| {
+                if due.is_some() && sleep.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                match self.shard.register_flusher(cx.waker()) {
+                    true => Poll::Pending,
+                    false => Poll::Ready(false),
                 }
             })
             .await;
+            if is_due {
+                self.take_up();
+            }
             // After a batch other tasks get their turn.
-            while self.flush_dirty() {
+            while self.flush_dirty(true) {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Writes out all that waits.
+    fn take_up(&self) {
+        let mut turn = self.turn.borrow_mut();
+        turn.due = None;
+        self.shard.take_up(&mut turn.put_off);
+    }
+
+    /// Writes out all that waits, and at once.
     pub(super) fn flush_all(&self) {
-        while self.flush_dirty() {}
+        self.take_up();
+        while self.flush_dirty(false) {}
     }
 
     /// Writes out before anything more is read, if outboxes fill up within the turn.
@@ -74,10 +147,10 @@ impl EventLoop {
     }
 
     /// Writes out the sessions that turned dirty first. `true`: there are more.
-    fn flush_dirty(&self) -> bool {
+    fn flush_dirty(&self, gather: bool) -> bool {
         let mut turn = self.turn.borrow_mut();
         let more = self.shard.take_dirty(&mut turn.dirty, MOST_SENDS);
-        self.write_batch(&mut turn);
+        self.write_batch(&mut turn, gather);
         for key in turn.failed.drain(..) {
             self.shard.end(key, Side::Main, End::Error);
         }
@@ -87,14 +160,23 @@ impl EventLoop {
         more
     }
 
-    fn write_batch(&self, turn: &mut Turn) {
+    fn write_batch(&self, turn: &mut Turn, gather: bool) {
+        let now = turn.now();
+        let crowd = (turn.dirty.len() >= CROWD).then_some(now);
+        let mut dirty = std::mem::take(&mut turn.dirty);
         let mut outboxes = self.shard.outboxes();
         let links = self.links.borrow();
         let mut sent = 0;
-        for key in turn.dirty.drain(..) {
+        for key in dirty.drain(..) {
             let Some((outbox, version)) = outboxes.get(key) else {
                 continue;
             };
+            if gather && turn.gathers(outbox.crowd, now) {
+                turn.put_off.push(key);
+                outboxes.put_off(key);
+                continue;
+            }
+            outbox.crowd = crowd;
             let link = links.get(key.slot as usize);
             let batched = match link.and_then(|link| link.main.as_ref()) {
                 Some(conn) if outbox.signals == Signals::default() && conn.is_batchable() => {
@@ -112,6 +194,7 @@ impl EventLoop {
         }
         turn.batch.send();
         sent += turn.batch.settle(&mut outboxes, &mut turn.failed);
+        turn.dirty = dirty;
         self.count_out(sent);
     }
 
@@ -175,5 +258,37 @@ impl EventLoop {
         {
             probe.close(1000, "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(at: u16) -> NonZeroU16 {
+        NonZeroU16::new(at).expect("not zero")
+    }
+
+    #[test]
+    fn only_who_was_in_a_crowd_just_now_waits_and_the_first_sets_the_time() {
+        let mut turn = Turn::new(None);
+        assert!(!turn.gathers(None, step(500)), "in no crowd");
+        assert!(!turn.gathers(Some(step(100)), step(100 + GATHER)));
+        assert_eq!(turn.due, None);
+        assert!(turn.gathers(Some(step(490)), step(500)));
+        assert!(turn.gathers(Some(step(480)), step(500)));
+        assert!(turn.gathers(Some(step(499)), step(500)));
+        assert_eq!(turn.due, Some(480 + GATHER));
+        assert_eq!(until(480 + GATHER, step(500)), GATHER - 20);
+        assert_eq!(until(480 + GATHER, step(900)), 0, "it's past");
+    }
+
+    #[test]
+    fn the_clock_may_begin_anew_meanwhile() {
+        let mut turn = Turn::new(None);
+        let before = step(u16::MAX - 9);
+        assert!(turn.gathers(Some(before), step(9)));
+        assert_eq!(until(turn.due.expect("it waits"), step(9)), GATHER - 19);
+        assert!(!turn.gathers(Some(before), step(GATHER)));
     }
 }
