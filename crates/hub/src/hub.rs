@@ -116,6 +116,12 @@ impl Hub {
         self.now().0
     }
 
+    /// Time on the hub's monotonic clock, as finely as it goes: for how long something takes.
+    #[must_use]
+    pub fn clock(&self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.0.clock.now_us())
+    }
+
     pub(crate) fn now(&self) -> lakh_wire::Millis {
         self.0.clock.now()
     }

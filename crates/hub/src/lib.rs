@@ -10,6 +10,7 @@
 mod access;
 mod ack;
 mod args;
+mod binary;
 mod caught;
 mod cluster;
 mod engine_io;
@@ -46,6 +47,7 @@ mod wheel;
 
 pub use ack::{Ack, AckError, AckFuture, BroadcastAckFuture, BroadcastAcks};
 pub use args::{ArgsError, Binary};
+pub use binary::BinaryEvent;
 pub use cluster::{ClusterState, JoinError, Missing, ServerEvent, ServerSideAcks};
 pub use engine_io::{EngineHandlers, EngineSocket};
 pub use event::{Event, EventRef, FromEvent};

@@ -36,6 +36,8 @@ pub struct Signals {
     pub closed: Option<CloseReason>,
     /// The connection may be read again.
     pub resume: bool,
+    /// The kernel is to take no more than 2 to this power bytes beyond what is on its way; 0: nothing was said.
+    pub unsent_bits: u8,
 }
 
 /// A queue that the shard lends to outboxes.

@@ -8,6 +8,10 @@ use lakh_wire::{Limits, Millis};
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds on a clock that never goes back; its zero is arbitrary.
     fn now(&self) -> Millis;
+    /// The same clock as [`Clock::now`] in microseconds, for how long something takes. By default no finer than that.
+    fn now_us(&self) -> u64 {
+        self.now().0.saturating_mul(1_000)
+    }
     /// Milliseconds since 1970, for people and logs.
     fn wall_ms(&self) -> u64;
 }

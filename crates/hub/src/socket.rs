@@ -84,6 +84,12 @@ impl Socket {
         }
     }
 
+    /// The number of the event loop that it lives on.
+    #[must_use]
+    pub fn loop_index(&self) -> usize {
+        self.0.shard()
+    }
+
     /// The connection's first request.
     #[must_use]
     pub fn handshake(&self) -> &Handshake {

@@ -19,6 +19,10 @@ impl Clock for SystemClock {
         Millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn wall_ms(&self) -> u64 {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -109,6 +109,22 @@ impl Stream {
         }
     }
 
+    /// Has the kernel take no more than so many bytes beyond what is on its way. Best effort: without it slow readers are
+    /// noticed later.
+    pub(crate) fn limit_unsent(&self, bytes: u32) {
+        let tcp = match &self.transport {
+            Transport::Tcp(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0.get_ref(),
+            Transport::Unix(_) => return,
+        };
+        #[cfg(target_os = "linux")]
+        if let Err(error) = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(bytes) {
+            tracing::debug!(%error, "the kernel keeps back as much as it likes");
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (tcp, bytes);
+    }
+
     /// Takes the connection off the calling thread's loop, to be registered with another. `None` for TLS, whose
     /// library keeps its socket.
     pub(crate) fn detach(self) -> io::Result<Result<Detached, Self>> {

@@ -107,6 +107,11 @@ impl WsConn {
         self.side.set(Side::Main);
     }
 
+    /// Has the kernel take no more than so many bytes beyond what is on its way.
+    pub(crate) fn limit_unsent(&self, bytes: u32) {
+        self.io.borrow().limit_unsent(bytes);
+    }
+
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.task.borrow_mut().take() {
             waker.wake();

@@ -236,6 +236,73 @@ impl Shard {
         }
     }
 
+    /// Whether what is sent to this socket now would go out now.
+    pub(crate) fn takes(&self, key: SocketKey) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(session) = state
+            .socket(key)
+            .filter(|entry| !entry.held)
+            .map(|entry| entry.session)
+        else {
+            return false;
+        };
+        state
+            .session(session)
+            .is_some_and(|entry| is_writable(entry))
+    }
+
+    /// Has the transport keep back no more than this.
+    pub(crate) fn limit_unsent(&self, key: SocketKey, bytes: u32) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(at) = state.socket(key).map(|entry| entry.session) else {
+            return false;
+        };
+        let Some(session) = state.session(at) else {
+            return false;
+        };
+        if session.engine.transport() != Transport::WebSocket {
+            return false;
+        }
+        // At most 2³¹, so its logarithm is below 32.
+        session.outbox.signals.unsent_bits = bytes.max(1).ilog2() as u8;
+        state.touch(at.slot);
+        true
+    }
+
+    /// Sends one socket what is made for its parser, if it goes out now: nothing is made for who can't take it.
+    pub(crate) fn emit_made(&self, key: SocketKey, make: impl FnOnce(Parser) -> Encoded) -> bool {
+        let push = self.pusher(Flags::default());
+        let mut state = self.state.borrow_mut();
+        let State {
+            sockets,
+            sessions,
+            pool,
+            dirty,
+            flusher,
+            ..
+        } = &mut *state;
+        let socket = sockets.get(key.slot as usize);
+        let Some(socket) = socket.filter(|entry| entry.generation == key.generation && !entry.held)
+        else {
+            return false;
+        };
+        let at = socket.session;
+        let session = sessions.get_mut(at.slot as usize);
+        let session = session.filter(|found| found.generation == at.generation);
+        let Some(session) = session.filter(|session| is_writable(session)) else {
+            self.stats().dropped_volatile.add(1);
+            return false;
+        };
+        let packet = make(session.decoder.parser().unwrap_or(Parser::Json));
+        if session.outbox.bytes() + packet.len() > push.bound {
+            self.stats().dropped_volatile.add(1);
+            return false;
+        }
+        push.push(session, &packet, pool);
+        touch(sessions, dirty, flusher, at.slot);
+        true
+    }
+
     /// Sends a packet that belongs to no broadcast, under the same bound.
     pub(super) fn send_packet(&self, key: SessionKey, packet: &Encoded) {
         let push = self.pusher(Flags::default());

@@ -62,7 +62,7 @@ impl Socket {
         FlaggedSocket::new(self).unlogged()
     }
 
-    fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
+    pub(crate) fn emit_payload(&self, payload: Payload, flags: Flags) -> Result<(), Full> {
         let recovery = self.0.namespace.recovery.get();
         if let Some(recovery) = recovery.filter(|_| !flags.unlogged) {
             return self.emit_recoverable(recovery, payload, flags);

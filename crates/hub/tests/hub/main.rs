@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod acks;
+mod binary;
 mod broadcast;
 mod close;
 mod connect;

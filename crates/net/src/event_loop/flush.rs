@@ -217,6 +217,9 @@ impl EventLoop {
                     .with_outbox(key, |outbox, version| conn.finish(outbox, version));
             }
             Some(conn) => {
+                if signals.unsent_bits != 0 {
+                    conn.limit_unsent(1 << signals.unsent_bits);
+                }
                 if self.flush_ws(key, &conn) == Wrote::Failed {
                     self.shard.end(key, Side::Main, End::Error);
                 }
