@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::ack::Ack;
 use crate::args;
@@ -22,6 +23,9 @@ pub struct Failure {
     pub code: &'static str,
     /// What went wrong and what to do about it.
     pub message: String,
+    /// What is there, where that is not what was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -30,7 +34,15 @@ impl Failure {
         Self {
             code,
             message: message.into(),
+            current: None,
         }
+    }
+
+    /// The same, with what is there.
+    #[must_use]
+    pub fn with_current(mut self, current: Value) -> Self {
+        self.current = Some(Box::new(current));
+        self
     }
 
     /// The request's fields are missing, of the wrong type, or out of range.
@@ -96,9 +108,12 @@ impl Namespace {
                 Ok(Box::pin(async move {
                     let result = match args {
                         Ok(args) => handler(socket, args).await,
-                        Err(error) => Err(Failure::bad_request(error.to_string())),
+                        Err(error) => Err(Failure::misread(&error)),
                     };
-                    ack.send_raw(answer(result));
+                    // Nobody reads what nobody asked for.
+                    if ack.id.is_some() {
+                        ack.send_raw(answer(result));
+                    }
                 }))
             }),
         );
@@ -140,6 +155,11 @@ mod tests {
         assert_eq!(
             answer(refused).text(),
             r#"[{"ok":false,"error":{"code":"forbidden","message":"no"}}]"#
+        );
+        let conflict = Failure::new("conflict", "no").with_current(json!({"version": 1}));
+        assert_eq!(
+            answer::<()>(Err(conflict)).text(),
+            r#"[{"ok":false,"error":{"code":"conflict","message":"no","current":{"version":1}}}]"#
         );
     }
 }

@@ -194,8 +194,7 @@ pub(crate) async fn put_off(
     version: u64,
     at_ms: u64,
 ) -> Result<(), Failure> {
-    let getting = chat.0.store.get(chat.now_ms(), names::DUE, key);
-    let found = getting.await.map_err(|error| stored::not_read(&error))?;
+    let found = stored::get(chat, names::DUE, key).await?;
     let Some(document) = found.filter(|found| found.version == version) else {
         return Ok(());
     };

@@ -194,11 +194,7 @@ pub(crate) fn due_id(parts: &[&str]) -> String {
         // None of them has a control character.
         hash.update(b"\n");
     }
-    let hash = hash.finalize();
-    hash.iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    lakh_files::hex(&hash.finalize()[..16])
 }
 
 /// The time has come to remind somebody, if they are still away and have not read.
@@ -230,10 +226,7 @@ pub(crate) async fn remind(
         }
         told::unread(chat, room, &unread);
     }
-    match chat.0.store.write(batch).await {
-        Ok(_) | Err(WriteError::Conflict { .. }) => Ok(()),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    stored::try_write(chat, batch).await.map(drop)
 }
 
 /// What somebody who is away is reminded of: the data of `message:unread`.
@@ -270,8 +263,7 @@ async fn read(chat: &Chat, room: &str, id: &str) -> Result<Option<Away>, Failure
         },
     ];
     queries.extend(receipts::queries(room, id));
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries).await?;
     let mut answers = answers.into_iter();
     let all = (
         answers.next(),

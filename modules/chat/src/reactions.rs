@@ -290,13 +290,9 @@ async fn react_once(
         names::reactions(at.room, at.thread),
         format!("{}{}", prefix(at.seq), asker.id()),
     );
-    let get = Query::Get {
-        collection: own.0.clone(),
-        key: own.1.clone(),
-    };
+    let get = Query::get(own.0.clone(), own.1.clone());
     // Who moves up if a name goes: it depends on what they gave, so that is asked before.
-    let reading = chat.0.store.read(chat.now_ms(), vec![get.clone()]);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, vec![get.clone()]).await?;
     let before = given(answers.first())?;
     let mut more = vec![get];
     more.extend(before.0.keys().map(|emoji| Query::Scan {
@@ -479,8 +475,7 @@ pub(crate) async fn list(
         .order(Order::Ascending)
         .after(request.cursor.map(|cursor| all.clone() + &cursor));
     let collection = names::reactors(room, request.of.thread);
-    let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &collection, scan).await?;
     let reactor = |(key, document): &(String, Document)| {
         let emoji = key.split('\n').nth(1).unwrap_or_default().to_owned();
         let of = records::read(document)?;

@@ -5,7 +5,7 @@
 
 use lakh_hub::Failure;
 use lakh_hub::store::{
-    Answer, Batch, Condition, DeleteRange, Op, Query, REMOVE_AT_ONCE, Range, Scan, Trim, WriteError,
+    Answer, Batch, Condition, DeleteRange, Op, Query, REMOVE_AT_ONCE, Range, Scan, Trim,
 };
 
 use crate::messages::{of_entry, pins_without};
@@ -35,8 +35,7 @@ pub(crate) struct Place {
 pub(crate) async fn step(chat: &Chat) -> Result<bool, Failure> {
     let after = chat.0.retention.lock().after.clone();
     let scan = Scan::default().limit(ROOMS).after(after);
-    let scanning = chat.0.store.scan(chat.now_ms(), names::ROOMS, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, names::ROOMS, scan).await?;
     for (room, document) in &page.items {
         let record: RoomRecord = records::read(document)?;
         let days = u64::from(record.settings.retention_days);
@@ -63,7 +62,7 @@ async fn trim_room(chat: &Chat, room: &str, cutoff: u64) -> Result<bool, Failure
     let mut after = None;
     loop {
         let scan = Scan::prefix(&prefix).limit(THREADS).after(after);
-        let logs = read(chat, vec![Query::Logs { scan }]).await?.pop();
+        let logs = stored::read(chat, vec![Query::Logs { scan }]).await?.pop();
         let Some(Answer::Logs(page)) = logs else {
             return Err(stored::unexpected(logs.as_ref()));
         };
@@ -77,7 +76,10 @@ async fn trim_room(chat: &Chat, room: &str, cutoff: u64) -> Result<bool, Failure
             log: names::log_of(room, Some(*root)),
             range: Range::from(0, 1),
         });
-        for (root, answer) in roots.iter().zip(read(chat, oldest.collect()).await?) {
+        for (root, answer) in roots
+            .iter()
+            .zip(stored::read(chat, oldest.collect()).await?)
+        {
             let Answer::Entries(found) = answer else {
                 return Err(stored::unexpected(Some(&answer)));
             };
@@ -94,14 +96,6 @@ async fn trim_room(chat: &Chat, room: &str, cutoff: u64) -> Result<bool, Failure
             return Ok(true);
         }
     }
-}
-
-async fn read(chat: &Chat, queries: Vec<Query>) -> Result<Vec<Answer>, Failure> {
-    if queries.is_empty() {
-        return Ok(Vec::new());
-    }
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    reading.await.map_err(|error| stored::not_read(&error))
 }
 
 /// Trims a log. `false` if the writes were used up.
@@ -182,8 +176,7 @@ async fn take_reactions(
             limit: MESSAGES,
             ..Scan::default()
         };
-        let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection, scan).await?;
         if page.items.is_empty() {
             return Ok(());
         }
@@ -195,8 +188,7 @@ async fn take_reactions(
                 batch = batch.delete(&names::reacted(person), &index, Condition::Any);
             }
         }
-        let writing = chat.0.store.write(batch);
-        writing.await.map_err(|error| stored::not_written(&error))?;
+        stored::write(chat, batch).await?;
     }
 }
 
@@ -220,10 +212,9 @@ async fn forget(
         for id in &said.mentions {
             batch = batch.delete(&names::mentions_of(id), &key, Condition::Any);
         }
-        batch = attachments::release(chat, room, &said.attachments, batch);
+        batch = attachments::release(&said.attachments, batch);
     }
-    let getting = chat.0.store.get(chat.now_ms(), names::PINS, room);
-    let pins = getting.await.map_err(|error| stored::not_read(&error))?;
+    let pins = stored::get(chat, names::PINS, room).await?;
     let is_gone = |of: Option<u64>, seq: u64| of == thread && seq < end;
     if let Some(op) = pins_without(room, pins.as_ref(), is_gone)? {
         batch = batch.op(op);
@@ -236,9 +227,5 @@ async fn forget(
         log: names::log_of(room, thread),
         trim,
     });
-    match chat.0.store.write(batch).await {
-        Ok(_) => Ok(true),
-        Err(WriteError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    Ok(stored::try_write(chat, batch).await?.is_some())
 }

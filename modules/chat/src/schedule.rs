@@ -174,8 +174,7 @@ async fn find(
     person: &str,
     id: &str,
 ) -> Result<Option<(ScheduledRecord, Document)>, Failure> {
-    let getting = chat.0.store.get(chat.now_ms(), &collection(person), id);
-    match getting.await.map_err(|error| stored::not_read(&error))? {
+    match stored::get(chat, &collection(person), id).await? {
         Some(document) => Ok(Some((records::read(&document)?, document))),
         None => Ok(None),
     }
@@ -211,8 +210,7 @@ async fn all(chat: &Chat, person: &str) -> Result<Vec<(String, ScheduledRecord)>
     loop {
         let most = chat.0.config.max_scheduled;
         let scan = Scan::default().limit(most).after(after);
-        let scanning = chat.0.store.scan(chat.now_ms(), &collection(person), scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection(person), scan).await?;
         for (id, document) in page.items {
             all.push((id, records::read(&document)?));
         }
@@ -238,8 +236,7 @@ pub(crate) async fn forget(chat: &Chat, person: &str) -> Result<bool, Failure> {
     if some.is_empty() {
         return Ok(false);
     }
-    let writing = chat.0.store.write(batch);
-    writing.await.map_err(|error| stored::not_written(&error))?;
+    stored::write(chat, batch).await?;
     Ok(true)
 }
 
@@ -397,8 +394,7 @@ pub(crate) async fn send(
     }
     if matches!(failure.code, "unavailable" | "internal") {
         // Perhaps because another node has sent it.
-        let getting = chat.0.store.get(chat.now_ms(), names::DUE, key);
-        let there = getting.await.map_err(|error| stored::not_read(&error))?;
+        let there = stored::get(chat, names::DUE, key).await?;
         let is_same = there.is_some_and(|there| there.version == version);
         return if is_same { Err(failure) } else { Ok(()) };
     }
@@ -419,9 +415,5 @@ pub(crate) async fn send(
 /// `false`: another node was faster.
 async fn take_away(chat: &Chat, ops: Vec<Op>) -> Result<bool, Failure> {
     let batch = ops.into_iter().fold(Batch::new(chat.now_ms()), Batch::op);
-    match chat.0.store.write(batch).await {
-        Ok(_) => Ok(true),
-        Err(WriteError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    Ok(stored::try_write(chat, batch).await?.is_some())
 }

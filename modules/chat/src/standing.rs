@@ -399,8 +399,7 @@ async fn read(
         get(names::members(room), person),
         get(names::bans(room), person),
     ];
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries).await?;
     let mut documents = answers.into_iter().map(document);
     let mut next = || documents.next().transpose().map(Option::flatten);
     let (found, member, ban) = (next()?, next()?, next()?);

@@ -160,8 +160,7 @@ async fn tell(chat: &Chat, room: &str, news: &News) -> Result<(), Failure> {
     let mut after = None;
     loop {
         let scan = Scan::default().limit(PAGE).after(after);
-        let scanning = chat.0.store.scan(chat.now_ms(), &members, scan);
-        let mut page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let mut page = stored::scan(chat, &members, scan).await?;
         // In a lively room nearly everybody watches, and nothing has to be read for them.
         presence::leave_out_watchers(chat, room, &mut page.items).await;
         let readers = read_page(chat, room, &page).await?;
@@ -208,15 +207,8 @@ fn tell_one(chat: &Chat, room: &str, reader: &Reader, last: &RawValue) {
 async fn readers_of(chat: &Chat, room: &str, ids: Vec<String>) -> Result<Vec<Reader>, Failure> {
     let mut readers = Vec::new();
     for ids in ids.chunks(PAGE) {
-        let get = |id: &String| Query::Get {
-            collection: names::members(room),
-            key: id.clone(),
-        };
-        let reading = chat
-            .0
-            .store
-            .read(chat.now_ms(), ids.iter().map(get).collect());
-        let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+        let get = |id: &String| Query::get(names::members(room), id.clone());
+        let answers = stored::read(chat, ids.iter().map(get).collect()).await?;
         let found = ids.iter().zip(answers);
         let items = found.filter_map(|(id, answer)| match answer {
             Answer::Document(document) => Some((id.clone(), document?)),
@@ -257,14 +249,10 @@ async fn read_page(
     for person in &people {
         queries.push(receipts::marks_query(room, &person.id));
         queries.push(receipts::mentions_query(room, &names::mentions(&person.id)));
-        queries.push(Query::Get {
-            collection: names::memberships(&person.id),
-            key: room.to_owned(),
-        });
+        queries.push(Query::get(names::memberships(&person.id), room));
         queries.push(offline::query(room, &person.id));
     }
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries).await?;
     let mut answers = answers.into_iter();
     let (Some(Answer::Log(log)), Some(Answer::Documents(of_all))) =
         (answers.next(), answers.next())

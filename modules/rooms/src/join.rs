@@ -82,7 +82,7 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
         "room:join",
         async move |socket: Socket, event: Event, ack: Ack| match event.args::<Request>() {
             Ok(request) => handle(&rooms, &socket, request, ack).await,
-            Err(error) => refuse(ack, Failure::bad_request(error.to_string())),
+            Err(error) => refuse(ack, Failure::misread(&error)),
         },
     );
 }

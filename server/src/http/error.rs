@@ -7,6 +7,7 @@ use axum::extract::OriginalUri;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::service::Problem;
@@ -26,6 +27,10 @@ pub struct ErrorText {
     pub code: Cow<'static, str>,
     /// For people.
     pub message: String,
+    /// What is there, where that is not what was expected.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Box<Value>>,
 }
 
 /// An error as an answer.
@@ -34,9 +39,19 @@ pub fn answer(
     code: impl Into<Cow<'static, str>>,
     message: impl Into<String>,
 ) -> Response {
+    answer_with(status, code.into(), message.into(), None)
+}
+
+fn answer_with(
+    status: StatusCode,
+    code: Cow<'static, str>,
+    message: String,
+    current: Option<Box<Value>>,
+) -> Response {
     let error = ErrorText {
-        code: code.into(),
-        message: message.into(),
+        code,
+        message,
+        current,
     };
     let cache = [(header::CACHE_CONTROL, "no-store")];
     (status, cache, Json(ErrorBody { error })).into_response()
@@ -59,12 +74,13 @@ impl IntoResponse for Failed {
             kind,
             code,
             message,
+            current,
             ..
         } = self.0;
         // The kinds have statuses that exist.
         let status =
             StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = answer(status, code, message);
+        let mut response = answer_with(status, code.into(), message, current);
         let headers = response.headers_mut();
         if let Some(wait_s) = wait_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::api::chat::Requests;
+use super::api::chat::CHAT_REQUESTS;
 use super::{api, error, health, stats};
 use crate::console::routes as console;
 use crate::service::once::fingerprint;
@@ -31,10 +31,11 @@ use crate::service::once::fingerprint;
         api::rooms::rooms, api::rooms::room, api::rooms::presence, api::rooms::history,
         api::tokens::tokens, api::tokens::revoke, api::tokens::revocations,
         api::hooks::hooks, api::hooks::dead_letters, api::hooks::replay, api::hooks::discard,
-        api::nodes::nodes, api::nodes::drain, api::chat::chat, api::chat::export, console::who, console::local, console::end,
+        api::nodes::nodes, api::nodes::drain, api::chat::chat, api::chat::export,
+        console::who, console::local, console::end,
     ),
     components(schemas(health::Health, stats::Stats, error::ErrorBody)),
-    modifiers(&Schemes, &Requests),
+    modifiers(&Schemes, &CHAT_REQUESTS),
     tags(
         (name = "events", description = "Send events from outside"),
         (name = "sockets", description = "Who is connected"),

@@ -12,6 +12,7 @@ pub mod emit;
 pub mod hear;
 pub mod history;
 pub mod hooks;
+pub mod module;
 mod names;
 pub mod nodes;
 pub mod once;

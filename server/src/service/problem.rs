@@ -5,6 +5,7 @@ use std::fmt;
 use lakh_hub::{EmitError, Failure, Full};
 use lakh_store::{ReadError, WriteError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// The code of what may have been done or not.
@@ -71,6 +72,8 @@ pub struct Problem {
     pub message: String,
     /// After how many milliseconds it's worth another try.
     pub retry_after_ms: Option<u64>,
+    /// What is there, where that is not what was expected.
+    pub current: Option<Box<Value>>,
 }
 
 /// What went wrong, as it's written: in results of batches, and in answers of other nodes.
@@ -91,6 +94,7 @@ impl Problem {
             code: code.into(),
             message: message.into(),
             retry_after_ms: None,
+            current: None,
         }
     }
 
@@ -154,7 +158,7 @@ impl From<Failure> for Problem {
             "unauthorized" => Kind::Unauthorized,
             "forbidden" | "not_member" | "banned" | "muted" | "blocked" => Kind::Forbidden,
             "not_found" => Kind::NotFound,
-            "conflict" | "archived" => Kind::Conflict,
+            "conflict" | "archived" | "locked" => Kind::Conflict,
             "too_large" => Kind::TooLarge,
             "unsupported_type" => Kind::MediaType,
             "rate_limited" | "slow_mode" => Kind::TooMany,
@@ -162,7 +166,10 @@ impl From<Failure> for Problem {
             "internal" => Kind::Internal,
             _ => Kind::Unprocessable,
         };
-        Self::new(kind, failure.code, failure.message)
+        Self {
+            current: failure.current,
+            ..Self::new(kind, failure.code, failure.message)
+        }
     }
 }
 

@@ -21,10 +21,12 @@ pub(crate) use read::decode;
 
 /// Why arguments could not be turned into the type asked for, or a value not into arguments.
 #[derive(Debug, Error)]
-#[error("the arguments don't fit: {0}")]
+#[error("{prefix}{0}", prefix = Self::PREFIX)]
 pub struct ArgsError(String);
 
 impl ArgsError {
+    pub(crate) const PREFIX: &str = "the arguments don't fit: ";
+
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }

@@ -7,6 +7,7 @@ use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor,
 };
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use super::shape::{Shape, shape_of_type};
 use super::{ATTACHMENTS, ArgsError, with_attachments};
@@ -22,19 +23,48 @@ pub(crate) fn decode<T: DeserializeOwned>(
     if shape == Shape::None {
         return Ok(T::deserialize(Value::Null)?);
     }
-    let read = || {
-        let arguments = Arguments {
-            skip,
-            shape,
-            kind: PhantomData,
-        };
-        serde_json::Deserializer::from_str(list).deserialize_seq(arguments)
+    let arguments = || Arguments {
+        skip,
+        shape,
+        kind: PhantomData,
     };
+    let read = || serde_json::Deserializer::from_str(list).deserialize_seq(arguments());
     let nothing_to_lend = attachments.is_empty() && ATTACHMENTS.with_borrow(Option::is_none);
-    if nothing_to_lend {
-        return Ok(read()?);
+    let value = match nothing_to_lend {
+        true => read(),
+        false => with_attachments(attachments.to_vec(), read).0,
+    };
+    value.map_err(|error| {
+        let place = || place_of(list, arguments());
+        let place = match nothing_to_lend {
+            true => place(),
+            false => with_attachments(attachments.to_vec(), place).0,
+        };
+        ArgsError(place + &error.to_string())
+    })
+}
+
+/// Where in an argument a list can't be read. It's read once more for that, slower.
+#[cold]
+fn place_of<T: DeserializeOwned>(list: &str, arguments: Arguments<T>) -> String {
+    let mut track = serde_path_to_error::Track::new();
+    let mut text = serde_json::Deserializer::from_str(list);
+    let tracked = serde_path_to_error::Deserializer::new(&mut text, &mut track);
+    drop(tracked.deserialize_seq(arguments));
+    // The first step is to the argument itself.
+    let path = track.path();
+    let steps = path
+        .iter()
+        .skip(1)
+        .fold(String::new(), |path, step| match step {
+            Segment::Seq { index } => format!("{path}[{index}]"),
+            step if path.is_empty() => step.to_string(),
+            step => format!("{path}.{step}"),
+        });
+    match steps.is_empty() {
+        true => steps,
+        false => format!("`{steps}`: "),
     }
-    Ok(with_attachments(attachments.to_vec(), read).0?)
 }
 
 /// Visits the list.

@@ -1,15 +1,28 @@
 //! What is kept with a socket: values, and handlers and hooks of its own.
 
 use std::any::TypeId;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::Socket;
 use crate::handler::{Handler, IntoHandler};
 use crate::kept::{Extensions, Kept, OwnHandlers};
 use crate::namespace::CloseHook;
+use crate::pace::Pace;
+use crate::request::Failure;
+
+/// What a socket may still do, of each kind.
+struct Allowance<K>(Mutex<Pace>, PhantomData<fn() -> K>);
+
+impl<K> Default for Allowance<K> {
+    fn default() -> Self {
+        Self(Mutex::default(), PhantomData)
+    }
+}
 
 impl Socket {
     /// Keeps a value with this socket, one of each type. A recovered socket has it again.
@@ -24,6 +37,28 @@ impl Socket {
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.0.kept.lock().as_ref()?.get()
+    }
+
+    /// Takes one act of the kind `K` from an allowance of so many a second that is kept with this socket.
+    ///
+    /// # Errors
+    /// `rate_limited`, with how long to wait.
+    pub fn pace<K: 'static>(&self, per_second: u32) -> Result<(), Failure> {
+        let allowance = self.get::<Allowance<K>>().unwrap_or_else(|| {
+            self.insert(Allowance::<K>::default());
+            // It's gone again only if the socket is.
+            self.get().unwrap_or_default()
+        });
+        let taken = allowance
+            .0
+            .lock()
+            .take(self.now_ms(), per_second, per_second);
+        taken.map_err(|wait_ms| {
+            Failure::new(
+                "rate_limited",
+                format!("{per_second} of these a second are allowed; wait {wait_ms} ms"),
+            )
+        })
     }
 
     pub(crate) fn extensions(&self) -> Extensions {

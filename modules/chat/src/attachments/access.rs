@@ -17,9 +17,8 @@ use sha2::Sha256;
 
 use super::names;
 use super::record::{self, no_random};
-use crate::Chat;
 use crate::asker::Asker;
-use crate::records;
+use crate::{Chat, records, stored};
 
 /// Longest word that is looked at, in bytes: the grants of a token may stand in it.
 const MAX_WORD_BYTES: usize = 6_000;
@@ -210,7 +209,7 @@ async fn key(chat: &Chat) -> Result<[u8; 32], Failure> {
         let batch = lakh_hub::store::Batch::new(chat.now_ms());
         let bytes = records::to_bytes(&made)?;
         // Whoever comes second reads the first one's.
-        record::write(chat, batch.put(names::KEYS, KEY, bytes, condition, None)).await?;
+        stored::try_write(chat, batch.put(names::KEYS, KEY, bytes, condition, None)).await?;
     }
 }
 

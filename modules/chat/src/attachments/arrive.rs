@@ -11,9 +11,9 @@ use super::record::{
 };
 use super::upload::check_kind;
 use super::{names, tidy};
-use crate::Chat;
 use crate::records::to_bytes;
 use crate::rooms::{TRIES, busy};
+use crate::{Chat, stored};
 
 /// How long a file is kept that no message takes.
 pub(super) const UNSENT_MS: u64 = 24 * 3_600_000;
@@ -122,7 +122,7 @@ impl Chat {
         let due = names::due(until_ms, &key);
         let batch =
             Batch::new(self.now_ms()).put(names::BLOBS_GONE, &due, "{}", Condition::Any, None);
-        record::write(self, batch).await?;
+        stored::try_write(self, batch).await?;
         Ok(Adopted::Keep { key, until_ms })
     }
 
@@ -247,7 +247,7 @@ impl Chat {
                 None,
             );
         let batch = record.put(batch, id, found.version)?;
-        let written = record::write(self, batch).await?;
+        let written = stored::try_write(self, batch).await?;
         Ok(written.map(|_| record.shown(id)))
     }
 }

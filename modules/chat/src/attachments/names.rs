@@ -1,7 +1,7 @@
 //! Where the store keeps what is known of files.
 
-/// Files, by id.
-pub(super) const FILES: &str = "chat_files";
+pub(super) use crate::names::{FILES, files_of as of_person};
+
 /// That a file was sent, by its id, a line feed and the number of the message; written with the message.
 pub(super) const SENT: &str = "chat_file_sent";
 /// That a file's message is gone, by its id.
@@ -18,11 +18,6 @@ pub(super) const BLOB_DUE: &str = "chat_blob_due";
 pub(super) const BLOBS_GONE: &str = "chat_blobs_gone";
 /// Secrets that all nodes share.
 pub(super) const KEYS: &str = "chat_keys";
-
-/// Files of a person, by id.
-pub(super) fn of_person(person: &str) -> String {
-    format!("chat_file_users:{person}")
-}
 
 /// Files of a room, by id.
 pub(super) fn of_room(room: &str) -> String {

@@ -2,7 +2,7 @@
 
 use lakh_files::name;
 use lakh_hub::Failure;
-use lakh_hub::store::{Answer, Applied, Batch, Condition, Document, Query, Scan, WriteError};
+use lakh_hub::store::{Answer, Batch, Condition, Document, Query, Scan};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -183,15 +183,15 @@ pub(super) struct Found {
 pub(super) async fn find(chat: &Chat, ids: &[String]) -> Result<Vec<Option<Found>>, Failure> {
     let queries = ids.iter().flat_map(|id| {
         [
-            get(names::FILES, id),
-            get(names::GONE, id),
+            Query::get(names::FILES, id),
+            Query::get(names::GONE, id),
             Query::Scan {
                 collection: names::SENT.to_owned(),
                 scan: Scan::prefix(&names::sent(id)).limit(1),
             },
         ]
     });
-    let answers = read(chat, queries.collect()).await?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let found = answers.chunks(3).map(|three| {
         let [file, gone, sent] = three else {
             return Err(stored::unexpected(None));
@@ -224,7 +224,7 @@ pub(super) async fn record<T: serde::de::DeserializeOwned>(
     collection: &str,
     key: &str,
 ) -> Result<(Option<T>, Condition), Failure> {
-    let answers = read(chat, vec![get(collection, key)]).await?;
+    let answers = stored::read(chat, vec![Query::get(collection, key)]).await?;
     let Some(answer) = answers.first() else {
         return Err(stored::unexpected(None));
     };
@@ -237,31 +237,10 @@ pub(super) async fn record<T: serde::de::DeserializeOwned>(
     }
 }
 
-pub(super) fn get(collection: &str, key: &str) -> Query {
-    Query::Get {
-        collection: collection.to_owned(),
-        key: key.to_owned(),
-    }
-}
-
-pub(super) async fn read(chat: &Chat, queries: Vec<Query>) -> Result<Vec<Answer>, Failure> {
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    reading.await.map_err(|error| stored::not_read(&error))
-}
-
 pub(super) fn document(answer: &Answer) -> Result<Option<&Document>, Failure> {
     match answer {
         Answer::Document(document) => Ok(document.as_ref()),
         other => Err(stored::unexpected(Some(other))),
-    }
-}
-
-/// Writes; `None` if a condition didn't hold.
-pub(super) async fn write(chat: &Chat, batch: Batch) -> Result<Option<Vec<Applied>>, Failure> {
-    match chat.0.store.write(batch).await {
-        Ok(applied) => Ok(Some(applied)),
-        Err(WriteError::Conflict { .. }) => Ok(None),
-        Err(error) => Err(stored::not_written(&error)),
     }
 }
 
@@ -289,14 +268,7 @@ pub(super) async fn use_more(
 /// SHA-256 in hexadecimal.
 pub(super) fn hash(text: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    use std::fmt::Write as _;
-    Sha256::digest(text)
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    lakh_files::hex(&Sha256::digest(text))
 }
 
 /// There is no such file, or none for whoever asks.

@@ -55,7 +55,7 @@ pub(crate) async fn take(
             waiting.saturating_sub(fewer)
         })
         .await?;
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(shown);
         }
     }
@@ -137,7 +137,7 @@ async fn try_give_back(chat: &Chat, asker: &Asker, ids: &[String]) -> Result<(),
             return Ok(());
         }
         let batch = waiting(chat, batch, asker.id(), |waiting| waiting + more).await?;
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }
@@ -156,7 +156,7 @@ pub(crate) fn note(entry: Entry, attachments: &[Value]) -> Entry {
 }
 
 /// Adds to a batch what lets go of files whose message goes.
-pub(crate) fn release(_chat: &Chat, _room: &str, attachments: &[Value], batch: Batch) -> Batch {
+pub(crate) fn release(attachments: &[Value], batch: Batch) -> Batch {
     ids(attachments).fold(batch, let_go)
 }
 
@@ -191,11 +191,7 @@ pub(crate) async fn release_of_person(
 }
 
 async fn release_all(chat: &Chat, index: &str, batch: Batch) -> Result<Option<Batch>, Failure> {
-    let scanning = chat
-        .0
-        .store
-        .scan(chat.now_ms(), index, Scan::default().limit(AT_ONCE));
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, index, Scan::default().limit(AT_ONCE)).await?;
     if page.items.is_empty() {
         return Ok(None);
     }
@@ -231,7 +227,7 @@ pub(crate) async fn hold(
             record.until = record.until.max(at_ms.saturating_add(UNSENT_MS));
             batch = put_until(batch, id, &record, version)?;
         }
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }
@@ -268,7 +264,7 @@ async fn try_let_loose(chat: &Chat, ids: &[String]) -> Result<(), Failure> {
                 batch = put_until(batch, id, &found.record, found.version)?;
             }
         }
-        if batch.ops().is_empty() || record::write(chat, batch).await?.is_some() {
+        if batch.ops().is_empty() || stored::try_write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }
@@ -318,7 +314,7 @@ async fn copy_one(chat: &Chat, asker: &Asker, room: &str, id: &str) -> Result<Va
         };
         let more = to_bytes(&tidy::with_one_more(&bytes))?;
         let batch = Batch::new(now_ms).put(names::BLOBS, &blob.hash, more, condition, None);
-        if record::write(chat, copy.put_new(batch, &copy_id)?)
+        if stored::try_write(chat, copy.put_new(batch, &copy_id)?)
             .await?
             .is_some()
         {

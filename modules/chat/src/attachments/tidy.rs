@@ -55,7 +55,7 @@ impl Chat {
     /// `unavailable`; they are named again then.
     pub async fn bytes_removed(&self, due: &str) -> Result<(), Failure> {
         let batch = Batch::new(self.now_ms()).delete(names::BLOBS_GONE, due, Condition::Any);
-        record::write(self, batch).await.map(drop)
+        stored::try_write(self, batch).await.map(drop)
     }
 
     /// The key of the bytes that are to be removed.
@@ -114,7 +114,7 @@ async fn look_after_file(chat: &Chat, due: &str) -> Result<(), Failure> {
                 _ => remove(chat, batch, id, &found).await?,
             },
         };
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }
@@ -188,7 +188,7 @@ async fn look_after_bytes(chat: &Chat, due: &str) -> Result<(), Failure> {
                 None,
             );
         }
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(());
         }
     }

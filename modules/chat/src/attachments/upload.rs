@@ -10,7 +10,7 @@ use super::{UPLOADS_PATH, names};
 use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::rooms::{TRIES, busy};
-use crate::{Chat, names as chat_names, standing};
+use crate::{Chat, names as chat_names, standing, stored};
 
 /// How long the way may be for the first byte.
 const BEGIN_MS: u64 = 15 * 60_000;
@@ -70,7 +70,7 @@ pub(crate) async fn upload(
     for _ in 0..TRIES {
         let batch = record.put_new(Batch::new(now_ms), &id)?;
         let batch = use_more(chat, batch, asker.id(), |usage| reserve(usage, size, quota)).await?;
-        if record::write(chat, batch).await?.is_some() {
+        if stored::try_write(chat, batch).await?.is_some() {
             return Ok(Ticket {
                 url: format!("{UPLOADS_PATH}/{id}/{secret}"),
                 id,

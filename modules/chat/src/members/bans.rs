@@ -92,11 +92,7 @@ async fn keep_out(
         room,
         Condition::Any,
     );
-    match chat.0.store.write(batch).await {
-        Ok(_) => Ok(true),
-        Err(WriteError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    Ok(stored::try_write(chat, batch).await?.is_some())
 }
 
 #[derive(Deserialize)]
@@ -113,8 +109,7 @@ pub(crate) async fn unban(chat: &Chat, asker: &Asker, request: Unban) -> Result<
     let deed = Deed::new("unban", asker.who()).to(&person);
     let bans = names::bans(room);
     for _ in 0..TRIES {
-        let getting = chat.0.store.get(chat.now_ms(), &bans, id);
-        let Some(found) = getting.await.map_err(|error| stored::not_read(&error))? else {
+        let Some(found) = stored::get(chat, &bans, id).await? else {
             return Ok(Nothing {});
         };
         let batch = Batch::new(chat.now_ms());
@@ -158,8 +153,7 @@ pub(crate) async fn bans(chat: &Chat, asker: &Asker, request: ListBans) -> Resul
     let room = request.room.as_str();
     need(chat, asker, room, Right::Ban).await?;
     let scan = Scan::default().limit(PAGE).after(request.cursor);
-    let scanning = chat.0.store.scan(chat.now_ms(), &names::bans(room), scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &names::bans(room), scan).await?;
     let mut bans = Vec::with_capacity(page.items.len());
     for (id, document) in page.items {
         let ban: BanRecord = records::read(&document)?;

@@ -1,6 +1,6 @@
 //! `member:invite`, `member:decline`, `member:add`.
 
-use lakh_hub::store::{Batch, Condition, WriteError};
+use lakh_hub::store::{Batch, Condition};
 use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 
@@ -93,21 +93,13 @@ async fn invite_one(
         let batch = Batch::new(now_ms)
             .put(&names::members(room), &person.id, record, condition, None)
             .put(&memberships, room, membership, Condition::Any, None);
-        let written = write(chat, batch).await?;
+        let written = stored::try_write(chat, batch).await?.is_some();
         standing::changed(chat, room, Some(&person.id));
         if written {
             return Ok(true);
         }
     }
     Err(busy())
-}
-
-async fn write(chat: &Chat, batch: Batch) -> Result<bool, Failure> {
-    match chat.0.store.write(batch).await {
-        Ok(_) => Ok(true),
-        Err(WriteError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(stored::not_written(&error)),
-    }
 }
 
 pub(crate) async fn decline(
@@ -136,7 +128,7 @@ pub(crate) async fn decline(
             }
         };
         let batch = batch.delete(&names::memberships(asker.id()), room, Condition::Any);
-        let written = write(chat, batch).await?;
+        let written = stored::try_write(chat, batch).await?.is_some();
         standing::changed(chat, room, Some(asker.id()));
         if written {
             return Ok(Nothing {});

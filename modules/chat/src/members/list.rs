@@ -103,8 +103,7 @@ async fn page(
     let (mut found, mut looked_at) = (Vec::new(), 0);
     loop {
         let scan = Scan::default().limit(MAX_PAGE).after(cursor.take());
-        let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection, scan).await?;
         looked_at += page.items.len();
         let mut items = page.items.into_iter().peekable();
         while let Some((id, document)) = items.next() {

@@ -305,18 +305,11 @@ async fn find(chat: &Chat, room: &str, people: &[String]) -> Result<Vec<Found>, 
     let members = names::members(room);
     let queries = people.iter().flat_map(|person| {
         [
-            Query::Get {
-                collection: members.clone(),
-                key: person.clone(),
-            },
-            Query::Get {
-                collection: names::memberships(person),
-                key: room.to_owned(),
-            },
+            Query::get(members.clone(), person.clone()),
+            Query::get(names::memberships(person), room),
         ]
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let mut found = Vec::new();
     for (person, answers) in people.iter().zip(answers.chunks(2)) {
         let [

@@ -162,17 +162,10 @@ pub(super) async fn read(chat: &Chat, at: At<'_>, more: &[Query]) -> Result<Pres
             log: names::log_of(at.room, at.thread),
             range,
         },
-        Query::Get {
-            collection: names::overlay(at.room, at.thread),
-            key: names::seq_key(at.seq),
-        },
+        Query::get(names::overlay(at.room, at.thread), names::seq_key(at.seq)),
     ];
     queries.extend(more.iter().cloned());
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let mut answers = reading
-        .await
-        .map_err(|error| stored::not_read(&error))?
-        .into_iter();
+    let mut answers = stored::read(chat, queries).await?.into_iter();
     let (page, overlay) = match (answers.next(), answers.next()) {
         (Some(Answer::Entries(page)), Some(Answer::Document(overlay))) => (page, overlay),
         (other, _) => return Err(stored::unexpected(other.as_ref())),

@@ -58,7 +58,7 @@ async fn remove(
     let pins = pins_of(room);
     let done = change(chat, at, what, Some(asker.who()), &pins, |present| {
         check(chat, asker, &standing, present, purged)?;
-        tombstone(chat, at, present, deleted.clone())
+        tombstone(at, present, deleted.clone())
     })
     .await?;
     clear(chat, at, &done.applied).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Fai
             // It's another message, in a room that has the name of one that is gone.
             return Ok(None);
         }
-        let mut plan = tombstone(chat, at, present, deleted.clone())?;
+        let mut plan = tombstone(at, present, deleted.clone())?;
         if let Some(plan) = &mut plan {
             plan.ops.push(done.clone());
         }
@@ -106,8 +106,7 @@ pub(crate) async fn expire(chat: &Chat, at: At<'_>, due: &str) -> Result<(), Fai
         // It is gone already, for whatever reason.
         _ => {
             let batch = Batch::new(chat.now_ms()).op(done);
-            let writing = chat.0.store.write(batch);
-            writing.await.map_err(|error| stored::not_written(&error))?;
+            stored::write(chat, batch).await?;
             Ok(())
         }
     }
@@ -133,7 +132,7 @@ pub(crate) async fn erase(
         if present.said.from.id != person {
             return Ok(None);
         }
-        let plan = tombstone(chat, at, present, deleted.clone())?;
+        let plan = tombstone(at, present, deleted.clone())?;
         let mut plan = plan.unwrap_or_else(|| Plan {
             kept: present.kept.clone(),
             said: None,
@@ -215,19 +214,11 @@ fn check(
 }
 
 fn pins_of(room: &str) -> [Query; 1] {
-    [Query::Get {
-        collection: names::PINS.to_owned(),
-        key: room.to_owned(),
-    }]
+    [Query::get(names::PINS, room)]
 }
 
 /// What is left of a message, and what goes with it. `None`: there is nothing more to take away.
-fn tombstone(
-    chat: &Chat,
-    at: At<'_>,
-    present: &Present,
-    deleted: Deleted,
-) -> Result<Option<Plan>, Failure> {
+fn tombstone(at: At<'_>, present: &Present, deleted: Deleted) -> Result<Option<Plan>, Failure> {
     let before = present.kept.overlay.deleted.as_ref();
     if before.is_some_and(|before| before.purged || !deleted.purged) {
         return Ok(None);
@@ -252,8 +243,7 @@ fn tombstone(
             if present.kept.overlay.pinned.is_some() {
                 ops.extend(unpin(at, present.document())?);
             }
-            let batch =
-                attachments::release(chat, at.room, &said.attachments, Batch::new(deleted.at));
+            let batch = attachments::release(&said.attachments, Batch::new(deleted.at));
             ops.extend(batch.ops().iter().cloned());
             deleted
         }
@@ -326,8 +316,7 @@ async fn clear(chat: &Chat, at: At<'_>, applied: &[Applied]) -> Result<(), Failu
         let batch = reactions(at)
             .into_iter()
             .fold(Batch::new(chat.now_ms()), Batch::op);
-        let writing = chat.0.store.write(batch);
-        let applied = writing.await.map_err(|error| stored::not_written(&error))?;
+        let applied = stored::write(chat, batch).await?;
         more = applied.iter().any(is_more);
     }
     Ok(())

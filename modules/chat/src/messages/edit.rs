@@ -144,10 +144,7 @@ fn wanted(
 }
 
 fn history_of(at: At<'_>) -> Query {
-    Query::Get {
-        collection: names::edits(at.room, at.thread),
-        key: names::seq_key(at.seq),
-    }
+    Query::get(names::edits(at.room, at.thread), names::seq_key(at.seq))
 }
 
 fn kept_edits(present: &Present) -> Result<EditsRecord, Failure> {

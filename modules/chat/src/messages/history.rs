@@ -139,7 +139,7 @@ async fn first_since(
     time_ms: u64,
 ) -> Result<u64, Failure> {
     let log = names::log_of(room, thread);
-    let info = match read(chat, vec![Query::Log { log: log.clone() }])
+    let info = match stored::read(chat, vec![Query::Log { log: log.clone() }])
         .await?
         .pop()
     {
@@ -160,7 +160,10 @@ async fn first_since(
                 ..Range::from(*seq, 1)
             },
         });
-        for (seq, found) in probes.iter().zip(read(chat, queries.collect()).await?) {
+        for (seq, found) in probes
+            .iter()
+            .zip(stored::read(chat, queries.collect()).await?)
+        {
             let entry = match found {
                 Found::Entries(page) => page.entries.into_iter().next(),
                 other => return Err(stored::unexpected(Some(&other))),
@@ -176,11 +179,6 @@ async fn first_since(
         }
     }
     Ok(low)
-}
-
-async fn read(chat: &Chat, queries: Vec<Query>) -> Result<Vec<Found>, Failure> {
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    reading.await.map_err(|error| stored::not_read(&error))
 }
 
 pub(crate) async fn get(chat: &Chat, asker: &Asker, request: OfMessage) -> Result<Answer, Failure> {

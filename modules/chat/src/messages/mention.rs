@@ -66,15 +66,8 @@ pub(super) async fn reached(
         return Ok(ids);
     }
     let members = names::members(room);
-    let get = |key: &String| Query::Get {
-        collection: members.clone(),
-        key: key.clone(),
-    };
-    let reading = chat
-        .0
-        .store
-        .read(chat.now_ms(), ids.iter().map(get).collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let get = |key: &String| Query::get(members.clone(), key.clone());
+    let answers = stored::read(chat, ids.iter().map(get).collect()).await?;
     let mut reached = Vec::with_capacity(ids.len());
     for (id, answer) in ids.into_iter().zip(answers) {
         let is_member = match answer {

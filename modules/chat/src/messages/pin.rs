@@ -57,10 +57,7 @@ pub(crate) async fn pin(chat: &Chat, asker: &Asker, request: AskPin) -> Result<A
 }
 
 fn pins_of(room: &str) -> Query {
-    Query::Get {
-        collection: names::PINS.to_owned(),
-        key: room.to_owned(),
-    }
+    Query::get(names::PINS, room)
 }
 
 fn plan(at: At<'_>, present: &Present, pinned: Option<Done>) -> Result<Option<Plan>, Failure> {
@@ -117,8 +114,7 @@ pub(crate) async fn pins(chat: &Chat, asker: &Asker, request: InRoom) -> Result<
     asker.allow("history", room)?;
     let standing = standing::of(chat, asker, room).await?;
     standing.need(chat, Right::Read)?;
-    let reading = chat.0.store.read(chat.now_ms(), vec![pins_of(room)]);
-    let mut answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut answers = stored::read(chat, vec![pins_of(room)]).await?;
     let record: PinsRecord = match answers.pop() {
         Some(Found::Document(document)) => document
             .as_ref()

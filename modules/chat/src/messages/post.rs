@@ -193,8 +193,7 @@ pub(super) async fn find(
         log: names::log_of(room, thread),
         dedupe: names::dedupe(asker.id(), key),
     };
-    let reading = chat.0.store.read(chat.now_ms(), vec![query]);
-    let mut answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut answers = stored::read(chat, vec![query]).await?;
     match answers.pop() {
         Some(Answer::Seq(None)) => Ok(None),
         Some(Answer::Seq(Some(seq))) => {

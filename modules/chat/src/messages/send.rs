@@ -7,7 +7,7 @@
 //! which something is read first keeps those behind it waiting until it has its place. A plain one goes through to the
 //! store without waiting for anything, unless such a one is before it.
 
-use lakh_hub::store::{Batch, Op, WriteError};
+use lakh_hub::store::{Batch, Op};
 use lakh_hub::{Failure, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -138,10 +138,7 @@ pub(crate) async fn send_due(
     if posted.duplicate {
         // It was sent otherwise, and what is due may still stand there.
         let batch = gone.into_iter().fold(Batch::new(chat.now_ms()), Batch::op);
-        match chat.0.store.write(batch).await {
-            Ok(_) | Err(WriteError::Conflict { .. }) => {}
-            Err(error) => return Err(stored::not_written(&error)),
-        }
+        stored::try_write(chat, batch).await?;
     }
     Ok(())
 }

@@ -72,11 +72,7 @@ pub(crate) async fn sync(chat: &Chat, asker: &Asker, request: AskSync) -> Result
             range: changes,
         },
     ];
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let mut answers = reading
-        .await
-        .map_err(|error| stored::not_read(&error))?
-        .into_iter();
+    let mut answers = stored::read(chat, queries).await?.into_iter();
     let (new, changes) = match (answers.next(), answers.next(), answers.next()) {
         (
             Some(Answer::Entries(page)),

@@ -61,11 +61,7 @@ pub(crate) async fn read_pages(
             scan: overlays_of(range),
         });
     }
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let mut answers = reading
-        .await
-        .map_err(|error| stored::not_read(&error))?
-        .into_iter();
+    let mut answers = stored::read(chat, queries).await?.into_iter();
     let rev = match answers.next() {
         Some(Answer::Log(info)) => info.last_seq,
         other => return Err(stored::unexpected(other.as_ref())),
@@ -116,8 +112,7 @@ pub(super) async fn view(
     while let Some(after) = next {
         let rest = overlays_of(range).after(Some(after));
         let collection = names::overlay(room, thread);
-        let scanning = chat.0.store.scan(chat.now_ms(), &collection, rest);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection, rest).await?;
         lay_over(&mut messages, &page.items)?;
         next = page.next.filter(|_| !page.items.is_empty());
     }
@@ -191,17 +186,10 @@ pub(crate) async fn read_some(
                 log: names::log_of(room, *thread),
                 range,
             },
-            Query::Get {
-                collection: names::overlay(room, *thread),
-                key: names::seq_key(*seq),
-            },
+            Query::get(names::overlay(room, *thread), names::seq_key(*seq)),
         ]
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let mut answers = reading
-        .await
-        .map_err(|error| stored::not_read(&error))?
-        .into_iter();
+    let mut answers = stored::read(chat, queries.collect()).await?.into_iter();
     let mut messages = Vec::with_capacity(which.len());
     for (thread, _) in which {
         let (page, overlay) = match (answers.next(), answers.next()) {
@@ -235,12 +223,13 @@ pub(crate) async fn fill_mine(
     if reacted.is_empty() {
         return Ok(());
     }
-    let queries = reacted.iter().map(|message| Query::Get {
-        collection: names::reactions(room, message.thread),
-        key: format!("{}\n{}", names::seq_key(message.seq), asker.id()),
+    let queries = reacted.iter().map(|message| {
+        Query::get(
+            names::reactions(room, message.thread),
+            format!("{}\n{}", names::seq_key(message.seq), asker.id()),
+        )
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     for (message, answer) in reacted.iter_mut().zip(answers) {
         let given: GivenRecord = match answer {
             Answer::Document(document) => document

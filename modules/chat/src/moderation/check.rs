@@ -142,13 +142,9 @@ async fn hold(chat: &Chat, asker: &Asker, room: &str, every_ms: u64) -> Result<H
 /// When somebody may send something in a room again, as far as its slow mode goes: milliseconds since 1970, in the past if
 /// they may now.
 pub(crate) async fn free_at(chat: &Chat, room: &str, person: &str) -> Result<u64, Failure> {
-    let get = |collection: &str, key: &str| Query::Get {
-        collection: collection.to_owned(),
-        key: key.to_owned(),
-    };
+    let get = |collection: &str, key: &str| Query::get(collection, key);
     let queries = vec![get(names::ROOMS, room), get(&names::slow(room), person)];
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries).await?;
     let [Answer::Document(room), Answer::Document(sent)] = answers.as_slice() else {
         return Err(stored::unexpected(answers.first()));
     };

@@ -262,11 +262,7 @@ pub(crate) async fn list(
     let mut rooms: BTreeMap<String, Option<u64>> = BTreeMap::new();
     for _ in 0..LOOKED_AT / PAGE {
         let scan = Scan::prefix(&prefix).limit(PAGE).order(Order::Descending);
-        let scanning = chat
-            .0
-            .store
-            .scan(chat.now_ms(), &collection, scan.after(after.take()));
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection, scan.after(after.take())).await?;
         let ids = page.items.iter();
         let ids = ids.filter_map(|(key, _)| key.strip_prefix(&prefix).map(str::to_owned));
         for report in read(chat, ids.collect()).await? {
@@ -315,8 +311,7 @@ async fn read(chat: &Chat, ids: Vec<String>) -> Result<Vec<Report>, Failure> {
         collection: names::REPORTS.to_owned(),
         key,
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let mut reports = Vec::with_capacity(answers.len());
     for answer in answers {
         match answer {
@@ -405,8 +400,7 @@ pub(crate) async fn erase_reports(
     let mut more = false;
     for collection in [names::reports_by(person), names::reports_on(person)] {
         let scan = Scan::default().limit(ERASED_AT_ONCE);
-        let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &collection, scan).await?;
         more |= page.next.is_some();
         let ids: Vec<String> = page.items.into_iter().map(|(id, _)| id).collect();
         let mut batch = Batch::new(chat.now_ms());
@@ -428,8 +422,7 @@ pub(crate) async fn erase_reports(
             batch = batch.put(names::REPORTS, &report.id, value, Condition::Any, None);
         }
         if !batch.ops().is_empty() {
-            let writing = chat.0.store.write(batch);
-            writing.await.map_err(|error| stored::not_written(&error))?;
+            stored::write(chat, batch).await?;
         }
     }
     Ok(more)
@@ -443,8 +436,7 @@ pub(crate) async fn forget_reports(
 ) -> Result<Option<Batch>, Failure> {
     let collection = names::reports_of(room);
     let scan = Scan::default().limit(ERASED_AT_ONCE);
-    let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &collection, scan).await?;
     if page.items.is_empty() {
         return Ok(None);
     }
@@ -472,8 +464,7 @@ pub(crate) async fn made_by(
 ) -> Result<(Vec<Report>, Option<String>), Failure> {
     let scan = Scan::default().limit(PAGE).after(after);
     let collection = names::reports_by(person);
-    let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &collection, scan).await?;
     let ids = page.items.into_iter().map(|(id, _)| id).collect();
     Ok((read(chat, ids).await?, page.next))
 }

@@ -85,11 +85,7 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Bl
     names::check_person(asker.id())?;
     asker.allow("profile", asker.id())?;
     let scan = Scan::default().limit(PAGE).after(request.cursor);
-    let scanning = chat
-        .0
-        .store
-        .scan(chat.now_ms(), &names::blocks(asker.id()), scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &names::blocks(asker.id()), scan).await?;
     let ids: Vec<String> = page.items.iter().map(|(id, _)| id.clone()).collect();
     let mut people = Vec::with_capacity(ids.len());
     let named = super::of_ids(chat, &ids).await?;
@@ -131,14 +127,10 @@ async fn is_any_blocked(chat: &Chat, one: &str, others: &[&str]) -> Result<bool,
     if others.is_empty() {
         return Ok(false);
     }
-    let get = |who: &str, whom: &str| Query::Get {
-        collection: names::blocks(who),
-        key: whom.to_owned(),
-    };
+    let get = |who: &str, whom: &str| Query::get(names::blocks(who), whom);
     let queries = others.iter();
     let queries = queries.flat_map(|other| [get(other, one), get(one, other)]);
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let is_there = |answer: &Answer| matches!(answer, Answer::Document(Some(_)));
     Ok(answers.iter().any(is_there))
 }

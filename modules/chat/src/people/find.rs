@@ -63,8 +63,7 @@ pub(crate) async fn find(chat: &Chat, asker: &Asker, request: Find) -> Result<Fo
     }
     let search = fold(&request.search);
     let scan = Scan::prefix(&search).limit(limit).after(request.cursor);
-    let scanning = chat.0.store.scan(chat.now_ms(), names::FOUND_BY, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, names::FOUND_BY, scan).await?;
     let mut ids = Vec::with_capacity(page.items.len());
     let mut found = Vec::with_capacity(page.items.len());
     for (key, document) in page.items {

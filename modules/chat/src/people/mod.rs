@@ -26,12 +26,8 @@ pub(crate) async fn profiles(
     chat: &Chat,
     ids: &[String],
 ) -> Result<Vec<Option<PersonRecord>>, Failure> {
-    let queries = ids.iter().map(|id| Query::Get {
-        collection: names::PEOPLE.to_owned(),
-        key: id.clone(),
-    });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let queries = ids.iter().map(|id| Query::get(names::PEOPLE, id.clone()));
+    let answers = stored::read(chat, queries.collect()).await?;
     let read = answers.into_iter().map(|answer| match answer {
         Answer::Document(document) => document.as_ref().map(records::read).transpose(),
         other => Err(stored::unexpected(Some(&other))),
@@ -103,7 +99,6 @@ pub(crate) async fn forget(chat: &Chat, id: &str) -> Result<(), Failure> {
         let by_name = find::key(&profile.name, id);
         batch = batch.delete(names::FOUND_BY, &by_name, Condition::Any);
     }
-    let writing = chat.0.store.write(batch);
-    writing.await.map_err(|error| stored::not_written(&error))?;
+    stored::write(chat, batch).await?;
     Ok(())
 }

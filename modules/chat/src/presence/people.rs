@@ -192,13 +192,10 @@ async fn hidden_from(
         return Ok(HashSet::new());
     }
     let queries = others().flat_map(|other| {
-        [(other.as_str(), asker.id()), (asker.id(), other.as_str())].map(|(by, whom)| Query::Get {
-            collection: names::blocks(by),
-            key: whom.to_owned(),
-        })
+        [(other.as_str(), asker.id()), (asker.id(), other.as_str())]
+            .map(|(by, whom)| Query::get(names::blocks(by), whom))
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let is_there = |answer: &Answer| matches!(answer, Answer::Document(Some(_)));
     let pairs = others().zip(answers.chunks(2));
     let hidden = pairs.filter(|(_, both)| both.iter().any(is_there));

@@ -123,10 +123,9 @@ async fn known_of(
     now_ms: u64,
     people: BTreeMap<String, u64>,
 ) -> Result<BTreeMap<String, u64>, Failure> {
-    let queries = people.keys().map(|id| Query::Get {
-        collection: names::PEOPLE.to_owned(),
-        key: id.clone(),
-    });
+    let queries = people
+        .keys()
+        .map(|id| Query::get(names::PEOPLE, id.clone()));
     let reading = store.read(now_ms, queries.collect());
     let answers = reading.await.map_err(|error| stored::not_read(&error))?;
     let known = people.into_iter().zip(answers);
@@ -139,12 +138,8 @@ pub(super) async fn read(chat: &Chat, ids: &[&str]) -> Result<Vec<Option<u64>>, 
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let queries = ids.iter().map(|id| Query::Get {
-        collection: names::SEEN.to_owned(),
-        key: (*id).to_owned(),
-    });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let queries = ids.iter().map(|id| Query::get(names::SEEN, *id));
+    let answers = stored::read(chat, queries.collect()).await?;
     let at = answers.into_iter().map(|answer| match answer {
         Answer::Document(Some(document)) => {
             let SeenRecord { at } = records::read(&document)?;

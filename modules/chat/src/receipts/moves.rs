@@ -97,8 +97,7 @@ async fn try_together(chat: &Chat, all: &[(telling::Key, u64)]) -> Result<bool, 
         asked.extend(queries(room, person));
         asked.push(member_query(room, person));
     }
-    let reading = chat.0.store.read(chat.now_ms(), asked);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, asked).await?;
     let mut answers = answers.into_iter();
     let (mut batch, mut told) = (Batch::new(chat.now_ms()), Vec::new());
     for ((room, person), seq) in all {
@@ -162,10 +161,7 @@ pub(super) fn count_query(room: &str) -> Query {
 }
 
 fn member_query(room: &str, person: &str) -> Query {
-    Query::Get {
-        collection: names::members(room),
-        key: person.to_owned(),
-    }
+    Query::get(names::members(room), person)
 }
 
 /// Marks with what they are counted by, and something else of the same snapshot.
@@ -177,8 +173,7 @@ async fn read(
 ) -> Result<(Found, Answer), Failure> {
     let mut queries = Vec::from(queries(room, person));
     queries.push(more);
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries).await?;
     let mut answers = answers.into_iter();
     let found = Found::of(&mut answers)?;
     let more = answers.next().ok_or_else(|| stored::unexpected(None))?;
@@ -192,11 +187,7 @@ pub(crate) async fn begin(
     room: &str,
     person: &str,
 ) -> Result<Batch, Failure> {
-    let reading = chat
-        .0
-        .store
-        .read(chat.now_ms(), queries(room, person).into());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries(room, person).into()).await?;
     let found = Found::of(&mut answers.into_iter())?;
     let marks = found.marks.after(Move::Read(u64::MAX), found.log.last_seq);
     match marks == found.marks {
@@ -227,9 +218,5 @@ async fn put(
     marks: Marks,
 ) -> Result<bool, Failure> {
     let batch = with_marks(Batch::new(chat.now_ms()), room, person, found, marks)?;
-    match chat.0.store.write(batch).await {
-        Ok(_) => Ok(true),
-        Err(WriteError::Conflict { .. }) => Ok(false),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    Ok(stored::try_write(chat, batch).await?.is_some())
 }

@@ -93,8 +93,7 @@ async fn own_rooms(
 ) -> Result<(Vec<String>, Option<String>), Failure> {
     let scan = Scan::default().limit(PAGE).after(after);
     let memberships = names::memberships(asker.id());
-    let scanning = chat.0.store.scan(chat.now_ms(), &memberships, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &memberships, scan).await?;
     let mut rooms = Vec::with_capacity(page.items.len());
     for (room, document) in page.items {
         let membership: MembershipRecord = records::read(&document)?;
@@ -112,8 +111,7 @@ async fn read_page(chat: &Chat, asker: &Asker, rooms: &[String]) -> Result<usize
         queries.push(moves::count_query(room));
         queries
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let mut answers = answers.into_iter();
     let mut batch = Batch::new(chat.now_ms());
     let mut changed: Vec<(&str, Found, Marks, u64)> = Vec::new();
@@ -176,8 +174,7 @@ pub(crate) async fn totals(chat: &Chat, asker: &Asker, _: Everywhere) -> Result<
     loop {
         let (rooms, next) = own_rooms(chat, asker, after).await?;
         let queries = rooms.iter().flat_map(|room| queries(room, asker.id()));
-        let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-        let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+        let answers = stored::read(chat, queries.collect()).await?;
         let mut answers = answers.into_iter();
         for room in rooms {
             let tally = of_answers(chat, &room, asker.id(), &mut answers)?;

@@ -41,10 +41,7 @@ pub(crate) fn queries(room: &str, person: &str) -> [Query; QUERIES] {
 }
 
 pub(crate) fn marks_query(room: &str, person: &str) -> Query {
-    Query::Get {
-        collection: names::marks(room),
-        key: person.to_owned(),
-    }
+    Query::get(names::marks(room), person)
 }
 
 /// The newest mentions in a room; those in threads stand behind `:`, and have no mark to be behind.
@@ -142,8 +139,7 @@ pub(crate) async fn of(chat: &Chat, person: &str, rooms: &[&str]) -> Result<Vec<
     let mut tallies = Vec::with_capacity(rooms.len());
     for rooms in rooms.chunks(100) {
         let queries = rooms.iter().flat_map(|room| queries(room, person));
-        let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-        let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+        let answers = stored::read(chat, queries.collect()).await?;
         let mut answers = answers.into_iter();
         for room in rooms {
             tallies.push(of_answers(chat, room, person, &mut answers)?);

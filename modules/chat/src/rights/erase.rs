@@ -186,8 +186,7 @@ async fn round(chat: &Chat, person: &str, now: &Person) -> Result<bool, Failure>
 
 async fn some(chat: &Chat, collection: &str) -> Result<Vec<String>, Failure> {
     let scan = Scan::default().limit(ROUND);
-    let scanning = chat.0.store.scan(chat.now_ms(), collection, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, collection, scan).await?;
     Ok(page.items.into_iter().map(|(key, _)| key).collect())
 }
 
@@ -258,8 +257,7 @@ async fn memberships(chat: &Chat, person: &str, now: &Person) -> Result<bool, Fa
             .delete(&names::marks(room), person, Condition::Any)
             .delete(&names::slow(room), person, Condition::Any);
         let batch = offline::forget(batch, room, person);
-        let writing = chat.0.store.write(batch);
-        writing.await.map_err(|error| stored::not_written(&error))?;
+        stored::write(chat, batch).await?;
         standing::changed(chat, room, Some(person));
     }
     Ok(!own.is_empty())
@@ -268,8 +266,7 @@ async fn memberships(chat: &Chat, person: &str, now: &Person) -> Result<bool, Fa
 /// Takes them out of what is kept of a room that they have made, or that is between them and others.
 async fn forget_maker(chat: &Chat, room: &str, person: &str, now: &Person) -> Result<(), Failure> {
     for _ in 0..rooms::TRIES {
-        let getting = chat.0.store.get(chat.now_ms(), names::ROOMS, room);
-        let Some(found) = getting.await.map_err(|error| stored::not_read(&error))? else {
+        let Some(found) = stored::get(chat, names::ROOMS, room).await? else {
             return Ok(());
         };
         let before: RoomRecord = records::read(&found)?;
@@ -302,8 +299,7 @@ async fn files(chat: &Chat, person: &str) -> Result<bool, Failure> {
     let Some(batch) = attachments::release_of_person(chat, person, batch).await? else {
         return Ok(false);
     };
-    let writing = chat.0.store.write(batch);
-    writing.await.map_err(|error| stored::not_written(&error))?;
+    stored::write(chat, batch).await?;
     Ok(true)
 }
 

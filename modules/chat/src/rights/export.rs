@@ -312,8 +312,7 @@ impl Export {
         after: Option<String>,
     ) -> Result<(Vec<(String, Document)>, Option<String>), Failure> {
         let scan = Scan::default().limit(PAGE).after(after);
-        let scanning = self.chat.0.store.scan(self.chat.now_ms(), collection, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(&self.chat, collection, scan).await?;
         Ok((page.items, page.next))
     }
 
@@ -324,12 +323,7 @@ impl Export {
         let queries = keys
             .into_iter()
             .map(|(collection, key)| Query::Get { collection, key });
-        let reading = self
-            .chat
-            .0
-            .store
-            .read(self.chat.now_ms(), queries.collect());
-        let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+        let answers = stored::read(&self.chat, queries.collect()).await?;
         let documents = answers.into_iter().map(|answer| match answer {
             Answer::Document(document) => Ok(document),
             other => Err(stored::unexpected(Some(&other))),

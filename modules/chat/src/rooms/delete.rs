@@ -205,8 +205,7 @@ impl Steps<'_> {
         let members = names::members(self.room);
         loop {
             let scan = Scan::default().limit(MEMBERS);
-            let scanning = self.chat.0.store.scan(self.chat.now_ms(), &members, scan);
-            let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+            let page = stored::scan(self.chat, &members, scan).await?;
             if page.items.is_empty() {
                 return Ok(true);
             }
@@ -250,8 +249,7 @@ impl Steps<'_> {
             let logs = Query::Logs {
                 scan: Scan::prefix(&prefix).limit(THREADS),
             };
-            let reading = self.chat.0.store.read(self.chat.now_ms(), vec![logs]);
-            let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+            let answers = stored::read(self.chat, vec![logs]).await?;
             let Some(Answer::Logs(page)) = answers.first() else {
                 return Err(stored::unexpected(answers.first()));
             };
@@ -315,10 +313,7 @@ async fn remove(chat: &Chat, room: &str, version: u64) -> Result<(), Failure> {
         .remove_log(&names::log(room))
         .remove_log(&names::changes(room))
         .trim(&log, trim);
-    match chat.0.store.write(batch).await {
-        Ok(_) | Err(WriteError::Conflict { .. }) => Ok(()),
-        Err(error) => Err(stored::not_written(&error)),
-    }
+    stored::try_write(chat, batch).await.map(drop)
 }
 
 /// Goes on with deletions whose node is gone.

@@ -131,8 +131,7 @@ async fn public(
     let (mut found, mut looked_at) = (Vec::new(), 0);
     let next = loop {
         let scan = Scan::default().limit(MAX_PAGE).after(cursor.take());
-        let scanning = chat.0.store.scan(chat.now_ms(), names::ROOMS, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, names::ROOMS, scan).await?;
         looked_at += page.items.len();
         let mut items = page.items.into_iter().peekable();
         while let Some((id, document)) = items.next() {
@@ -179,8 +178,7 @@ pub(super) async fn summaries(
         };
         std::iter::once(last).chain(count_queries(id))
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let mut answers = answers.into_iter();
     let mut known = Vec::with_capacity(found.len());
     for (id, ..) in &found {
@@ -220,12 +218,13 @@ async fn add_overlays(chat: &Chat, mut last: Vec<&mut Message>) -> Result<(), Fa
     if last.is_empty() {
         return Ok(());
     }
-    let queries = last.iter().map(|message| Query::Get {
-        collection: names::overlay(&message.room, None),
-        key: names::seq_key(message.seq),
+    let queries = last.iter().map(|message| {
+        Query::get(
+            names::overlay(&message.room, None),
+            names::seq_key(message.seq),
+        )
     });
-    let reading = chat.0.store.read(chat.now_ms(), queries.collect());
-    let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let answers = stored::read(chat, queries.collect()).await?;
     for (message, answer) in last.iter_mut().zip(answers) {
         match answer {
             Answer::Document(Some(overlay)) => message.overlay = records::read(&overlay)?,

@@ -296,11 +296,8 @@ async fn anew(
     let value = records::to_bytes(&record)?;
     let condition = Condition::Version(standing.version);
     let batch = Batch::new(chat.now_ms()).put(names::ROOMS, room, value, condition, None);
-    match chat.0.store.write(batch).await {
-        // Who was faster has done the same, or they are named the next time.
-        Ok(_) | Err(WriteError::Conflict { .. }) => {}
-        Err(error) => return Err(stored::not_written(&error)),
-    }
+    // Who was faster has done the same, or they are named the next time.
+    stored::try_write(chat, batch).await?;
     standing::changed(chat, room, None);
     standing::of(chat, asker, room).await
 }

@@ -142,8 +142,7 @@ async fn read_order(chat: &Chat, person: &str) -> Result<Vec<(u64, String)>, Fai
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let scan = Scan::default().limit(AT_ONCE).after(cursor);
-        let scanning = chat.0.store.scan(chat.now_ms(), &memberships, scan);
-        let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+        let page = stored::scan(chat, &memberships, scan).await?;
         let ids: Vec<String> = page.items.into_iter().map(|(id, _)| id).collect();
         all.extend(times(chat, ids).await?);
         cursor = page.next;
@@ -162,7 +161,7 @@ async fn times(chat: &Chat, ids: Vec<String>) -> Result<Vec<(u64, String)>, Fail
         range: Range::before(u64::MAX, 1),
     };
     let (mut said, mut silent) = (Vec::with_capacity(ids.len()), Vec::new());
-    let answers = read(chat, ids.iter().map(last).collect()).await?;
+    let answers = stored::read(chat, ids.iter().map(last).collect()).await?;
     for (id, answer) in ids.into_iter().zip(answers) {
         let Answer::Entries(last) = answer else {
             return Err(stored::unexpected(Some(&answer)));
@@ -172,7 +171,7 @@ async fn times(chat: &Chat, ids: Vec<String>) -> Result<Vec<(u64, String)>, Fail
             None => silent.push(id),
         }
     }
-    let answers = read(chat, silent.iter().map(|id| room_query(id)).collect()).await?;
+    let answers = stored::read(chat, silent.iter().map(|id| room_query(id)).collect()).await?;
     for (id, answer) in silent.into_iter().zip(answers) {
         match answer {
             Answer::Document(Some(document)) => {
@@ -188,18 +187,7 @@ async fn times(chat: &Chat, ids: Vec<String>) -> Result<Vec<(u64, String)>, Fail
 }
 
 fn room_query(id: &str) -> Query {
-    Query::Get {
-        collection: names::ROOMS.to_owned(),
-        key: id.to_owned(),
-    }
-}
-
-async fn read(chat: &Chat, queries: Vec<Query>) -> Result<Vec<Answer>, Failure> {
-    if queries.is_empty() {
-        return Ok(Vec::new());
-    }
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    reading.await.map_err(|error| stored::not_read(&error))
+    Query::get(names::ROOMS, id)
 }
 
 /// The first rooms of an order that are wanted, and the cursor for those behind them.
@@ -241,13 +229,10 @@ async fn look_at(
     let some: Vec<&(u64, String)> = some.collect();
     let memberships = names::memberships(asker.id());
     let queries = some.iter().flat_map(|(_, id)| {
-        let membership = Query::Get {
-            collection: memberships.clone(),
-            key: id.clone(),
-        };
+        let membership = Query::get(memberships.clone(), id.clone());
         [room_query(id), membership]
     });
-    let answers = read(chat, queries.collect()).await?;
+    let answers = stored::read(chat, queries.collect()).await?;
     let mut own = Vec::with_capacity(some.len());
     for ((at, id), answers) in some.into_iter().zip(answers.chunks(2)) {
         let [Answer::Document(room), Answer::Document(membership)] = answers else {

@@ -81,13 +81,9 @@ pub(crate) async fn with_mine(
     id: &str,
     standing: &Standing,
 ) -> Result<Room, Failure> {
-    let mut queries = vec![Query::Get {
-        collection: names::memberships(asker.id()),
-        key: id.to_owned(),
-    }];
+    let mut queries = vec![Query::get(names::memberships(asker.id()), id)];
     queries.extend(count_queries(id));
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    let mut answers = reading.await.map_err(|error| stored::not_read(&error))?;
+    let mut answers = stored::read(chat, queries).await?;
     let counts = counts(&answers.split_off(1))?;
     let membership = match answers.pop() {
         Some(Answer::Document(document)) => document,

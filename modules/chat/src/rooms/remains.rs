@@ -45,8 +45,7 @@ impl Steps<'_> {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Failure> {
-        let reading = self.chat.0.store.read(self.chat.now_ms(), vec![query]);
-        let answers = reading.await.map_err(|error| stored::not_read(&error))?;
+        let answers = stored::read(self.chat, vec![query]).await?;
         let answer = answers.into_iter().next();
         answer.ok_or_else(|| stored::unexpected(None))
     }
@@ -87,12 +86,7 @@ impl Steps<'_> {
         let collection = names::reactions(self.room, thread);
         loop {
             let scan = Scan::default().limit(AT_ONCE);
-            let scanning = self
-                .chat
-                .0
-                .store
-                .scan(self.chat.now_ms(), &collection, scan);
-            let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+            let page = stored::scan(self.chat, &collection, scan).await?;
             if page.items.is_empty() {
                 return Ok(true);
             }

@@ -158,8 +158,7 @@ async fn change(
 
 /// Whether what is known of a room is what the store has; if not, it's forgotten.
 async fn is_fresh(chat: &Chat, room: &str, standing: &Standing) -> Result<bool, Failure> {
-    let getting = chat.0.store.get(chat.now_ms(), names::ROOMS, room);
-    let document = getting.await.map_err(|error| stored::not_read(&error))?;
+    let document = stored::get(chat, names::ROOMS, room).await?;
     let is_fresh = document.is_some_and(|document| document.version == standing.version);
     if !is_fresh {
         standing::changed(chat, room, None);
@@ -183,8 +182,7 @@ pub(crate) async fn notify(
     asker.allow("join", room)?;
     let memberships = names::memberships(asker.id());
     for _ in 0..TRIES {
-        let getting = chat.0.store.get(chat.now_ms(), &memberships, room);
-        let found = getting.await.map_err(|error| stored::not_read(&error))?;
+        let found = stored::get(chat, &memberships, room).await?;
         let member = match &found {
             Some(document) => Some(records::read::<MembershipRecord>(document)?),
             None => None,

@@ -178,8 +178,7 @@ fn read_cursor(text: &str) -> Result<SearchCursor, Failure> {
 async fn own_rooms(chat: &Chat, asker: &Asker) -> Result<(Vec<String>, bool), Failure> {
     let scan = Scan::default().limit(MAX_ROOMS);
     let collection = names::memberships(asker.id());
-    let scanning = chat.0.store.scan(chat.now_ms(), &collection, scan);
-    let page = scanning.await.map_err(|error| stored::not_read(&error))?;
+    let page = stored::scan(chat, &collection, scan).await?;
     let mut rooms = Vec::with_capacity(page.items.len());
     for (room, document) in page.items {
         let membership: MembershipRecord = records::read(&document)?;
@@ -228,7 +227,7 @@ async fn logs(chat: &Chat, rooms: &[String], most: usize) -> Result<(Vec<String>
                     .limit(MAX_SEARCHED_LOGS)
                     .after(after.clone()),
             });
-            let answers = read(chat, queries.collect()).await?;
+            let answers = stored::read(chat, queries.collect()).await?;
             let mut rest = Vec::new();
             for ((prefix, _), answer) in open.into_iter().zip(answers) {
                 let Answer::Logs(page) = answer else {
@@ -247,11 +246,6 @@ async fn logs(chat: &Chat, rooms: &[String], most: usize) -> Result<(Vec<String>
         is_all = false;
     }
     Ok((logs, is_all))
-}
-
-async fn read(chat: &Chat, queries: Vec<Query>) -> Result<Vec<Answer>, Failure> {
-    let reading = chat.0.store.read(chat.now_ms(), queries);
-    reading.await.map_err(|error| stored::not_read(&error))
 }
 
 /// The room and thread of a log.

@@ -6,9 +6,7 @@ use lakh_hub::Failure;
 use lakh_hub::store::search::matches;
 use lakh_hub::store::{Answer, Order, Query, Range, SearchCursor};
 
-use super::{
-    AT_ONCE, Found, Readable, Wish, fill, logs, messages, place, read, text_of, write_cursor,
-};
+use super::{AT_ONCE, Found, Readable, Wish, fill, logs, messages, place, text_of, write_cursor};
 use crate::asker::Asker;
 use crate::messages::of_entry;
 use crate::shapes::Message;
@@ -118,7 +116,10 @@ async fn newest_logs(
                 ..Range::before(u64::MAX, 1)
             },
         });
-        for (room, answer) in some.iter().zip(read(chat, queries.collect()).await?) {
+        for (room, answer) in some
+            .iter()
+            .zip(stored::read(chat, queries.collect()).await?)
+        {
             match answer {
                 Answer::Entries(page) => {
                     last.extend(page.entries.first().map(|entry| (entry.time_ms, room)));

@@ -61,7 +61,7 @@ impl FromEvent for Emit {
 
 fn read(text: &str, attachments: &[Bytes]) -> Result<Relayed, Failure> {
     let args: Args<Request<'_>> =
-        serde_json::from_str(text).map_err(|error| Failure::bad_request(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| Failure::misread(&error))?;
     let Some(request) = args.0 else {
         return Err(Failure::bad_request("room:emit takes {room, event, data}"));
     };

@@ -30,7 +30,7 @@ pub(crate) fn install(namespace: &Namespace, rooms: &Rooms) {
         async move |socket: Socket, event: lakh_hub::Event, ack: Ack| {
             let found = match event.args::<Get>() {
                 Ok(request) => get(&rooms.0, &socket, request).await,
-                Err(error) => Err(Failure::bad_request(error.to_string())),
+                Err(error) => Err(Failure::misread(&error)),
             };
             ack.send_raw(match found {
                 Ok(found) => answer_with(&found),

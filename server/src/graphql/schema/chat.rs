@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Json, Object, Result, SimpleObject};
 use serde_json::Value;
 
 use super::change::once;
-use crate::service::chat::ChatAsk;
+use crate::service::module::ModuleRequest;
 
 /// What can be done in the chat.
 #[derive(Debug, Default)]
@@ -39,17 +39,17 @@ impl ChangeChat {
         #[graphql(desc = "Its object, as clients send it.")] body: Json<BTreeMap<String, Value>>,
         idempotency_key: Option<String>,
     ) -> Result<ChatAnswer> {
-        let ask = ChatAsk {
+        let asked = ModuleRequest {
             person: person.map(|id| id.0),
             as_name,
-            request: body.0,
+            fields: body.0,
         };
         let done = once(
             context,
             idempotency_key,
             "chat",
-            (request, ask),
-            |service, caller, (name, ask)| async move { service.chat(&caller, &name, &ask).await },
+            (request, asked),
+            |service, caller, (name, asked)| async move { service.chat(&caller, &name, &asked).await },
         );
         let (answer, repeated) = done.await?;
         Ok(ChatAnswer {

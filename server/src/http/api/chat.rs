@@ -6,22 +6,17 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use lakh_chat::REQUESTS;
-use utoipa::Modify;
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::{HttpMethod, OpenApi};
 
+use super::requests::Requests;
 use super::{BodyErrors, Errors, IdempotencyKey, once};
 use crate::http::HttpState;
 use crate::http::access::Who;
 use crate::http::body::Json;
 use crate::http::error::Failed;
 use crate::service::Problem;
-use crate::service::chat::ChatAsk;
+use crate::service::module::ModuleRequest;
 
-/// The path of which one is made for each request.
-const TEMPLATE: &str = "/api/v1/chat/{request}";
-
-#[utoipa::path(post, path = "/api/v1/chat/{request}", tag = "chat", request_body = ChatAsk,
+#[utoipa::path(post, path = "/api/v1/chat/{request}", tag = "chat", request_body = ModuleRequest,
     params(("request" = String, Path, description = "The request's name"), IdempotencyKey),
     security((), ("key" = []), ("token" = []), ("signature" = [])),
     responses((status = 200, description = "The answer, as docs/chat.md says, without `ok`", body = serde_json::Value), Errors, BodyErrors))]
@@ -30,11 +25,11 @@ pub(in crate::http) async fn chat(
     Who(caller): Who,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Json<ChatAsk>,
+    body: Json<ModuleRequest>,
 ) -> Result<Response, Failed> {
     let what = format!("chat {name}");
-    let work = |service: crate::service::Service, caller, ask: ChatAsk| async move {
-        service.chat(&caller, &name, &ask).await
+    let work = |service: crate::service::Service, caller, request: ModuleRequest| async move {
+        service.chat(&caller, &name, &request).await
     };
     once(&state, caller, &headers, (&what, body), work).await
 }
@@ -74,40 +69,16 @@ pub(in crate::http) async fn export(
     Ok(response)
 }
 
-/// Makes an operation of each request of the chat.
-pub(in crate::http) struct Requests;
+/// All requests of the chat, as they are described.
+pub(in crate::http) const CHAT_REQUESTS: Requests = Requests {
+    module: "chat",
+    names: REQUESTS,
+    about: ABOUT,
+    description: "`{request}` of the chat: its fields and its answer stand in docs/chat.md. Takes `api:chat` on `@` and the id \
+                 in `as`; without `as` on `/chat#` and the room, or on `/chat` where it is not of one room.",
+};
 
-impl Modify for Requests {
-    fn modify(&self, openapi: &mut OpenApi) {
-        let template = openapi.paths.paths.remove(TEMPLATE);
-        let Some(template) = template.and_then(|item| item.post) else {
-            return;
-        };
-        for name in REQUESTS {
-            let mut operation = template.clone();
-            operation.operation_id = Some(format!("chat_{}", name.replace(':', "_")));
-            operation.summary = about(name).map(str::to_owned);
-            operation.description = Some(format!(
-                "`{name}` of the chat: its fields and its answer stand in docs/chat.md. Takes `api:chat` on `@` and the id \
-                 in `as`; without `as` on `/chat#` and the room, or on `/chat` where it is not of one room."
-            ));
-            if let Some(parameters) = &mut operation.parameters {
-                parameters.retain(|parameter| !matches!(parameter.parameter_in, ParameterIn::Path));
-            }
-            let path = TEMPLATE.replace("{request}", name);
-            openapi
-                .paths
-                .add_path_operation(path, vec![HttpMethod::Post], operation);
-        }
-    }
-}
-
-/// What a request does, in a few words.
-fn about(name: &str) -> Option<&'static str> {
-    let found = ABOUT.iter().find(|(of, _)| *of == name);
-    found.map(|(_, about)| *about)
-}
-
+/// What each does, in a few words.
 const ABOUT: &[(&str, &str)] = &[
     ("attachment:access", "Get a key by which files are read."),
     ("attachment:quota", "How much room for files is left."),
@@ -194,22 +165,3 @@ const ABOUT: &[(&str, &str)] = &[
     ("typing:set", "Say that the person is typing. Sockets only."),
     ("unread:get", "How much is unread."),
 ];
-
-#[cfg(test)]
-mod tests {
-    use utoipa::OpenApi as _;
-
-    use super::*;
-    use crate::http::openapi::Description;
-
-    #[test]
-    fn each_request_of_the_chat_is_described() {
-        let api = Description::openapi();
-        for name in REQUESTS {
-            let path = api.paths.paths.get(&format!("/api/v1/chat/{name}"));
-            let operation = path.and_then(|path| path.post.as_ref()).expect(name);
-            assert!(operation.summary.is_some(), "say what {name} does");
-        }
-        assert!(!api.paths.paths.contains_key(TEMPLATE));
-    }
-}

@@ -4,6 +4,7 @@ pub(super) mod chat;
 pub(super) mod events;
 pub(super) mod hooks;
 pub(super) mod nodes;
+mod requests;
 pub(super) mod rooms;
 pub(super) mod sockets;
 pub(super) mod tokens;
