@@ -1,10 +1,9 @@
 //! What is to be done at which time.
 
-use std::collections::BTreeMap;
-
 use lakh_broker::Room;
 
 use super::table::Key;
+use crate::later::Times;
 
 /// Milliseconds on the hub's clock.
 pub type Ms = u64;
@@ -23,10 +22,7 @@ pub(super) enum Due {
 
 /// What is to be done at which time.
 #[derive(Default)]
-pub struct Agenda {
-    due: BTreeMap<(Ms, u64), Due>,
-    next: u64,
-}
+pub struct Agenda(Times<Due>);
 
 impl Agenda {
     /// Lets the teller look after a place at a time: see [`Teller::due`](super::Teller::due).
@@ -35,16 +31,14 @@ impl Agenda {
     }
 
     pub(super) fn plan(&mut self, at: Ms, due: Due) {
-        self.next += 1;
-        self.due.insert((at, self.next), due);
+        self.0.put(at, due);
     }
 
     pub(super) fn next(&self) -> Option<Ms> {
-        self.due.keys().next().map(|(at, _)| *at)
+        self.0.first()
     }
 
     pub(super) fn pop_due(&mut self, now: Ms) -> Option<Due> {
-        let first = self.due.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        self.0.pop_due(now)
     }
 }

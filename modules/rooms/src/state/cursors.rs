@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::requests::{InRoom, on, pace};
+use super::requests::{InRoom, on};
 use super::{Follow, Refusal, States, deliver};
 
 /// When a cursor that rests is told again.
@@ -196,7 +196,7 @@ impl States {
             ));
         }
         self.may(socket, &room, "cursor")?;
-        pace::<Moves>(socket, options.cursor_moves_per_second)?;
+        socket.pace::<Moves>(options.cursor_moves_per_second)?;
         let bytes = data.as_ref().map_or(0, |data| data.get().len());
         if bytes > options.max_cursor_bytes {
             let most = options.max_cursor_bytes;

@@ -1,17 +1,12 @@
 //! What is due later: entries that expire, owners who don't come back, nodes that have fallen silent, and rooms that nobody
 //! wants any more.
 //!
-//! Spaces stand in one queue by their next time, and one task of the node sleeps until the first of them is due. A space
-//! stands in it at most a few times: it knows for when it was put there, and is put there again only for an earlier time.
+//! Spaces stand in one queue by their next time ([`lakh_hub::Later`]). A space stands in it at most a few times: it knows for
+//! when it was put there, and is put there again only for an earlier time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lakh_hub::Namespace;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::space::{Core, Space};
 use super::{SpaceKey, States};
@@ -24,27 +19,15 @@ const OWNERS_MS: u64 = 2_000;
 const RETRY_MS: u64 = 1_000;
 /// How often followed spaces are compared with the store: words between nodes may be lost.
 const CHECK_MS: u64 = 10_000;
-/// The clock of the hub may be moved by hand: so long is slept at most.
-const MOST_SLEEP: Duration = Duration::from_millis(500);
 
 /// What waits for its time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Space(SpaceKey),
     /// A socket that owns something, and was cut off.
     Owner(Arc<str>),
-}
-
-#[derive(Default)]
-pub(super) struct Due {
-    queue: Mutex<Queue>,
-    earlier: Notify,
-}
-
-#[derive(Default)]
-struct Queue {
-    heap: BinaryHeap<Reverse<(u64, Item)>>,
-    sweeping: bool,
+    /// Somebody has left what they owned.
+    Left,
 }
 
 impl States {
@@ -82,101 +65,17 @@ impl States {
         }
     }
 
-    /// Somebody has left what they owned.
-    pub(super) fn hurry(&self) {
-        self.0.due.earlier.notify_one();
-    }
-
     /// Looks at something later.
     pub(super) fn later(&self, namespace: &Namespace, at: u64, item: Item) {
-        let due = &self.0.due;
-        let start = {
-            let mut queue = due.queue.lock();
-            queue.heap.push(Reverse((at, item)));
-            !std::mem::replace(&mut queue.sweeping, true)
+        let (states, of) = (self.clone(), namespace.clone());
+        let work = move |item, now_ms| match item {
+            Item::Space(key) => states.look(&of, &key, now_ms),
+            Item::Owner(id) => states.owner_is_gone(&of, &id, now_ms),
+            Item::Left => states.clean_up(&of),
         };
-        if start {
-            let sweeping = Sweeping {
-                states: self.clone(),
-                is_over: false,
-            };
-            tokio::spawn(sweep(sweeping, namespace.clone()));
-        } else {
-            due.earlier.notify_one();
-        }
+        self.0.due.put(namespace.hub(), at, item, work);
     }
-}
 
-/// Lets another sweeper be started when this one is cut off: its loop has ended.
-struct Sweeping {
-    states: States,
-    /// It has ended by itself, and the queue knows.
-    is_over: bool,
-}
-
-impl Drop for Sweeping {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.states.0.due.queue.lock().sweeping = false;
-        }
-    }
-}
-
-/// What the sweeper does next.
-enum Next {
-    Do(Item),
-    Wait(u64),
-    End,
-}
-
-impl Queue {
-    fn next(&mut self, now_ms: u64, awake: bool) -> Next {
-        match self.heap.peek() {
-            None if awake => Next::Wait(u64::MAX),
-            None => {
-                self.sweeping = false;
-                Next::End
-            }
-            Some(Reverse((at, _))) if *at > now_ms => Next::Wait(at - now_ms),
-            Some(_) => match self.heap.pop() {
-                Some(Reverse((_, item))) => Next::Do(item),
-                None => Next::End,
-            },
-        }
-    }
-}
-
-async fn sweep(mut sweeping: Sweeping, namespace: Namespace) {
-    loop {
-        let now_ms = namespace.hub().wall_ms();
-        let states = &sweeping.states;
-        states.clean_up(&namespace);
-        let owners = states.0.owners.any();
-        let next = states.0.due.queue.lock().next(now_ms, owners);
-        match next {
-            Next::Do(item) => {
-                match item {
-                    Item::Space(key) => states.look(&namespace, &key, now_ms),
-                    Item::Owner(id) => states.owner_is_gone(&namespace, &id, now_ms),
-                }
-                tokio::task::yield_now().await;
-            }
-            Next::Wait(ms) => {
-                let sleep = tokio::time::sleep(MOST_SLEEP.min(Duration::from_millis(ms)));
-                tokio::select! {
-                    () = sleep => {}
-                    () = states.0.due.earlier.notified() => {}
-                }
-            }
-            Next::End => {
-                sweeping.is_over = true;
-                return;
-            }
-        }
-    }
-}
-
-impl States {
     /// Looks after a space whose time has come.
     fn look(&self, namespace: &Namespace, key: &SpaceKey, now_ms: u64) {
         let Some(space) = self.existing(key) else {
@@ -185,6 +84,10 @@ impl States {
         let shared = matches!(self.store(&key.room), Ok(Some(_)));
         let followed = self.is_followed(key);
         let mut core = space.core.lock();
+        // It was put there again for an earlier time, and has been looked after since.
+        if core.armed_ms.is_some_and(|armed| armed > now_ms) {
+            return;
+        }
         core.armed_ms = None;
         let replica = core.replica.as_ref();
         let expired =

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lakh_hub::store::Store;
-use lakh_hub::{CloseReason, Failure, Namespace, Room, RoomEvent, ServerEvent, Socket};
+use lakh_hub::{CloseReason, Failure, Hub, Later, Namespace, Room, RoomEvent, ServerEvent, Socket};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -36,7 +36,6 @@ use crate::Config;
 use crate::enter;
 use crate::options::Kinds;
 use cursors::Cursors;
-use due::Due;
 use entry::{Commit, Why};
 pub(crate) use names::Follow;
 use owners::Owners;
@@ -127,7 +126,7 @@ struct Inner {
     interest: Mutex<HashMap<Room, usize>>,
     owners: Owners,
     locks: locks::Queue,
-    due: Due,
+    due: Later<due::Item>,
     commits: AtomicU64,
     cursors: Cursors,
     /// Makes keys of conflation that clients can't foresee.
@@ -166,15 +165,15 @@ pub(crate) fn install(
         interest: Mutex::default(),
         owners: Owners::default(),
         locks: locks::Queue::default(),
-        due: Due::default(),
+        due: Later::new(Hub::wall_ms),
         commits: AtomicU64::new(0),
         cursors: Cursors::default(),
         hasher: std::hash::RandomState::new(),
     }));
-    let module = states.clone();
+    let (module, of) = (states.clone(), namespace.clone());
     namespace.on_room_event(move |event| match event {
         RoomEvent::Joined(room, _) => module.joined(room),
-        RoomEvent::Left(room, id) => module.left(room, id),
+        RoomEvent::Left(room, id) => module.left(&of, room, id),
         _ => {}
     });
     let module = states.clone();
@@ -344,13 +343,13 @@ impl States {
         }
     }
 
-    fn left(&self, room: &Room, id: &str) {
+    fn left(&self, namespace: &Namespace, room: &Room, id: &str) {
         let Some((follow, name)) = Follow::parse(room) else {
             return;
         };
         self.no_longer(room);
         match follow {
-            Follow::Bound => self.owner_left(name, id),
+            Follow::Bound => self.owner_left(namespace, name, id),
             Follow::Cursors => self.0.cursors.gone(name, id),
             _ => {}
         }
@@ -361,7 +360,7 @@ impl States {
         for follow in Follow::ALL {
             socket.leave(follow.hub_room(room));
         }
-        // Now, and not when the sweeper wakes: it may join again in this very moment, and own something anew.
+        // Now, and not a moment later: it may join again in this very moment, and own something anew.
         self.clean_up(&socket.namespace());
     }
 }

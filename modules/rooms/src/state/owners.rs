@@ -53,13 +53,6 @@ struct Bound {
     gone_at: Option<u64>,
 }
 
-impl Owners {
-    /// Whether any socket of this node owns something.
-    pub(super) fn any(&self) -> bool {
-        !self.sockets.lock().is_empty() || !self.left.lock().is_empty()
-    }
-}
-
 /// Whose entries are meant.
 #[derive(Clone)]
 pub(super) enum Whose {
@@ -102,8 +95,6 @@ impl States {
         let namespace = socket.namespace();
         self.live(&namespace, room).await?;
         self.note(socket, room);
-        // The sweeper is to be awake when it leaves.
-        self.later(&namespace, socket.now_ms(), Item::Owner(socket.id().into()));
         if !socket.join(Follow::Bound.hub_room(room)) {
             return Err(Failure::new(
                 "too_large",
@@ -153,7 +144,7 @@ impl States {
     }
 
     /// A socket has left the room that says it owns something.
-    pub(super) fn owner_left(&self, room: &str, id: &str) {
+    pub(super) fn owner_left(&self, namespace: &Namespace, room: &str, id: &str) {
         let person = {
             let mut sockets = self.0.owners.sockets.lock();
             let Some(bound) = sockets.get_mut(id) else {
@@ -175,7 +166,8 @@ impl States {
             .left
             .lock()
             .push((room.into(), id.into(), person));
-        self.hurry();
+        // Not here: the loop is amid something.
+        self.later(namespace, 0, Item::Left);
     }
 
     /// What has been left is removed.

@@ -16,7 +16,7 @@ use super::entry::{Change, Entry};
 use super::replica::Replica;
 use super::{Follow, SpaceKey, States, names};
 
-pub(super) use plumbing::{on, pace};
+pub(super) use plumbing::on;
 
 /// Keys that one request may name.
 const MAX_KEYS: usize = 1_000;
@@ -313,7 +313,7 @@ impl States {
     /// Whether a socket may look at a room's state now. An answer may be long, and asks the store.
     pub(super) fn check_read(&self, socket: &Socket, room: &str) -> Result<(), Failure> {
         self.may(socket, room, "state.read")?;
-        pace::<Reads>(socket, self.options(room).writes_per_second)
+        socket.pace::<Reads>(self.options(room).writes_per_second)
     }
 
     /// Whether a socket is in a room, or follows its state.

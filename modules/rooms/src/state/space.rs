@@ -58,7 +58,7 @@ pub(super) struct Core {
     driving: bool,
     /// When it was last wanted.
     pub used_ms: u64,
-    /// For when the sweeper has its name.
+    /// For when it stands in the queue of what is due.
     pub armed_ms: Option<u64>,
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{Asked, Granted, Holder, Lock, LockView, Waiter, find, next, put, read, remove_all};
 use crate::state::entry::{By, Entry};
 use crate::state::replica::{Draft, Replica};
-use crate::state::requests::{InRoom, on, pace};
+use crate::state::requests::{InRoom, on};
 use crate::state::{Follow, Refusal, SpaceKey, States, names};
 
 /// Bytes of a lock besides its queue, about; with the most that may wait it stays below a store's value.
@@ -142,7 +142,7 @@ impl States {
             let most = options.max_lock_ms;
             return Err(Failure::bad_request(format!("ttl_ms is 1 to {most}")));
         }
-        pace::<Locking>(socket, options.writes_per_second)
+        socket.pace::<Locking>(options.writes_per_second)
     }
 
     async fn acquire(&self, socket: &Socket, request: &Acquire) -> Result<Granted, Refusal> {

@@ -1,11 +1,9 @@
 //! How requests of this part are read and answered: as all of the module's, but that a refusal may say what is there, and
 //! that values are kept as the text that came.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-use lakh_hub::{Ack, ArgsError, EventRef, Failure, FromEvent, Namespace, Pace, Payload, Socket};
-use parking_lot::Mutex;
+use lakh_hub::{Ack, ArgsError, EventRef, Failure, FromEvent, Namespace, Payload, Socket};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -28,8 +26,7 @@ impl<T: DeserializeOwned + 'static> FromEvent for Request<T> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    let args: Args<T> =
-        serde_json::from_str(text).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let args: Args<T> = serde_json::from_str(text).map_err(|error| Failure::misread(&error))?;
     args.0
         .ok_or_else(|| Failure::bad_request("this request takes an object"))
 }
@@ -82,28 +79,6 @@ fn answer<R: Serialize>(result: &Result<R, Refusal>) -> Payload {
     };
     // What was read as JSON can be written as JSON.
     Payload::from_raw(text.unwrap_or_default(), Vec::new())
-}
-
-/// What a socket may still write, of each kind.
-struct Allowance<K>(Mutex<Pace>, PhantomData<fn() -> K>);
-
-/// Takes one act of the kind `K` from a socket's allowance.
-pub(in crate::state) fn pace<K: 'static>(socket: &Socket, per_second: u32) -> Result<(), Failure> {
-    let allowance = socket.get::<Allowance<K>>().unwrap_or_else(|| {
-        socket.insert(Allowance::<K>(Mutex::default(), PhantomData));
-        let kept = socket.get();
-        kept.unwrap_or_else(|| Arc::new(Allowance(Mutex::default(), PhantomData)))
-    });
-    let taken = allowance
-        .0
-        .lock()
-        .take(socket.now_ms(), per_second, per_second);
-    taken.map_err(|wait_ms| {
-        Failure::new(
-            "rate_limited",
-            format!("{per_second} of these a second are allowed; wait {wait_ms} ms"),
-        )
-    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{on, pace};
+use super::on;
 use crate::state::entry::{Bind, By, Entry, EntryView, Owner};
 use crate::state::replica::{Bounds, Draft, Put};
 use crate::state::{Refusal, SpaceKey, States, merge};
@@ -210,7 +210,7 @@ impl States {
         let options = self.options(room);
         self.check_member(socket, room)?;
         self.may(socket, room, "state.write")?;
-        pace::<Writes>(socket, options.writes_per_second)?;
+        socket.pace::<Writes>(options.writes_per_second)?;
         let person = socket.get::<Person>();
         for edit in &edits {
             self.check_key(room, person.as_deref(), &edit.key)?;
@@ -277,8 +277,7 @@ async fn ask(
     if let Some(changed) = passed.changed.take() {
         edit.act = match &edit.act {
             Act::Merge(_) => Act::Merge(
-                serde_json::from_str(changed.get())
-                    .map_err(|error| Failure::bad_request(error.to_string()))?,
+                serde_json::from_str(changed.get()).map_err(|error| Failure::misread(&error))?,
             ),
             Act::Set(_) => Act::Set(changed),
             Act::Remove => Act::Remove,
