@@ -3,11 +3,12 @@
 //! `engine` is all of it that needs no socket, no clock and no store: time is the number of a tick, what goes out is bytes in
 //! a buffer. A [`World`] is changed by one thread: entities come, move and go, and [`World::step`] makes a tick of it. A
 //! step gives a [`View`], which many threads may read at once: each composes the frames of its own clients from it, one
-//! [`Viewer`] a client. [`Replica`] is the other end.
+//! [`Viewer`] a client. [`Replica`] is the other end. `land` is what one walks on.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod engine;
+mod land;
 
 pub use engine::bits::TooShort;
 pub use engine::budget::LEAST_BYTES_A_SECOND;
@@ -21,3 +22,10 @@ pub use engine::schema::{Field, FieldType, Kind, Layout, Rotation, Schema, Schem
 pub use engine::view::View;
 pub use engine::viewer::{Composed, MAX_GROUPS, Sight, Viewer};
 pub use engine::world::{Pace, Refused, Setup, Tiers, World};
+pub use land::SECTION as LAND_SECTION;
+pub use land::cache::Land;
+pub use land::chunk::{Chunk, MAX_TYPE_BYTES, Part};
+pub use land::draft::{Changed, Draft, Expect, NotSet, SetCell, There};
+pub use land::plan::{Coords, LandError, LandPlan, MAX_LAYERS};
+pub use land::replica::{LandApplied, LandReplica, SectionError, SeenPart};
+pub use land::viewer::{LandComposed, LandViewer};
