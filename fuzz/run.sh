@@ -25,6 +25,7 @@ for target in "${targets[@]}"; do
         files_*) bins+=(--features files) ;;
         net_*) bins+=(--features net) ;;
         broker_*) bins+=(--features broker) ;;
+        land_* | world_*) bins+=(--features world) ;;
     esac
 done
 
