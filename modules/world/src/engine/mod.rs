@@ -17,6 +17,7 @@ pub(crate) mod budget;
 pub(crate) mod decode;
 pub(crate) mod delta;
 pub(crate) mod entities;
+pub(crate) mod found;
 pub(crate) mod frame;
 pub(crate) mod held;
 pub(crate) mod interest;

@@ -155,6 +155,18 @@ impl Chunk {
         self.stored
     }
 
+    /// The store has this version of the cells, or of a layer, now.
+    pub(crate) fn set_stored(&mut self, layer: u8, version: u64) {
+        match usize::from(layer).checked_sub(1) {
+            None => self.stored = Some(version),
+            Some(place) => {
+                if let Some(Some(part)) = self.parts.get_mut(place) {
+                    Arc::make_mut(part).stored = Some(version);
+                }
+            }
+        }
+    }
+
     /// What it takes in memory, with what may be encoded of it.
     pub(crate) fn bytes(&self) -> usize {
         let parts = self.parts.iter().flatten();

@@ -10,16 +10,23 @@
 //! - `chunk`: a chunk, what is stored of it, and what is opaque in it. `draft`: changes on conditions.
 //! - `cache`: what a node has in memory ([`Land`]). `viewer`: one client's part of it, a section of its frames.
 //! - `replica`: the client's end.
+//!
+//! And what does: `ground`, a world's land on this node, read from the store; `writing`, how it's changed there; `requests`.
 
 pub(crate) mod cache;
 pub(crate) mod cells;
 pub(crate) mod chunk;
 pub(crate) mod draft;
+pub(crate) mod ground;
 pub(crate) mod plan;
 pub(crate) mod reach;
 pub(crate) mod replica;
+mod requests;
 pub(crate) mod transfer;
 pub(crate) mod viewer;
+mod writing;
+
+pub(crate) use requests::{land, put_chunk, remove, set};
 
 /// Which section of a frame the land is.
 pub const SECTION: u8 = 1;
