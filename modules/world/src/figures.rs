@@ -128,6 +128,10 @@ pub struct Figures {
     pub land_chunks: u64,
     /// Bytes that they take.
     pub land_bytes: u64,
+    /// Members of spaces that came in over this node.
+    pub space_members: u64,
+    /// Locks of components in spaces that this node knows of.
+    pub space_locks: u64,
     /// Ticks by how long they took: one for each of [`BUCKETS_S`], and those beyond.
     pub ticks: [u64; BUCKETS_S.len() + 1],
     /// Seconds that all ticks took together.
@@ -165,6 +169,8 @@ impl Worlds {
         let wide = |count: usize| count as u64;
         let (chunks, bytes) = self.0.grounds.figures();
         (figures.land_chunks, figures.land_bytes) = (wide(chunks), wide(bytes));
+        let (members, locks) = self.0.spaces.figures();
+        (figures.space_members, figures.space_locks) = (wide(members), wide(locks));
         for live in self.0.registry.all() {
             let now = live.now();
             figures.worlds += 1;

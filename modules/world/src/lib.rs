@@ -14,7 +14,7 @@
 //! * Nothing is made for a client whose connection has not taken the last frame: the next one tells what it missed.
 //! * What lasts is in the store within a second of its change.
 //!
-//! `land` is what one walks on.
+//! `land` is what one walks on, `spaces` are for working together on something flat.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -25,6 +25,7 @@ mod fleet;
 mod land;
 mod play;
 mod requests;
+mod spaces;
 mod stored;
 
 use std::sync::{Arc, OnceLock};
@@ -58,6 +59,7 @@ pub use land::replica::{LandApplied, LandReplica, SectionError, SeenPart};
 pub use land::viewer::{LandComposed, LandViewer};
 pub use play::Moved;
 pub use requests::REQUESTS;
+pub use spaces::SpacesConfig;
 
 /// What rights call this module.
 pub const MODULE: &str = "world";
@@ -121,6 +123,8 @@ pub struct Config {
     pub paints_per_second: u32,
     /// Bytes of something opaque in a chunk of land at most.
     pub max_part_bytes: usize,
+    /// How spaces are set up.
+    pub spaces: SpacesConfig,
     /// Bytes that the kernel may keep back for a client, beyond what is on its way.
     pub unsent_bytes: u32,
     /// Other nodes have the same store, and are reached: a world lives on one of them.
@@ -156,6 +160,7 @@ impl Default for Config {
             land_cache_bytes: 8 << 20,
             paints_per_second: 30,
             max_part_bytes: 256 << 10,
+            spaces: SpacesConfig::default(),
             unsent_bytes: 16 << 10,
             fleet: false,
         }
@@ -178,6 +183,7 @@ struct Inner {
     /// How much people build. Short steps only.
     pacing: Mutex<play::Pacing>,
     on_input: OnceLock<Box<play::OnInput>>,
+    spaces: spaces::Spaces,
     /// Lands of worlds on this node.
     grounds: land::ground::Grounds,
     /// The other nodes, if there may be some.
@@ -223,6 +229,7 @@ pub fn install(hub: &Hub, store: Store, config: Config) -> Worlds {
     let worlds = Worlds(Arc::new(Inner {
         frames: namespace.binary_event("world:frame"),
         counters: figures::Counters::new(),
+        spaces: spaces::Spaces::install(&namespace, &store, config.spaces.clone()),
         grounds: land::ground::Grounds::default(),
         config: Arc::new(config),
         namespace,

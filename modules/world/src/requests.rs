@@ -2,7 +2,7 @@
 //! adds its own to the table.
 
 use crate::asker::Asker;
-use crate::{Worlds, land, play};
+use crate::{Worlds, land, play, spaces};
 
 lakh_hub::requests! {
     Worlds as "world", Asker, bare: true;
@@ -22,6 +22,15 @@ lakh_hub::requests! {
     "world:set" => land::set,
     "world:land" => land::land,
     "world:put_chunk" => land::put_chunk,
+    "space:enter" => spaces::enter,
+    "space:leave" => spaces::leave,
+    "space:get" => spaces::get,
+    "space:profile" => spaces::profile,
+    "space:location" => spaces::location,
+    "space:cursor" => spaces::cursor,
+    "space:lock" => spaces::lock,
+    "space:unlock" => spaces::unlock,
+    "space:locks" => spaces::locks,
 }
 
 /// Backends wait for answers on any thread.
