@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person } from "./support/browser.js";
+import { test } from "node:test";
+import { person } from "./support/browser.js";
 import { line, newcomer, said } from "./support/chat.js";
 import { drawings } from "./support/drawings.js";
+import { openHouse } from "./support/house.js";
 import { nameOf, seedTeam } from "./support/team.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -17,17 +17,8 @@ const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile:
 // Menus and lists of emoji stand outside of the page's regions, as they do in every page.
 const RULES = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"], rules: { region: { enabled: false } } };
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh({ env: { LAKH_API__REQUESTS_PER_SECOND: "100000" } });
-  browser = await launch();
-  await seedTeam(server.url, drawings(browser));
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const env = { LAKH_API__REQUESTS_PER_SECOND: "100000" };
+const house = openHouse({ env }, ({ server, browser }) => seedTeam(server.url, drawings(browser)));
 
 async function check(page, where) {
   // Content policy forbids scripts of others; what the test itself evaluates is not held to it.
@@ -78,11 +69,11 @@ for (const [device, size] of [
 ]) {
   for (const colorScheme of ["light", "dark"]) {
     test(`axe has nothing to say about the chat on a ${device} in ${colorScheme}`, async (t) => {
-      const { page } = await person(t, browser, { ...size, colorScheme });
-      await page.goto(`${server.url}/chat`);
+      const { page } = await person(t, house.browser, { ...size, colorScheme });
+      await page.goto(`${house.server.url}/chat`);
       await page.getByRole("textbox", { name: "Your name" }).waitFor();
       await check(page, "sign-in");
-      await newcomer({ page }, server.url, nameOf("maya"));
+      await newcomer({ page }, house.server.url, nameOf("maya"));
       for (const [where, go] of Object.entries(PLACES)) {
         await go(page);
         await check(page, where);
@@ -109,8 +100,8 @@ const tooSmall = (page) =>
   });
 
 test("what a finger hits on a phone is 44 pixels wide and high, and nothing scrolls sideways", async (t) => {
-  const { page } = await person(t, browser, PHONE);
-  await newcomer({ page }, server.url, nameOf("maya"));
+  const { page } = await person(t, house.browser, PHONE);
+  await newcomer({ page }, house.server.url, nameOf("maya"));
   for (const [where, go] of Object.entries(PLACES)) {
     await go(page);
     assert.deepEqual(await tooSmall(page), [], where);

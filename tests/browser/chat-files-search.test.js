@@ -1,20 +1,11 @@
 // Files and search on the page, as two people use them.
 
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
 import { composer, line, newcomer, said, say } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 // A picture as a page can draw one: 320 by 200.
 const png = (page) =>
@@ -29,8 +20,8 @@ const png = (page) =>
 
 test("a picture is uploaded, keeps its place while it loads, and opens large", async (t) => {
   const room = "pictures";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await ada.page.getByRole("button", { name: "Attach files" }).waitFor();
   const buffer = Buffer.from(await png(ada.page));
   const file = { name: "box.png", mimeType: "image/png", buffer };
@@ -55,7 +46,7 @@ test("a picture is uploaded, keeps its place while it loads, and opens large", a
 
 test("what was said is found by its words, marked, and led to", async (t) => {
   const room = "library";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await say(ada.page, room, "The peacock sleeps in the mango tree");
   for (let n = 1; n <= 9; n += 1) await say(ada.page, room, `nothing ${n}`);
   await said(ada.page, "nothing 9").waitFor();
@@ -70,10 +61,10 @@ test("what was said is found by its words, marked, and led to", async (t) => {
 
 test("the other sees who has read", async (t) => {
   const room = "receipts";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await say(ada.page, room, "Come in");
   // Who comes has read what was said before, and nobody is told of that.
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await said(grace.page, "Come in").waitFor();
   await say(ada.page, room, "Read me");
   await said(grace.page, "Read me").waitFor();

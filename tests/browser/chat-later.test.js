@@ -1,21 +1,12 @@
 // Messages at a time: sent later, for a while, and reactions that float by.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
-import { article, composer, newcomer, said, say } from "./support/chat.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
+import { article, composer, newcomer, roomMenu, said, say } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 async function write(page, room, text, option) {
   await composer(page, room).fill(text);
@@ -23,15 +14,10 @@ async function write(page, room, text, option) {
   await page.getByRole("menuitem", { name: option }).click();
 }
 
-const roomMenu = async (page, entry) => {
-  await page.getByRole("button", { name: "Room menu" }).click();
-  await page.getByRole("menuitem", { name: entry }).click();
-};
-
 test("a message is scheduled, changed, and arrives when it is sent now", async (t) => {
   const room = "later";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await write(ada.page, room, "Happy birthday", "Send later…");
   const dialog = ada.page.getByRole("dialog", { name: "Send later" });
   await dialog.getByLabel("When").fill("2001-01-01T10:00");
@@ -67,7 +53,7 @@ test("a message is scheduled, changed, and arrives when it is sent now", async (
 
 test("a scheduled message that is cancelled is not sent", async (t) => {
   const room = "never";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await write(ada.page, room, "Rather not", "Send later…");
   await ada.page.getByRole("button", { name: "Schedule" }).click();
   await ada.page.getByRole("button", { name: "1 scheduled" }).click();
@@ -82,8 +68,8 @@ test("a scheduled message that is cancelled is not sent", async (t) => {
 
 test("a message that disappears says so, to everybody", async (t) => {
   const room = "snow";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await write(ada.page, room, "The code is 4711", "5 minutes");
   await said(grace.page, "The code is 4711").waitFor();
   for (const { page } of [ada, grace]) await article(page).getByText("Disappears in 5 minutes").waitFor();
@@ -92,8 +78,8 @@ test("a message that disappears says so, to everybody", async (t) => {
 
 test("live reactions float by at all who watch, and are not kept", async (t) => {
   const room = "stage";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await say(ada.page, room, "Curtain!");
   await said(grace.page, "Curtain!").waitFor();
   await roomMenu(grace.page, "Live reactions");

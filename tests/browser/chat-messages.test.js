@@ -1,25 +1,16 @@
 // What two people do with messages: threads, reactions, edits, mentions, links, and what is noticed of the other.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
 import { act, article, composer, line, newcomer, said, say } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 async function two(t, room) {
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await say(ada.page, room, "Shall we?");
   await said(grace.page, "Shall we?").waitFor();
   return { ada, grace };
@@ -93,8 +84,8 @@ test("a link to a message brings it into view", async (t) => {
   const { ada } = await two(t, room);
   for (let n = 2; n <= 12; n += 1) await say(ada.page, room, `line ${n}`);
   await said(ada.page, "line 12").waitFor();
-  const late = await person(t, browser, { viewport: { width: 700, height: 420 } });
-  await newcomer(late, server.url, "Linus", `${room}?message=1`);
+  const late = await person(t, house.browser, { viewport: { width: 700, height: 420 } });
+  await newcomer(late, house.server.url, "Linus", `${room}?message=1`);
   const first = line(late.page, "Shall we?");
   await first.waitFor();
   await late.page.waitForFunction(
@@ -108,7 +99,7 @@ test("a link to a message brings it into view", async (t) => {
 
 test("a long history loads as one scrolls, and the page holds only a part of it", async (t) => {
   const room = "history";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await composer(ada.page, room).waitFor();
   await ada.page.evaluate(async (name) => {
     const { io } = await import("/client.js");

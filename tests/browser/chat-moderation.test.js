@@ -1,35 +1,22 @@
 // What moderators do: reports, the log, mutes and bans, roles, edit history, purge, and the rules of a room.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
-import { act, article, composer, line, newcomer, said, say } from "./support/chat.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
+import { act, article, composer, line, newcomer, roomMenu, said, say } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 // Ada makes the room, and so owns it.
 async function two(t, room) {
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const ben = await newcomer(await person(t, browser), server.url, "Ben", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const ben = await newcomer(await person(t, house.browser), house.server.url, "Ben", room);
   await say(ben.page, room, "Buy now!");
   await said(ada.page, "Buy now!").waitFor();
   return { ada, ben };
 }
 
-const roomMenu = async (page, entry) => {
-  await page.getByRole("button", { name: "Room menu" }).click();
-  await page.getByRole("menuitem", { name: entry }).click();
-};
 const panel = (page, name) => page.getByRole("complementary", { name });
 
 async function onMember(page, name, entry) {
@@ -41,7 +28,7 @@ async function onMember(page, name, entry) {
 test("a report comes to the moderator, who deletes the message and finds both in the lists", async (t) => {
   const room = "market";
   const { ada, ben } = await two(t, room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await act(grace.page, "Buy now!", "Report");
   await grace.page.getByRole("button", { name: "Spam" }).click();
   await grace.page.getByRole("button", { name: "Report", exact: true }).click();
@@ -100,7 +87,7 @@ test("who is banned is put out with the reason, and comes back when the ban is l
   await picture(ada.page, "moderation-bans");
   await banned.getByRole("button", { name: "Lift ban" }).click();
   await members.getByText("Nobody is banned").waitFor();
-  await ben.page.goto(`${server.url}/chat/${room}`);
+  await ben.page.goto(`${house.server.url}/chat/${room}`);
   await ben.page.getByRole("button", { name: "Join room" }).click();
   await composer(ben.page, room).waitFor();
 });

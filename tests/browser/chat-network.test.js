@@ -1,30 +1,21 @@
 // What the network does to people: it is cut and comes back, the server refuses, files come by drop and by paste.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
 import { article, composer, line, newcomer, said, say } from "./support/chat.js";
 import { drawings } from "./support/drawings.js";
+import { openHouse } from "./support/house.js";
 import { startProxy } from "./support/proxy.js";
 import { ask, idOf, nameOf } from "./support/team.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 test("a cut network is told of, keeps what is written, and brings what was missed", async (t) => {
   const room = "tunnel";
-  const network = await startProxy(t, server);
-  const ada = await newcomer(await person(t, browser), network.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const network = await startProxy(t, house.server);
+  const ada = await newcomer(await person(t, house.browser), network.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await say(ada.page, room, "going in");
   await said(grace.page, "going in").waitFor();
   network.cut();
@@ -49,22 +40,22 @@ test("a cut network is told of, keeps what is written, and brings what was misse
 
 test("a message that was refused says why, and is sent again when one asks", async (t) => {
   const room = "hush";
-  await ask(server.url, "jonas", "room:join", { room });
-  const maya = await newcomer(await person(t, browser), server.url, nameOf("maya"), room);
+  await ask(house.server.url, "jonas", "room:join", { room });
+  const maya = await newcomer(await person(t, house.browser), house.server.url, nameOf("maya"), room);
   await say(maya.page, room, "first");
   await said(maya.page, "first").waitFor();
-  await ask(server.url, null, "member:mute", { room, person: idOf("maya"), seconds: 600 });
+  await ask(house.server.url, null, "member:mute", { room, person: idOf("maya"), seconds: 600 });
   await say(maya.page, room, "second");
   const failed = maya.page.getByRole("alert").filter({ hasText: "Not sent" });
   await failed.waitFor();
   // It is still there after a reload, with the reason to try again.
   await maya.page.reload();
   await failed.waitFor();
-  await ask(server.url, null, "member:mute", { room, person: idOf("maya"), seconds: null });
+  await ask(house.server.url, null, "member:mute", { room, person: idOf("maya"), seconds: null });
   await failed.getByRole("button", { name: "Send again" }).click();
   await failed.waitFor({ state: "detached" });
   await said(maya.page, "second").waitFor();
-  const { message } = await ask(server.url, "jonas", "message:get", { room, seq: 2 });
+  const { message } = await ask(house.server.url, "jonas", "message:get", { room, seq: 2 });
   assert.equal(message.text, "second");
 });
 
@@ -93,10 +84,10 @@ const give = (page, how, { name, bytes }) =>
 for (const how of ["drop", "paste"]) {
   test(`a picture that comes by ${how} is uploaded, sent, and seen by the other`, async (t) => {
     const room = `by-${how}`;
-    const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-    const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+    const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+    const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
     await ada.page.getByRole("button", { name: "Attach files" }).waitFor();
-    await give(ada.page, how, { name: "harbour.png", bytes: await drawings(browser)("harbour") });
+    await give(ada.page, how, { name: "harbour.png", bytes: await drawings(house.browser)("harbour") });
     const list = ada.page.getByRole("list", { name: "Files" });
     await list.getByText("harbour.png").waitFor();
     await list.getByRole("progressbar").waitFor({ state: "detached" });
@@ -115,7 +106,7 @@ for (const how of ["drop", "paste"]) {
 
 test("a file that the server refuses says so, and goes when it is taken off", async (t) => {
   const room = "refused";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await ada.page.getByRole("button", { name: "Attach files" }).waitFor();
   const file = { name: "empty.txt", mimeType: "text/plain", buffer: Buffer.alloc(0) };
   await ada.page.getByLabel("Files to attach").setInputFiles(file);

@@ -2,21 +2,12 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
 import { article, composer, newcomer, said, say } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 const profile = async (page) => {
   await page.getByRole("button", { name: "Your profile" }).click();
@@ -33,9 +24,9 @@ async function direct(page, name) {
 
 test("a public room is looked at first, and joined by a button", async (t) => {
   const room = "museum";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
   await say(ada.page, room, "Welcome");
-  const { page, errors } = await newcomer(await person(t, browser), server.url, "Vera");
+  const { page, errors } = await newcomer(await person(t, house.browser), house.server.url, "Vera");
   await page.getByRole("link", { name: /museum/ }).click();
   await said(page, "Welcome").waitFor();
   await page.getByText(/You are looking at museum/).waitFor();
@@ -55,8 +46,8 @@ test("a public room is looked at first, and joined by a button", async (t) => {
 });
 
 test("a direct room is called by the other, who sees whether one is away", async (t) => {
-  const ada = await newcomer(await person(t, browser), server.url, "Adele");
-  const ben = await newcomer(await person(t, browser), server.url, "Benno");
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Adele");
+  const ben = await newcomer(await person(t, house.browser), house.server.url, "Benno");
   await direct(ada.page, "Benno");
   await ada.page.getByRole("heading", { name: "Benno" }).waitFor();
   await ada.page.getByText("Online", { exact: true }).waitFor();
@@ -82,8 +73,8 @@ test("a direct room is called by the other, who sees whether one is away", async
 
 test("a picture of one's own is uploaded, and the other sees it", async (t) => {
   const room = "gallery";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const grace = await newcomer(await person(t, browser), server.url, "Grace", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const grace = await newcomer(await person(t, house.browser), house.server.url, "Grace", room);
   await say(ada.page, room, "New hat");
   await said(grace.page, "New hat").waitFor();
   const drawn = await ada.page.evaluate(async () => {
@@ -109,8 +100,8 @@ test("a picture of one's own is uploaded, and the other sees it", async (t) => {
 
 test("whom one blocks can't write to one, until one takes it back", async (t) => {
   const room = "street";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const rude = await newcomer(await person(t, browser), server.url, "Rudolf", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const rude = await newcomer(await person(t, house.browser), house.server.url, "Rudolf", room);
   await say(rude.page, room, "Hey you");
   await article(ada.page).getByRole("button", { name: "Rudolf" }).click();
   await ada.page.getByRole("button", { name: "Block" }).click();
@@ -132,8 +123,8 @@ test("whom one blocks can't write to one, until one takes it back", async (t) =>
 
 test("one's data is taken along, and erased when one's name was written", async (t) => {
   const room = "beach";
-  const ada = await newcomer(await person(t, browser), server.url, "Ada", room);
-  const zoe = await newcomer(await person(t, browser), server.url, "Zoe", room);
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);
+  const zoe = await newcomer(await person(t, house.browser), house.server.url, "Zoe", room);
   await say(zoe.page, room, "Written in sand");
   await said(ada.page, "Written in sand").waitFor();
   await profile(zoe.page);

@@ -2,40 +2,33 @@
 // and the keyboard goes everywhere.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { test } from "node:test";
+import { person, picture } from "./support/browser.js";
 import { composer, line, newcomer, said } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 import { ask, nameOf, say } from "./support/team.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh({ env: { LAKH_API__REQUESTS_PER_SECOND: "100000" } });
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse({ env: { LAKH_API__REQUESTS_PER_SECOND: "100000" } });
 
 // A room with messages of Jonas, numbered from 1, and Maya a member who has read up to one of them.
 async function library(room, count, readTo = count) {
-  for (const who of ["jonas", "maya"]) await ask(server.url, who, "room:join", { room });
-  for (let n = 1; n <= count; n += 1) await say(server.url, "jonas", room, `number ${n}`);
-  if (readTo > 0) await ask(server.url, "maya", "receipt:read", { room, seq: readTo });
+  for (const who of ["jonas", "maya"]) await ask(house.server.url, who, "room:join", { room });
+  for (let n = 1; n <= count; n += 1) await say(house.server.url, "jonas", room, `number ${n}`);
+  if (readTo > 0) await ask(house.server.url, "maya", "receipt:read", { room, seq: readTo });
 }
 
 const maya = async (t, room, options) =>
-  newcomer(await person(t, browser, options), server.url, nameOf("maya"), room);
+  newcomer(await person(t, house.browser, options), house.server.url, nameOf("maya"), room);
 
-const isInView = (page, locator) =>
-  locator.elementHandle().then((handle) =>
-    page.waitForFunction((element) => {
-      const { top, bottom } = element.getBoundingClientRect();
-      return top >= 0 && bottom <= innerHeight;
-    }, handle),
-  );
+// Whatever stands there by then is measured: what was found first may have been drawn anew.
+async function isInView(page, locator) {
+  for (let tries = 0; tries < 500; tries += 1) {
+    const box = await locator.boundingBox();
+    if (box !== null && box.y >= 0 && box.y + box.height <= page.viewportSize().height) return;
+    await page.waitForTimeout(20);
+  }
+  throw new Error("it does not come into view");
+}
 
 test("older messages are put above without moving what is being read", async (t) => {
   await library("shelf", 230);
@@ -84,7 +77,7 @@ test("what comes while one reads further up is counted, marked, and one Escape a
   const newest = page.getByRole("button", { name: "To the newest message" });
   await newest.waitFor();
   const first = await line(page, "number 12").boundingBox();
-  await say(server.url, "jonas", "up", "while you were reading");
+  await say(house.server.url, "jonas", "up", "while you were reading");
   await page.getByRole("button", { name: /1 new message/ }).waitFor();
   assert.deepEqual(await line(page, "number 12").boundingBox(), first, "the view has moved");
   await composer(page, "up").click();
@@ -152,7 +145,7 @@ test("a message is answered, edited and left by the keyboard alone", async (t) =
   await page.keyboard.type(", better");
   await page.keyboard.press("Enter");
   await page.getByRole("article").getByText("an answer, better").waitFor();
-  const { message } = await ask(server.url, "maya", "message:get", { room: "keys", seq: 4 });
+  const { message } = await ask(house.server.url, "maya", "message:get", { room: "keys", seq: 4 });
   assert.equal(message.text, "an answer, better");
   assert.equal(message.reply_to.seq, 2);
   // And a thread, closed by Escape.
@@ -187,4 +180,21 @@ test("the rooms of a phone fill it, and lead in and out", async (t) => {
   await page.getByRole("link", { name: /^pocket/ }).waitFor();
   // Read now: the mark is gone.
   await page.getByRole("link", { name: /^pocket .*unread/ }).waitFor({ state: "detached" });
+});
+
+test("the keys are listed by a key, and from the menu", async (t) => {
+  await library("shortcuts", 1);
+  const { page, errors } = await maya(t, "shortcuts");
+  const list = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await page.keyboard.press("Control+/");
+  await list.getByText("Open its thread").waitFor();
+  await picture(page, "chat-keys");
+  await page.keyboard.press("Control+/");
+  await list.waitFor({ state: "detached" });
+  await page.getByRole("button", { name: /Maya.*, settings/ }).click();
+  await page.getByRole("menuitem", { name: "Keyboard shortcuts" }).click();
+  await list.waitFor();
+  await page.keyboard.press("Escape");
+  await list.waitFor({ state: "detached" });
+  assert.deepEqual(errors, []);
 });

@@ -4,21 +4,13 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { startLakh } from "../conformance/support/server.js";
-import { launch, person, picture } from "./support/browser.js";
+import { person, picture } from "./support/browser.js";
 import { join as enter } from "./support/chat.js";
+import { openHouse } from "./support/house.js";
 
-let server;
-let browser;
-before(async () => {
-  server = await startLakh();
-  browser = await launch();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const house = openHouse();
 
 async function signIn(page, name) {
   await page.getByRole("textbox", { name: "Your name" }).fill(name);
@@ -44,8 +36,8 @@ async function say(page, room, text) {
 const said = (page, text) => page.getByRole("article").getByText(text, { exact: true });
 
 async function newPerson(t, name, path = "/chat", options) {
-  const who = await person(t, browser, options);
-  await who.page.goto(server.url + path);
+  const who = await person(t, house.browser, options);
+  await who.page.goto(house.server.url + path);
   await signIn(who.page, name);
   if (path !== "/chat") await enter(who.page);
   return who;
@@ -103,7 +95,7 @@ test("a page whose server dies says so, and sends what was written once it is ba
     await own.stop();
     rmSync(data, { recursive: true, force: true });
   });
-  const { page } = await person(t, browser);
+  const { page } = await person(t, house.browser);
   await page.goto(`${own.url}/chat/${room}`);
   await signIn(page, "Ada");
   await say(page, room, "before");
@@ -121,8 +113,8 @@ test("a page whose server dies says so, and sends what was written once it is ba
 });
 
 test("the overview shows the live node", async (t) => {
-  const { page, errors } = await person(t, browser);
-  await page.goto(server.url);
+  const { page, errors } = await person(t, house.browser);
+  await page.goto(house.server.url);
   await page.getByRole("heading", { level: 1 }).waitFor();
   const talker = await newPerson(t, "Ada", "/chat/the-overview");
   await composer(talker.page, "the-overview").waitFor();
@@ -150,8 +142,8 @@ test("a phone in the dark can chat too", async (t) => {
 
 test("the chat is usable by keyboard alone", async (t) => {
   const room = "the-piano";
-  const { page } = await person(t, browser);
-  await page.goto(`${server.url}/chat/${room}`);
+  const { page } = await person(t, house.browser);
+  await page.goto(`${house.server.url}/chat/${room}`);
   await page.getByRole("textbox", { name: "Your name" }).waitFor();
   // The dialog has taken the focus, and Enter submits it.
   await page.keyboard.type("Clara");

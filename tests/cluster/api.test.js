@@ -1,51 +1,26 @@
 // The API for backends on a fleet of the real binary: what one node is asked for holds on all of them.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { createClient } from "graphql-ws";
 import { io } from "socket.io-client";
 import WebSocket from "ws";
 import { ask, keysSetting, newKey, signature } from "../conformance/support/api.js";
-import { start, startRedis } from "./support/processes.js";
-
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const built = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), process.env.TEST_PROFILE ?? "debug");
-const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
-const BOUND_MS = 30_000;
+import { next, ok, until, within } from "../conformance/support/sockets.js";
+import { Nodes, connect } from "./support/nodes.js";
 
 const all = newKey(["api:*:*"], { signing: true });
-const SETTINGS = {
+const fleet = new Nodes(["rooms"], {
   LAKH_AUTH_SECRET: "0123456789abcdef0123456789abcdef",
   LAKH_AUTH__RULES: '[{ who = "signed-in", allow = "rooms:*:*" }]',
   LAKH_API__KEYS: keysSetting([all]),
   LAKH_API__REQUESTS_PER_SECOND: "100000",
   LAKH_ROOMS__OPTIONS: '[{ pattern = "log:*", history = "memory" }, { pattern = "who:*", presence = true, presence_grace_ms = 0 }]',
-  LAKH_DRAIN__WINDOW_MS: "200",
-};
-
-let redis;
-const nodes = [];
-const folder = mkdtempSync(join(tmpdir(), "lakh-api-"));
-
-async function startNode(name) {
-  const args = ["serve", "rooms", "--bind", "127.0.0.1:0", "--node", name, "--data", join(folder, name)];
-  const node = await start(lakh, args, /listening on (http:\/\/[^\s"\\]+)/, { ...SETTINGS, LAKH_REDIS: redis.url });
-  return { ...node, name, url: node.found[1].replace(/\/$/, "") };
-}
-
-before(async () => {
-  redis = await startRedis(["--appendonly", "yes"]);
-  for (const name of ["n01", "n02", "n03"]) nodes.push(await startNode(name));
 });
-after(async () => {
-  await Promise.all(nodes.map((node) => node.stop()));
-  await redis.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+const { nodes } = fleet;
+
+before(() => fleet.begin("n01", "n02", "n03"));
+after(() => fleet.end());
 
 const post = (node, path, body, more = {}) => ask(node.url, "POST", `/api/v1${path}`, { key: all, body, ...more });
 const get = (node, path) => ask(node.url, "GET", `/api/v1${path}`, { key: all });
@@ -56,31 +31,10 @@ async function good(answer, status = 200) {
   return body;
 }
 
-function within(promise, what) {
-  let timer;
-  const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(`waited ${BOUND_MS} ms for ${what}`)), BOUND_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-const next = (socket, event) => within(new Promise((done) => socket.once(event, (...args) => done(args))), event);
-const call = (socket, event, request) => within(new Promise((done) => socket.emit(event, request, done)), event);
-
-async function until(what, holds) {
-  const begun = Date.now();
-  while (!(await holds())) {
-    assert.ok(Date.now() - begun < BOUND_MS, what);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}
-
 async function client(t, node, id, rooms = []) {
   const { token } = await good(post(node, "/tokens", { id, name: id }), 201);
-  const socket = io(node.url, { transports: ["websocket"], auth: { token }, forceNew: true, reconnection: false });
-  t.after(() => socket.disconnect());
-  await next(socket, "connect");
-  for (const room of rooms) assert.equal((await call(socket, "room:join", { room })).ok, true);
+  const socket = await connect(t, node, "/", { token });
+  for (const room of rooms) await ok(socket, "room:join", { room });
   return socket;
 }
 
@@ -268,7 +222,7 @@ test("a node that doesn't answer is told by its name, and what the others have i
 });
 
 test("a node is drained by its name from another one", async (t) => {
-  const extra = await startNode("n09");
+  const extra = await fleet.launch("n09");
   t.after(() => extra.stop());
   await until("it to be known", async () => (await good(get(nodes[0], "/nodes"))).nodes.some(({ name }) => name === "n09"));
   const ada = await client(t, extra, "ada");

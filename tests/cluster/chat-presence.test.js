@@ -1,81 +1,22 @@
 // Presence, status and crowds of the chat on a fleet of the real binary: a person is one over all nodes.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { io } from "socket.io-client";
-import { start, startRedis } from "./support/processes.js";
+import { fitting, ok, until } from "../conformance/support/sockets.js";
+import { Nodes, connect } from "./support/nodes.js";
 
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const built = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), process.env.TEST_PROFILE ?? "debug");
-const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
-const BOUND_MS = 30_000;
-
-let redis;
-const nodes = [];
-const folder = mkdtempSync(join(tmpdir(), "lakh-chat-presence-"));
-
-async function startNode(name) {
-  const args = ["serve", "chat", "--bind", "127.0.0.1:0", "--node", name, "--data", join(folder, name)];
-  const settings = {
-    LAKH_REDIS: redis.url,
-    LAKH_DRAIN__WINDOW_MS: "200",
-    LAKH_CHAT__PRESENCE_GRACE_MS: "300",
-    LAKH_CHAT__PRESENCE_SILENCE_MS: "1500",
-    LAKH_CHAT__THIN_FROM: "4",
-    LAKH_CHAT__CROWD_FROM: "8",
-  };
-  const node = await start(lakh, args, /listening on (http:\/\/[^\s"\\]+)/, settings);
-  return { ...node, url: node.found[1].replace(/\/$/, "") };
-}
-
-before(async () => {
-  redis = await startRedis(["--appendonly", "yes"]);
-  for (const name of ["n01", "n02", "n03"]) nodes.push(await startNode(name));
+const fleet = new Nodes(["chat"], {
+  LAKH_CHAT__PRESENCE_GRACE_MS: "300",
+  LAKH_CHAT__PRESENCE_SILENCE_MS: "1500",
+  LAKH_CHAT__THIN_FROM: "4",
+  LAKH_CHAT__CROWD_FROM: "8",
 });
-after(async () => {
-  await Promise.all(nodes.map((node) => node.stop()));
-  await redis.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+const { nodes } = fleet;
 
-function within(promise, what) {
-  let timer;
-  const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(`waited ${BOUND_MS} ms for ${what}`)), BOUND_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
+before(() => fleet.begin("n01", "n02", "n03"));
+after(() => fleet.end());
 
-const next = (socket, event) => within(new Promise((done) => socket.once(event, done)), event);
-const nextWhere = (socket, event, wanted) =>
-  within(new Promise((done) => socket.on(event, (value) => wanted(value) && done(value))), `a fitting ${event}`);
-
-async function ok(socket, event, request) {
-  const answer = await within(new Promise((done) => socket.emit(event, request, done)), event);
-  assert.equal(answer.ok, true, `${event} was answered ${JSON.stringify(answer)}`);
-  return answer;
-}
-
-async function until(what, holds) {
-  const begun = Date.now();
-  while (!(await holds())) {
-    assert.ok(Date.now() - begun < BOUND_MS, what);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}
-
-async function here(t, node, name) {
-  const socket = io(`${node.url}/chat`, {
-    transports: ["websocket"], auth: { name }, forceNew: true, reconnection: false,
-  });
-  t.after(() => socket.disconnect());
-  await next(socket, "connect");
-  return socket;
-}
+const here = (t, node, name) => connect(t, node, "/chat", { name });
 
 const listed = async (socket, room) => {
   const { members, count, watching } = await ok(socket, "presence:list", { room });
@@ -125,11 +66,11 @@ test("a status is one over all nodes, and who is gone was last seen on each", as
   await ok(phone, "me:status", { status: "away" });
   // Until it's known there, the phone is all that there is.
   await until("the laptop to count", async () => (await ok(phone, "me:get", {})).person.status === "online");
-  const away = nextWhere(ada, "presence:change", ({ status }) => status === "away");
+  const away = fitting(ada, "presence:change", ({ status }) => status === "away");
   told.length = 0;
   await ok(laptop, "me:status", { status: "away" });
   assert.deepEqual(await away, { id: "dev:eve", status: "away" });
-  const gone = nextWhere(ada, "presence:change", ({ status }) => status === "offline");
+  const gone = fitting(ada, "presence:change", ({ status }) => status === "offline");
   phone.disconnect();
   laptop.disconnect();
   const { last_seen } = await gone;
@@ -148,7 +89,7 @@ test("whoever is blocked on one node is hidden on another at once", async (t) =>
   const [ada, ben] = [await here(t, nodes[0], "Gil"), await here(t, nodes[1], "Hal")];
   const watched = async () => (await ok(ada, "presence:watch", { people: ["dev:hal"] })).people[0].status;
   await until("him to be seen", async () => (await watched()) === "online");
-  const hidden = nextWhere(ada, "presence:change", ({ status }) => status === "offline");
+  const hidden = fitting(ada, "presence:change", ({ status }) => status === "offline");
   await ok(ben, "block:add", { person: "dev:gil" });
   assert.deepEqual(await hidden, { id: "dev:hal", status: "offline" });
   assert.equal(await watched(), "offline");

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
 import { Redis } from "ioredis";
-import { Fleet, until } from "./support/fleet.js";
+import { until } from "../conformance/support/sockets.js";
+import { Fleet } from "./support/fleet.js";
 
 // What both emitters can do, once.
 class Entries {

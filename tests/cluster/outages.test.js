@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { Fleet, until } from "./support/fleet.js";
+import { until } from "../conformance/support/sockets.js";
+import { Fleet } from "./support/fleet.js";
 import { startRedis } from "./support/processes.js";
 
 for (const adapter of ["redis", "redis-sharded, dynamic", "redis-streams"]) {

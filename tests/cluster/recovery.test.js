@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, afterEach, before, describe, test } from "node:test";
-import { Fleet, ids, until, within } from "./support/fleet.js";
+import { until, within } from "../conformance/support/sockets.js";
+import { Fleet, ids } from "./support/fleet.js";
 
 let fleet;
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
-import { Fleet, ids, sorted, until } from "./support/fleet.js";
+import { until } from "../conformance/support/sockets.js";
+import { Fleet, ids, sorted } from "./support/fleet.js";
 import { startRedis, startRedisCluster, startSentinel } from "./support/processes.js";
 
 // Both nodes reach both clients, and have both kinds of answers.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { ask, keysSetting, newKey } from "./support/api.js";
-import { connect, next, ok } from "./support/client.js";
+import { connect, first, ok } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
@@ -12,8 +12,6 @@ const all = newKey(["api:*:*"]);
 const people = newKey(["api:chat:@*"]);
 const team = newKey(["api:chat:/chat#team-*"]);
 const none = newKey(["api:emit:*"]);
-
-const first = async (socket, event) => (await next(socket, event))[0];
 
 for (const kind of ["SQLite", "Redis"]) {
   describe(kind, () => {

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { ask } from "./support/api.js";
-import { call, connect, connected, cut, next, ok, open, refused } from "./support/client.js";
-import { examplesOf, until } from "./support/examples.js";
+import { call, connect, connected, cut, next, ok, open, refused, until } from "./support/client.js";
+import { examplesOf } from "./support/examples.js";
 import { startLakh } from "./support/server.js";
 
 const { page, run, allRan } = examplesOf("chat.md");

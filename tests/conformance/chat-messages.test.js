@@ -2,20 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { connect, next, ok, refused, within } from "./support/client.js";
+import { connect, first, fitting, next, ok, refused, within } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
 const user = (name) => ({ id: `dev:${name.toLowerCase()}`, name });
 
-const first = async (socket, event) => (await next(socket, event))[0];
-
 // The next change of this kind.
-const change = (socket, what) =>
-  within(
-    new Promise((done) => socket.on("message:changed", (told) => told.what === what && done(told))),
-    `a change: ${what}`,
-  );
+const change = (socket, what) => fitting(socket, "message:changed", (told) => told.what === what);
 
 // The message with what a change sets.
 function changed(message, { set }) {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { connect, ok, refused, within } from "./support/client.js";
+import { connect, first, fitting, ok, refused } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -14,14 +14,6 @@ after(() => server.stop());
 let names = 0;
 const fresh = (prefix) => `${prefix}-${(names += 1)}`;
 const here = (t, name) => connect(t, `${server.url}/chat`, { transports: ["websocket"], auth: { name } });
-
-// The next `event` for which `wanted(first argument)` holds.
-function nextWhere(socket, event, wanted = () => true) {
-  return within(
-    new Promise((done) => socket.on(event, (value) => wanted(value) && done(value))),
-    `a fitting "${event}"`,
-  );
-}
 
 async function crowd(t, room, size) {
   const people = [];
@@ -42,15 +34,15 @@ describe("people", { concurrency: true }, () => {
     assert.deepEqual(before.people, [{ id, status: "offline" }]);
     const changes = [];
     ada.on("presence:change", (change) => changes.push(change.status));
-    const came = nextWhere(ada, "presence:change");
+    const came = first(ada, "presence:change");
     const phone = await here(t, name);
     assert.deepEqual(await came, { id, status: "online" });
     const laptop = await here(t, name);
     assert.equal((await ok(phone, "me:status", { status: "away" })).status, "online");
-    const away = nextWhere(ada, "presence:change");
+    const away = first(ada, "presence:change");
     assert.equal((await ok(laptop, "me:status", { status: "away" })).status, "away");
     assert.deepEqual(await away, { id, status: "away" });
-    const gone = nextWhere(ada, "presence:change", ({ status }) => status === "offline");
+    const gone = fitting(ada, "presence:change", ({ status }) => status === "offline");
     phone.disconnect();
     laptop.disconnect();
     const { last_seen, ...rest } = await gone;
@@ -65,7 +57,7 @@ describe("people", { concurrency: true }, () => {
     const [ada, ben] = [await here(t, one), await here(t, other)];
     const people = [`dev:${other}`];
     assert.equal((await ok(ada, "presence:watch", { people })).people[0].status, "online");
-    const hidden = nextWhere(ada, "presence:change");
+    const hidden = first(ada, "presence:change");
     await ok(ben, "block:add", { person: `dev:${one}` });
     assert.deepEqual(await hidden, { id: people[0], status: "offline" });
     assert.deepEqual((await ok(ada, "presence:watch", { people })).people, [{ id: people[0], status: "offline" }]);
@@ -101,7 +93,7 @@ describe("rooms", { concurrency: true }, () => {
   test("typing in a thread names the thread", async (t) => {
     const room = fresh("room");
     const [ada, ben] = await crowd(t, room, 2);
-    const told = nextWhere(ada, "typing:update");
+    const told = first(ada, "typing:update");
     await ok(ben, "typing:set", { room, thread: 3, typing: true });
     const { thread, typing } = await told;
     assert.deepEqual([thread, typing], [3, true]);
@@ -115,17 +107,17 @@ describe("rooms", { concurrency: true }, () => {
     const updates = [];
     ada.on("crowd:changed", (told) => told.room === room && crowds.push(told.crowd));
     ada.on("presence:update", (told) => told.room === room && updates.push(told));
-    const counted = nextWhere(ada, "presence:count", ({ watching }) => watching === 11);
+    const counted = fitting(ada, "presence:count", ({ watching }) => watching === 11);
     const people = await crowd(t, room, 10);
     assert.deepEqual(await counted, { room, watching: 11, online: 11 });
     assert.deepEqual(crowds, ["thinned", "counts"]);
     assert.equal(updates.length, 5);
 
-    const typing = nextWhere(ada, "typing:count", ({ count }) => count === 4);
+    const typing = fitting(ada, "typing:count", ({ count }) => count === 4);
     for (const person of people.slice(0, 4)) await ok(person, "typing:set", { room, typing: true });
     assert.deepEqual(await typing, { room, users: [], count: 4 });
 
-    const none = nextWhere(ada, "crowd:changed", (told) => told.room === room && told.crowd === "none");
+    const none = fitting(ada, "crowd:changed", (told) => told.room === room && told.crowd === "none");
     for (const person of people.slice(0, 7)) await ok(person, "room:unwatch", { room });
     await none;
     assert.deepEqual(crowds, ["thinned", "counts", "thinned", "none"]);

@@ -2,15 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { call, connect, next, ok, refused, within } from "./support/client.js";
+import { call, connect, first, fitting, ok, refused } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
 const user = (name) => ({ id: `dev:${name.toLowerCase()}`, name });
-
-const first = async (socket, event) => (await next(socket, event))[0];
-const nextWhere = (socket, event, wanted) =>
-  within(new Promise((done) => socket.on(event, (value) => wanted(value) && done(value))), `a fitting "${event}"`);
 
 for (const kind of ["SQLite", "Redis"]) {
   describe(kind, () => {
@@ -124,7 +120,7 @@ for (const kind of ["SQLite", "Redis"]) {
         members.map(({ id, role, online }) => [id, role, online]),
         [["dev:ada", "owner", true], ["dev:ben", "member", true], ["dev:cy", "moderator", true]],
       );
-      const handed = nextWhere(ben, "member:changed", ({ set }) => set.role === "owner");
+      const handed = fitting(ben, "member:changed", ({ set }) => set.role === "owner");
       await ok(ada, "room:leave", { room });
       assert.deepEqual((await handed).user, user("Cy"));
       const moderators = await ok(ben, "member:list", { room, role: "owner" });

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { TRANSPORTS, call, connect, next, ok, open, refused, within } from "./support/client.js";
+import { TRANSPORTS, call, connect, fitting, next, ok, open, refused, within } from "./support/client.js";
 import { startLakh } from "./support/server.js";
 
 let server;
@@ -19,14 +19,6 @@ const freshKey = () => `key-${(keys += 1)}`;
 
 const here = (t, name, options, url = server.url) =>
   connect(t, `${url}/chat`, { transports: ["websocket"], auth: { name }, ...options });
-
-// The next `event` for which `wanted(first argument)` holds.
-function nextWhere(socket, event, wanted) {
-  return within(
-    new Promise((done) => socket.on(event, (value) => wanted(value) && done(value))),
-    `a fitting "${event}"`,
-  );
-}
 
 for (const [name, options] of Object.entries(TRANSPORTS)) {
   test(`${name}: what one says the other hears, with its number, key, name and time`, async (t) => {
@@ -176,7 +168,7 @@ describe("people", { concurrency: true }, () => {
     await ok(ada, "room:join", { room });
     const updates = [];
     ada.on("presence:update", (u) => u.room === room && updates.push([u.user.name, u.online]));
-    const here1 = nextWhere(ada, "presence:update", (u) => u.room === room && u.online);
+    const here1 = fitting(ada, "presence:update", (u) => u.room === room && u.online);
     const [phone, laptop] = await Promise.all([here(t, "Grace"), here(t, "Grace")]);
     await ok(phone, "room:join", { room });
     await here1;
@@ -184,7 +176,7 @@ describe("people", { concurrency: true }, () => {
     const { members } = await ok(ada, "presence:list", { room });
     assert.deepEqual(members.map((m) => m.name).sort(), ["Ada", "Grace"]);
     await ok(phone, "room:unwatch", { room });
-    const out = nextWhere(ada, "presence:update", (u) => u.room === room && !u.online);
+    const out = fitting(ada, "presence:update", (u) => u.room === room && !u.online);
     laptop.disconnect();
     await out;
     assert.deepEqual(updates, [
@@ -212,7 +204,7 @@ describe("people", { concurrency: true }, () => {
     const room = freshRoom();
     await ok(ada, "room:join", { room });
     await ok(grace, "room:join", { room });
-    const ended = nextWhere(ada, "typing:update", (u) => u.typing === false);
+    const ended = fitting(ada, "typing:update", (u) => u.typing === false);
     await ok(grace, "typing:set", { room, typing: true });
     assert.equal((await ended).user.name, "Grace");
   });
@@ -220,7 +212,7 @@ describe("people", { concurrency: true }, () => {
   test("a new room is told to everybody and listed with its last message", async (t) => {
     const [ada, grace] = await Promise.all([here(t, "Ada"), here(t, "Grace")]);
     const room = freshRoom();
-    const told = nextWhere(grace, "room:new", (r) => r.id === room);
+    const told = fitting(grace, "room:new", (r) => r.id === room);
     await ok(ada, "room:join", { room });
     await told;
     const { message } = await ok(ada, "message:send", { room, key: freshKey(), text: "last" });

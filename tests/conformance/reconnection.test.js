@@ -1,20 +1,10 @@
 // The server goes away and comes back; stock clients find it again by themselves.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
 import { test } from "node:test";
 import { TRANSPORTS, call, connect, next, open, within } from "./support/client.js";
+import { freePort } from "./support/processes.js";
 import { startKitchenSink } from "./support/server.js";
-
-function freePort() {
-  return new Promise((done, fail) => {
-    const probe = createServer().once("error", fail);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
-  });
-}
 
 for (const [name, options] of Object.entries(TRANSPORTS)) {
   test(`${name}: a client outlives a server that is killed and started again`, async (t) => {

@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { call, connect, cut, next, ok, open } from "./support/client.js";
-import { examplesOf, until } from "./support/examples.js";
+import { call, connect, cut, next, ok, open, until } from "./support/client.js";
+import { examplesOf } from "./support/examples.js";
 import { startLakh } from "./support/server.js";
 
 const { page, blocks, run, allRan } = examplesOf("rooms.md");

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { startAnywhere } from "./support/anywhere.js";
+import { freePort } from "../conformance/support/processes.js";
 import { POLLING, Person, UPGRADING, crowd, within } from "./support/clients.js";
-import { freePort, startNode } from "./support/nodes.js";
+import { startNode } from "./support/nodes.js";
 import { startRedis } from "./support/redis.js";
 
 const ENV = {

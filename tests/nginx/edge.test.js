@@ -7,8 +7,9 @@ import { chownSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { test } from "node:test";
 import { Agent as TlsAgent } from "node:https";
+import { freePort } from "../conformance/support/processes.js";
 import { POLLING, Person, UPGRADING, within } from "./support/clients.js";
-import { fleet, freePort, startNginx, startNode } from "./support/nodes.js";
+import { fleet, startNginx, startNode } from "./support/nodes.js";
 
 const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
 

@@ -36,3 +36,9 @@ export async function act(page, text, entry) {
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("menuitem", { name: entry }).click();
 }
+
+// An entry of the menu of the room that is open.
+export async function roomMenu(page, entry) {
+  await page.getByRole("button", { name: "Room menu" }).click();
+  await page.getByRole("menuitem", { name: entry }).click();
+}

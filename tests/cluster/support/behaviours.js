@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { broadcasts, values, whoGot } from "./broadcasts.js";
-import { Fleet, ids, sorted, until } from "./fleet.js";
+import { until } from "../../conformance/support/sockets.js";
+import { Fleet, ids, sorted } from "./fleet.js";
 
 export function behaviours(adapter) {
   let fleet;

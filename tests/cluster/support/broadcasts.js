@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ids, sorted, until } from "./fleet.js";
+import { until } from "../../conformance/support/sockets.js";
+import { ids, sorted } from "./fleet.js";
 
 // Who of these people got the event, by number; and nobody twice.
 export async function whoGot(context, people, event, nsp) {

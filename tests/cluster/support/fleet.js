@@ -5,9 +5,8 @@ import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { createClient } from "redis";
 import { io } from "socket.io-client";
+import { until, within } from "../../conformance/support/sockets.js";
 import { startRedis, startServer } from "./processes.js";
-
-const BOUND_MS = 20_000;
 
 export const ADAPTERS = {
   redis: { BROKER: "redis" },
@@ -20,30 +19,11 @@ export const ADAPTERS = {
 export const sorted = (list) => [...list].sort();
 export const ids = (people) => sorted(people.map((person) => person.id));
 
-export function within(promise, what, bound = BOUND_MS) {
-  let timer;
-  const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(`waited ${bound} ms for ${what}`)), bound);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
 // Waits until the process stands still: a signal does not stop all its threads at once.
 async function stopped(pid) {
   const path = `/proc/${pid}/task`;
   const still = (task) => / T /.test(readFileSync(`${path}/${task}/stat`, "utf8").replace(/\(.*\)/, ""));
   await until(`${pid} to stop`, () => readdirSync(path).every(still));
-}
-
-// Asks again and again until the answer is right. The breath is for the servers, which share the machine.
-export async function until(what, look) {
-  const end = Date.now() + BOUND_MS;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`waited ${BOUND_MS} ms for ${what}`);
-    await new Promise((done) => setTimeout(done, 10));
-  }
 }
 
 // A stock client, and all that it got.

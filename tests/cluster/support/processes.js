@@ -1,76 +1,21 @@
 // Processes of the tests' own: a redis-server, Lakh nodes, Node servers. On free ports, ended by their process ids.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient } from "redis";
+import { freePort, lakh, program, start } from "../../conformance/support/processes.js";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const repository = resolve(here, "../../..");
-const built = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), process.env.TEST_PROFILE ?? "debug");
-const lakh = process.env.TEST_FLEET_NODE ?? join(built, "examples/fleet_node");
-const START_BOUND_MS = 30_000;
-
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-// Resolves once `found` has matched in what the child writes.
-export function start(path, args, found, env = {}) {
-  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
-  let log = "";
-  const exited = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
-  const killAtExit = () => child.kill("SIGKILL");
-  process.once("exit", killAtExit);
-  let wanted = false;
-  exited.then(
-    ({ code, signal }) => wanted || console.error(`${path} ${args} ended by itself (${code}, ${signal}):\n${log}`),
-  );
-  const stop = (signal = "SIGKILL") => {
-    wanted = true;
-    child.kill(signal);
-    // A process that was stopped would wait for ever.
-    if (signal !== "SIGSTOP") child.kill("SIGCONT");
-    process.off("exit", killAtExit);
-    return exited;
-  };
-  return new Promise((done, fail) => {
-    const bound = setTimeout(() => {
-      child.kill("SIGKILL");
-      fail(new Error(`${path} was not there within ${START_BOUND_MS} ms:\n${log}`));
-    }, START_BOUND_MS);
-    const read = (chunk) => {
-      log += chunk;
-      const match = found.exec(log);
-      if (match) {
-        clearTimeout(bound);
-        done({ pid: child.pid, found: match, exited, stop, log: () => log, signal: (name) => child.kill(name) });
-      }
-    };
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", read);
-    child.once("error", fail);
-    exited.then(({ code, signal }) => {
-      clearTimeout(bound);
-      fail(new Error(`${path} ended (${code}, ${signal}):\n${log}`));
-    });
-  });
-}
+const nodeServer = fileURLToPath(new URL("node_server.js", import.meta.url));
+const fleetNode = () => program("TEST_FLEET_NODE", "examples/fleet_node", "cargo build --example fleet_node");
 
 // A redis-server in a folder of its own; `restart` brings it back on its port, with what it wrote.
 export async function startRedis(args = [], port) {
   const folder = mkdtempSync(join(tmpdir(), "lakh-redis-"));
   port ??= await freePort();
   const settings = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
-  const begin = () => start("redis-server", [...settings, ...args].map(String), /Ready to accept connections/);
+  const begin = () => start("redis-server", [...settings, ...args], /Ready to accept connections/);
   let server = await begin();
   return {
     port,
@@ -131,6 +76,13 @@ export async function startRedisCluster() {
   };
 }
 
+// A node of the real binary, with its data in `folder`; `more` are arguments besides.
+export async function startLakh(name, { modules = [], folder, env, more = [] }) {
+  const args = ["serve", ...modules, "--bind", "127.0.0.1:0", "--node", name, "--data", join(folder, name), ...more];
+  const node = await start(lakh(), args, /listening on (http:\/\/[^\s"\\]+)/, { env });
+  return { ...node, name, url: node.found[1].replace(/\/$/, "") };
+}
+
 const LISTENING = /listening on (http:\S+)/;
 
 // `kind` is `lakh` or `node`; a node's library for Redis is told by its number, so that both are there.
@@ -139,7 +91,7 @@ export async function startServer(kind, number, env) {
   const settings = { NODE: name, PORT: "0", CLIENT: number % 2 ? "redis" : "ioredis", ...env };
   const server =
     kind === "lakh"
-      ? await start(lakh, [], LISTENING, settings)
-      : await start(process.execPath, [join(here, "node_server.js")], LISTENING, settings);
+      ? await start(fleetNode(), [], LISTENING, { env: settings })
+      : await start(process.execPath, [nodeServer], LISTENING, { env: settings });
   return { ...server, kind, name, url: server.found[1] };
 }

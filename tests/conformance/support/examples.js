@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { within } from "./client.js";
+import { within } from "./sockets.js";
 
 const AsyncFunction = (async () => {}).constructor;
 
@@ -45,16 +45,3 @@ export function examplesOf(name) {
 
   return { page, blocks, run, allRan };
 }
-
-// Waits until `holds` gives something true, and gives that.
-export const until = (what, holds) =>
-  within(
-    (async () => {
-      for (;;) {
-        const held = await holds();
-        if (held) return held;
-        await new Promise((done) => setTimeout(done, 5));
-      }
-    })(),
-    what,
-  );

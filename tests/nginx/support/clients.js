@@ -2,20 +2,16 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import { io } from "socket.io-client";
+import { within as bounded } from "../../conformance/support/sockets.js";
 
 export const POLLING = { transports: ["polling"], upgrade: false };
 export const UPGRADING = { transports: ["polling", "websocket"] };
 export const WEBSOCKET = { transports: ["websocket"] };
 
+// Hundreds come at once here.
 const BOUND_MS = 60_000;
 
-export function within(promise, what, bound = BOUND_MS) {
-  let timer;
-  const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(`waited ${bound} ms for ${what}`)), bound);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
+export const within = (promise, what) => bounded(promise, what, BOUND_MS);
 
 // A person behind a stock client.
 export class Person {

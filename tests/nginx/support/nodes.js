@@ -3,80 +3,23 @@
 // nginx gets the files of deploy/nginx as they are, but for ports, addresses of nodes and the place of its log. It runs
 // without rights: where the tests run as root, as the user nobody.
 
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { connect as dial, createServer } from "node:net";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect as dial } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { freePort, lakh, repository, start } from "../../conformance/support/processes.js";
 
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
-const built = join(
-  process.env.CARGO_TARGET_DIR ?? join(repository, "target"),
-  process.env.TEST_PROFILE ?? "debug",
-);
-const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
-const START_BOUND_MS = 30_000;
 const NOBODY = 65_534;
-
-export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
-
-// Resolves once `found` has matched in what the child writes. Resolves to {pid, log(), stop(), found}.
-// A process that is cut off at once must not leave children: nginx's workers outlive a killed master.
-export function start(path, args, options, found, last = "SIGKILL") {
-  const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-  let log = "";
-  const exited = new Promise((done) => child.once("exit", (code, signal) => done({ code, signal })));
-  const killAtExit = () => child.kill(last);
-  process.once("exit", killAtExit);
-  const stop = (signal = last) => {
-    child.kill(signal);
-    process.off("exit", killAtExit);
-    return exited;
-  };
-  return new Promise((done, fail) => {
-    const bound = setTimeout(() => {
-      child.kill(last);
-      fail(new Error(`${path} was not there within ${START_BOUND_MS} ms:\n${log}`));
-    }, START_BOUND_MS);
-    const read = (chunk) => {
-      log += chunk;
-      const match = found.exec(log);
-      if (match) {
-        clearTimeout(bound);
-        done({ pid: child.pid, log: () => log, exited, stop, found: match });
-      }
-    };
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", read);
-    child.once("error", fail);
-    exited.then(({ code, signal }) => fail(new Error(`${path} ended (${code}, ${signal}):\n${log}`)));
-  });
-}
 
 // A node behind nginx. `name` begins with the tag of its session ids.
 export async function startNode(name, port, env = {}, modules = []) {
-  if (!existsSync(lakh)) throw new Error(`${lakh} is missing: build it first with \`cargo build -p lakh-server\``);
   const data = mkdtempSync(join(tmpdir(), "lakh-node-"));
   const node = await start(
-    lakh,
+    lakh(),
     ["serve", ...modules, "--node", name, "--bind", `127.0.0.1:${port}`, "--data", data, "--log", "warn,lakh_server=info"],
-    {
-      env: {
-        ...process.env,
-        LAKH_PROXY__TRUSTED: "127.0.0.1",
-        LAKH_ROOMS__EVENTS_PER_SECOND: "1000000",
-        ...env,
-      },
-    },
     /listening on/,
+    { env: { LAKH_PROXY__TRUSTED: "127.0.0.1", LAKH_ROOMS__EVENTS_PER_SECOND: "1000000", ...env } },
   );
   const { stop } = node;
   return {
@@ -138,10 +81,14 @@ export async function startNginx(ports, { change = (conf) => conf, listen, chat 
   const nginx = await start(
     process.env.NGINX ?? "nginx",
     ["-p", folder, "-c", file("nginx.conf"), "-e", "stderr"],
-    // Debian keeps it where not everybody looks.
-    { env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }, ...(root && { uid: NOBODY, gid: NOBODY }) },
     /start worker processes/,
-    "SIGTERM",
+    {
+      // Debian keeps it where not everybody looks.
+      env: { PATH: `${process.env.PATH}:/usr/sbin` },
+      // nginx's workers outlive a killed master.
+      last: "SIGTERM",
+      ...(root && { uid: NOBODY, gid: NOBODY }),
+    },
   );
   await reachable(port);
   return {

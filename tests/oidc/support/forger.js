@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { freePort } from "../../nginx/support/nodes.js";
+import { freePort } from "../../conformance/support/processes.js";
 
 export const CLIENT = "lakh-console";
 

@@ -1,14 +1,8 @@
 // A Lakh server in production, with a console.
 
 import { spawnSync } from "node:child_process";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { freePort, lakh } from "../../conformance/support/processes.js";
 import { startLakh as start } from "../../conformance/support/server.js";
-import { freePort } from "../../nginx/support/nodes.js";
-
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
-const built = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), process.env.TEST_PROFILE ?? "debug");
-const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
 
 export const PASSWORD = "correct horse battery";
 
@@ -17,7 +11,7 @@ let hash;
 // As a person makes it.
 export function localAdmin() {
   if (!hash) {
-    const made = spawnSync(lakh, ["password"], { input: `${PASSWORD}\n`, encoding: "utf8" });
+    const made = spawnSync(lakh(), ["password"], { input: `${PASSWORD}\n`, encoding: "utf8" });
     if (made.status !== 0) throw new Error(`lakh password: ${made.stderr}`);
     hash = made.stdout.trim();
   }

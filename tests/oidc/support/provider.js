@@ -3,7 +3,7 @@
 
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { freePort } from "../../nginx/support/nodes.js";
+import { freePort } from "../../conformance/support/processes.js";
 
 // Its advice is for those who would run it in earnest.
 const quiet = new Set(["warn", "info"]);

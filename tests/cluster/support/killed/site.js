@@ -2,13 +2,9 @@
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { start, startRedis } from "../processes.js";
+import { join } from "node:path";
+import { startLakh, startRedis } from "../processes.js";
 
-const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../../../..");
-const built = join(process.env.CARGO_TARGET_DIR ?? join(repository, "target"), process.env.TEST_PROFILE ?? "debug");
-const lakh = process.env.TEST_LAKH ?? join(built, "lakh");
 // No pace: how many ask for how much is the test's own business.
 const SETTINGS = { LAKH_CHAT__MESSAGES_PER_SECOND: "100000", LAKH_DRAIN__WINDOW_MS: "200" };
 
@@ -35,11 +31,10 @@ export class Site {
 
   async bring(node) {
     // A node that is alone has its data where it had it; those of a fleet have nothing but Redis.
-    const args = ["serve", "chat", "--bind", "127.0.0.1:0", "--node", node.name, "--data", join(this.folder, node.name)];
-    if (this.redis && this.broker) args.push("--broker", this.broker);
+    const more = this.redis && this.broker ? ["--broker", this.broker] : [];
     const env = { ...SETTINGS, ...(this.redis && { LAKH_REDIS: this.redis.url }) };
-    const process = await start(lakh, args, /listening on (http:\/\/[^\s"\\]+)/, env);
-    Object.assign(node, { process, url: process.found[1].replace(/\/$/, "") });
+    const process = await startLakh(node.name, { modules: ["chat"], folder: this.folder, env, more });
+    Object.assign(node, { process, url: process.url });
   }
 
   // The address of one that is up. Where there is none nobody is called: the port of a killed node may be another program's.
