@@ -1,9 +1,11 @@
-import { LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { Keyboard, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { useLocation } from "wouter";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Hidden } from "../ui/Hidden.tsx";
 import { Menu, MenuChoice, MenuItem, MenuLine, MenuNote } from "../ui/Menu.tsx";
 import { identity, personOf } from "../signin/identity.ts";
 import { session, signOut } from "../signin/session.ts";
+import { shortcuts, touch } from "./keys.ts";
 import { useStore } from "./store.ts";
 import { setTheme, theme, type Theme } from "./theme.ts";
 import styles from "./UserMenu.module.css";
@@ -21,6 +23,9 @@ export function UserMenu() {
   const me = auth ? personOf(auth) : null;
   const known = useStore(session);
   const person = known.kind === "known" && auth && "session" in auth ? known.info.person : null;
+  const [location] = useLocation();
+  // Whoever has only a finger has no use for them.
+  const hasKeys = auth && location.startsWith("/chat") && !touch.matches;
   const ThemeIcon = chosen === "dark" ? Moon : chosen === "light" ? Sun : Monitor;
 
   const trigger = (
@@ -43,6 +48,14 @@ export function UserMenu() {
         </>
       )}
       <MenuChoice label="Theme" value={chosen} choices={themes} onChoose={setTheme} />
+      {hasKeys && (
+        <>
+          <MenuLine />
+          <MenuItem icon={<Keyboard size={16} aria-hidden />} onSelect={() => shortcuts.set(true)}>
+            Keyboard shortcuts
+          </MenuItem>
+        </>
+      )}
       {auth && (
         <>
           <MenuLine />

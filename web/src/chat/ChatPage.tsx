@@ -1,14 +1,15 @@
 import { useEffect, useMemo, useState } from "react";
 import { usePathname, useSearch } from "wouter/use-browser-location";
+import { whySignIn } from "../app/connection.ts";
 import { useTitle } from "../app/Page.tsx";
 import { useStore } from "../app/store.ts";
 import { identity } from "../signin/identity.ts";
 import { SignInGate } from "../signin/SignInGate.tsx";
+import { Notice } from "../ui/Notice.tsx";
 import styles from "./ChatPage.module.css";
 import { ConnectionBanner } from "./ConnectionBanner.tsx";
 import { current, startSession } from "./current.ts";
 import { totalUnread } from "./model/directory.ts";
-import { Notice } from "./Notice.tsx";
 import type { Panel } from "./panel.ts";
 import { PictureSource } from "./PictureSource.tsx";
 import { roomOfPath, targetOf } from "./paths.ts";
@@ -16,6 +17,7 @@ import { RoomList } from "./RoomList.tsx";
 import { RoomPane } from "./RoomPane.tsx";
 import { SearchPanel } from "./SearchPanel.tsx";
 import type { ChatSession } from "./session.ts";
+import { Shortcuts } from "./Shortcuts.tsx";
 import { SessionContext, useChat } from "./useChat.ts";
 import { Welcome } from "./Welcome.tsx";
 
@@ -46,11 +48,7 @@ function Chat({ session }: { session: ChatSession }) {
   const target = useMemo(() => targetOf(search), [search]);
   const [panel, setPanel] = usePanel(room);
   const name = useChat((state) => (room === null ? null : state.rooms.get(room)?.info?.name));
-  const refused = useChat(({ connection }) =>
-    connection.status === "refused" && connection.error.code === "unauthorized"
-      ? `The server did not let you in: ${connection.error.message}.`
-      : null,
-  );
+  const refused = useChat(({ connection }) => whySignIn(connection));
   const unread = useChat(({ directory, read, features }) =>
     totalUnread(directory.rooms, read, features.has("receipt:read")),
   );
@@ -74,6 +72,7 @@ function Chat({ session }: { session: ChatSession }) {
     <div className={styles.chat} data-room={room === null ? undefined : "open"}>
       {refused !== null && <SignInGate error={refused} />}
       <ConnectionBanner />
+      <Shortcuts />
       <div className={styles.columns}>
         <div className={styles.list}>
           <RoomList openRoom={room} onSearch={() => setPanel({ kind: "search" })} />
@@ -91,7 +90,7 @@ function Chat({ session }: { session: ChatSession }) {
         </section>
         {panel?.kind === "search" && <SearchPanel room={room} onClose={() => setPanel(null)} />}
       </div>
-      <Notice />
+      <Notice notices={session.notices} />
     </div>
   );
 }

@@ -1,14 +1,7 @@
 import type { Carried, ChatMessage, User } from "lakh-client";
 import { Paperclip, SendHorizontal, SmilePlus, X } from "lucide-react";
-import {
-  useEffect,
-  useId,
-  useLayoutEffect,
-  useRef,
-  useState,
-  type ClipboardEvent,
-  type KeyboardEvent,
-} from "react";
+import { useEffect, useId, useRef, useState, type ClipboardEvent, type KeyboardEvent } from "react";
+import { touch } from "../app/keys.ts";
 import { IconButton } from "../ui/IconButton.tsx";
 import styles from "./Composer.module.css";
 import { EmojiPicker } from "./EmojiPicker.tsx";
@@ -19,6 +12,7 @@ import { plainText } from "./model/text.ts";
 import { countChars, MAX_TEXT } from "./paths.ts";
 import { Uploads } from "./Uploads.tsx";
 import { useChat, useSession } from "./useChat.ts";
+import { useFittedHeight } from "./useFittedHeight.ts";
 import { useMentionable } from "./useMentionable.ts";
 import type { useUploads } from "./useUploads.ts";
 
@@ -26,7 +20,6 @@ import type { useUploads } from "./useUploads.ts";
 const COUNT_FROM = MAX_TEXT - 500;
 
 /** On a phone Enter makes a line, as its keyboard promises, and the button sends. */
-const touch = window.matchMedia("(pointer: coarse)");
 
 interface ComposerProps {
   roomId: string;
@@ -73,12 +66,7 @@ export function Composer(props: ComposerProps) {
     if (replyTo) field.current?.focus();
   }, [replyTo]);
 
-  useLayoutEffect(() => {
-    const element = field.current;
-    if (!element) return;
-    element.style.height = "auto";
-    element.style.height = `${element.scrollHeight}px`;
-  }, [text]);
+  useFittedHeight(field, text);
 
   const change = (next: string, at: number) => {
     setText(next);

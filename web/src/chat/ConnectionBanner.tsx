@@ -1,8 +1,8 @@
 import type { ConnectionState } from "lakh-client";
-import { CircleAlert, LoaderCircle, PlugZap, Wifi, WifiOff } from "lucide-react";
+import { LoaderCircle, Wifi } from "lucide-react";
 import { useEffect, useState } from "react";
+import { ConnectionLost } from "../app/ConnectionLost.tsx";
 import { Banner } from "../ui/Banner.tsx";
-import { Button } from "../ui/Button.tsx";
 import styles from "./ConnectionBanner.module.css";
 import { useChat, useSession } from "./useChat.ts";
 
@@ -13,11 +13,6 @@ export function ConnectionBanner() {
   const session = useSession();
   const connection = useChat((state) => state.connection);
   const back = useBackAgain(connection.status);
-  const action = (label: string) => (
-    <Button size="sm" onClick={() => session.reconnect()}>
-      {label}
-    </Button>
-  );
 
   switch (connection.status) {
     case "connected":
@@ -34,33 +29,19 @@ export function ConnectionBanner() {
           </Banner>
         </div>
       );
-    case "reconnecting":
+    default:
       return (
-        <Banner tone="warn" icon={<WifiOff size={18} aria-hidden />} action={action("Try now")}>
-          {lostText(connection)}{" "}
-          <span className={styles.more}>What you write is kept, and sent once it is back.</span>
-        </Banner>
+        <ConnectionLost
+          connection={connection}
+          trying={
+            <>
+              {connection.status === "reconnecting" && lostText(connection)}{" "}
+              <span className={styles.more}>What you write is kept, and sent once it is back.</span>
+            </>
+          }
+          onReconnect={() => session.reconnect()}
+        />
       );
-    case "refused":
-      // The sign-in dialog stands over the page and says it itself.
-      if (connection.error.code === "unauthorized") return null;
-      return (
-        <Banner
-          tone="bad"
-          icon={<CircleAlert size={18} aria-hidden />}
-          action={action("Try again")}
-        >
-          The server does not let you in: {connection.error.message}
-        </Banner>
-      );
-    case "closed":
-      return (
-        <Banner tone="bad" icon={<PlugZap size={18} aria-hidden />} action={action("Connect")}>
-          The server has closed the connection.
-        </Banner>
-      );
-    case "idle":
-      return null;
   }
 }
 

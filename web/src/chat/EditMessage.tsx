@@ -6,6 +6,7 @@ import { mentionedIn } from "./model/mentions.ts";
 import { countChars, MAX_TEXT } from "./paths.ts";
 import { StopEditingContext, useActs } from "./roomContext.ts";
 import { useSession } from "./useChat.ts";
+import { useFittedHeight } from "./useFittedHeight.ts";
 
 /** A message being written anew, in its place. Enter saves, Escape gives up. */
 export function EditMessage({ message }: { message: ChatMessage }) {
@@ -20,12 +21,7 @@ export function EditMessage({ message }: { message: ChatMessage }) {
     field.current?.focus();
     field.current?.setSelectionRange(message.text.length, message.text.length);
   }, [message.text]);
-  useLayoutEffect(() => {
-    const element = field.current;
-    if (!element) return;
-    element.style.height = "auto";
-    element.style.height = `${element.scrollHeight}px`;
-  }, [text]);
+  useFittedHeight(field, text);
 
   const save = () => {
     const next = text.trim();

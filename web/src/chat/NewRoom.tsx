@@ -1,8 +1,9 @@
 import type { RoomKind, User } from "lakh-client";
 import { Hash, Lock, MessageCircle, Plus } from "lucide-react";
-import { useState, type SubmitEvent } from "react";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { Button } from "../ui/Button.tsx";
+import { DialogForm } from "../ui/DialogForm.tsx";
 import { Field } from "../ui/Field.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import styles from "./NewRoom.module.css";
@@ -91,10 +92,9 @@ function NewRoomForm({ onDone }: { onDone: () => void }) {
     });
     if (!done) setBusy(false);
   };
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
+  const submit = () => {
     if (kind === "direct") {
-      if (ids.length > 0) void make();
+      void make();
       return;
     }
     const problem = roomNameError(name.trim());
@@ -110,7 +110,12 @@ function NewRoomForm({ onDone }: { onDone: () => void }) {
   };
 
   return (
-    <form className={styles.form} onSubmit={submit} noValidate>
+    <DialogForm
+      action={kind === "public" ? "Go to room" : kind === "private" ? "Create room" : "Open chat"}
+      ready={!busy && (kind !== "direct" || ids.length > 0)}
+      onSubmit={submit}
+      onCancel={onDone}
+    >
       {kinds.length > 1 && (
         <div className={styles.kinds} role="radiogroup" aria-label="Kind">
           {kinds.map(({ kind: value, name: word, icon: Icon }) => (
@@ -158,16 +163,6 @@ function NewRoomForm({ onDone }: { onDone: () => void }) {
           onChange={setPeople}
         />
       )}
-      <div className={styles.buttons}>
-        <Button onClick={onDone}>Cancel</Button>
-        <Button
-          type="submit"
-          look="solid"
-          disabled={busy || (kind === "direct" && ids.length === 0)}
-        >
-          {kind === "public" ? "Go to room" : kind === "private" ? "Create room" : "Open chat"}
-        </Button>
-      </div>
-    </form>
+    </DialogForm>
   );
 }

@@ -2,7 +2,7 @@ import type { User } from "lakh-client";
 import { X } from "lucide-react";
 import { useState, type KeyboardEvent } from "react";
 import { Avatar } from "../ui/Avatar.tsx";
-import { Button } from "../ui/Button.tsx";
+import { DialogForm } from "../ui/DialogForm.tsx";
 import { Field } from "../ui/Field.tsx";
 import { fitting } from "./model/mentions.ts";
 import styles from "./NewRoom.module.css";
@@ -21,20 +21,13 @@ interface PeoplePickerProps {
 export function PeoplePicker({ label, most = 100, busy = false, onDone }: PeoplePickerProps) {
   const [chosen, setChosen] = useState<readonly User[]>([]);
   return (
-    <form
-      className={styles.form}
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (chosen.length > 0) onDone(chosen.map((one) => one.id));
-      }}
+    <DialogForm
+      action={label}
+      ready={chosen.length > 0 && !busy}
+      onSubmit={() => onDone(chosen.map((one) => one.id))}
     >
       <PeopleField chosen={chosen} most={most} onChange={setChosen} />
-      <div className={styles.buttons}>
-        <Button type="submit" look="solid" disabled={chosen.length === 0 || busy}>
-          {label}
-        </Button>
-      </div>
-    </form>
+    </DialogForm>
   );
 }
 

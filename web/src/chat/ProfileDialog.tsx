@@ -4,6 +4,7 @@ import { useStore } from "../app/store.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Choice } from "../ui/Choice.tsx";
+import { DialogForm } from "../ui/DialogForm.tsx";
 import { Field } from "../ui/Field.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import { smallPicture, uploadPicture } from "./picture.ts";
@@ -51,12 +52,11 @@ export function ProfileDialog({ onClose }: { onClose: () => void }) {
       title="Your profile"
       description="How others see you in the chat."
     >
-      <form
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (name.trim() !== "") void save();
-        }}
+      <DialogForm
+        action="Save"
+        ready={!busy && name.trim() !== ""}
+        onSubmit={() => void save()}
+        onCancel={onClose}
       >
         <PictureField
           name={name || me.name}
@@ -97,13 +97,7 @@ export function ProfileDialog({ onClose }: { onClose: () => void }) {
             <Database size={15} aria-hidden /> Your data
           </Button>
         </div>
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid" disabled={busy || name.trim() === ""}>
-            Save
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
       {opened === "blocked" && <BlockedDialog onClose={() => setOpened(null)} />}
       {opened === "data" && <DataDialog onClose={() => setOpened(null)} />}
     </Modal>

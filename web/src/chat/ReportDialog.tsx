@@ -1,6 +1,7 @@
 import type { ChatMessage } from "lakh-client";
 import { useState } from "react";
 import { Button } from "../ui/Button.tsx";
+import { DialogForm } from "../ui/DialogForm.tsx";
 import { Field } from "../ui/Field.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import styles from "./NewRoom.module.css";
@@ -30,12 +31,11 @@ export function ReportDialog({ message, onClose }: { message: ChatMessage; onClo
       title="Report this message"
       description="Moderators of the room see it, and who reported it."
     >
-      <form
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (reason.trim() !== "") void send();
-        }}
+      <DialogForm
+        action="Report"
+        ready={reason.trim() !== ""}
+        onSubmit={() => void send()}
+        onCancel={onClose}
       >
         <div className={styles.reasons}>
           {REASONS.map((one) => (
@@ -55,13 +55,7 @@ export function ReportDialog({ message, onClose }: { message: ChatMessage; onClo
           maxLength={500}
           onChange={(event) => setReason(event.target.value)}
         />
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid" disabled={reason.trim() === ""}>
-            Report
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Modal>
   );
 }

@@ -1,6 +1,7 @@
 import { LogIn, Search, UserRound } from "lucide-react";
 import type { ChatRoomSummary } from "lakh-client";
 import { useEffect, useId, useRef, useState, type KeyboardEvent, type RefObject } from "react";
+import { isModded, MOD_NAME, MOD_SIGN } from "../app/keys.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
@@ -16,9 +17,6 @@ import { useGrowing } from "./useGrowing.ts";
 
 /** Fewer than these are found faster by eye. */
 const FILTER_FROM = 6;
-const IS_MAC = /mac|iphone|ipad/i.test(navigator.userAgent);
-const MOD_NAME = IS_MAC ? "Meta" : "Control";
-const MOD_SIGN = IS_MAC ? "⌘" : "Ctrl";
 
 const NOTHING_NEW: Unread = { count: 0, mentions: 0 };
 
@@ -103,8 +101,7 @@ function useFindKey(
 ): void {
   useEffect(() => {
     const press = (event: globalThis.KeyboardEvent) => {
-      const mod = IS_MAC ? event.metaKey : event.ctrlKey;
-      if (!mod || event.shiftKey || event.altKey || event.key.toLowerCase() !== "k") return;
+      if (!isModded(event, "k")) return;
       // A dialog has the page for itself; a phone with an open room shows no list.
       if (document.querySelector("[role=dialog]") || !panel.current?.checkVisibility()) return;
       event.preventDefault();

@@ -21,6 +21,7 @@ import {
   type NotifyLevel,
   type User,
 } from "lakh-client";
+import { Notices } from "../app/notices.ts";
 import type { Shelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
 import { authOf, personOf, type Identity } from "../signin/identity.ts";
@@ -41,8 +42,6 @@ export interface ChatState {
   readonly read: Readonly<Record<string, number>>;
   /** What the server has said that it does not know is not shown. */
   readonly features: Features;
-  /** Something that went wrong, for people to read; it goes by itself. */
-  readonly notice: { text: string; bad: boolean } | null;
 }
 
 export interface Features {
@@ -61,11 +60,11 @@ const PAGE = 50;
 /** Rooms stay open after one looks elsewhere, so that coming back costs nothing; but not for ever. */
 const MAX_OPEN = 20;
 const READ_EVERY_MS = 400;
-const NOTICE_MS = 5000;
 
 export class ChatSession {
   readonly state: Store<ChatState>;
   readonly memory: Memory;
+  readonly notices = new Notices();
   readonly chat: ChatClient;
   readonly #lakh: Lakh;
   readonly #live: ChatRooms;
@@ -76,7 +75,6 @@ export class ChatSession {
   readonly pictures: Pictures;
   readonly scheduled: Scheduled;
   readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
-  #noticeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ auth, shelf, url, manager }: ChatSessionOptions) {
     const me = personOf(auth);
@@ -94,7 +92,6 @@ export class ChatSession {
       rooms: new Map(),
       read: this.memory.readMarks(),
       features: this.#features(),
-      notice: null,
     });
     this.statuses = new PeopleStatus(this.chat);
     this.own = new OwnStatus(this.chat, this.memory);
@@ -106,7 +103,7 @@ export class ChatSession {
   }
 
   close(): void {
-    clearTimeout(this.#noticeTimer);
+    this.notices.quiet();
     for (const timer of this.#readTimers.values()) clearTimeout(timer);
     this.#live.stop();
     this.statuses.stop();
@@ -206,26 +203,12 @@ export class ChatSession {
   }
 
   /** Does what may be refused, and says why in words if it is. */
-  async attempt(act: () => Promise<unknown>, done?: string): Promise<boolean> {
-    try {
-      await act();
-      if (done) this.say(done);
-      return true;
-    } catch (error) {
-      if (!(error instanceof LakhError)) throw error;
-      this.say(error.message, true);
-      return false;
-    }
+  attempt(act: () => Promise<unknown>, done?: string): Promise<boolean> {
+    return this.notices.attempt(act, done);
   }
 
   say(text: string, bad = false): void {
-    clearTimeout(this.#noticeTimer);
-    this.#update((state) => ({ ...state, notice: { text, bad } }));
-    this.#noticeTimer = setTimeout(() => this.quiet(), NOTICE_MS);
-  }
-
-  quiet(): void {
-    this.#update((state) => ({ ...state, notice: null }));
+    this.notices.say(text, bad);
   }
 
   // The list of rooms

@@ -1,12 +1,10 @@
-import { RefreshCw, WifiOff } from "lucide-react";
 import { useEffect } from "react";
 import { usePathname } from "wouter/use-browser-location";
 import { useStore } from "../app/store.ts";
-import { Button } from "../ui/Button.tsx";
-import { Empty } from "../ui/Empty.tsx";
 import { Modal } from "../ui/Modal.tsx";
 import { signIn } from "./identity.ts";
 import { wordsFor } from "./problems.ts";
+import { ServerLost } from "./ServerLost.tsx";
 import { askSession, session } from "./session.ts";
 import { SignInChoices } from "./SignInChoices.tsx";
 import { SignInForm } from "./SignInForm.tsx";
@@ -22,21 +20,7 @@ export function SignInGate({ error }: { error: string | null }) {
   }, [error]);
 
   if (state.kind === "asking") return null;
-  if (state.kind === "lost") {
-    return (
-      <Empty
-        icon={<WifiOff size={26} aria-hidden />}
-        title="The server can’t be reached"
-        action={
-          <Button onClick={() => void askSession()}>
-            <RefreshCw size={16} aria-hidden /> Try again
-          </Button>
-        }
-      >
-        The page asked {window.location.host}, and {state.reason}. Is it running?
-      </Empty>
-    );
-  }
+  if (state.kind === "lost") return <ServerLost reason={state.reason} />;
   const { info } = state;
   if (info.mode === "development") {
     return (

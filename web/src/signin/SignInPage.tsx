@@ -1,15 +1,13 @@
-import { RefreshCw, WifiOff } from "lucide-react";
 import { useEffect, useMemo } from "react";
 import { useLocation, useSearch } from "wouter";
 import { Page } from "../app/Page.tsx";
 import { useStore } from "../app/store.ts";
-import { Button } from "../ui/Button.tsx";
-import { Empty } from "../ui/Empty.tsx";
 import { Logo } from "../ui/Logo.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { identity } from "./identity.ts";
 import { safeReturn, wordsFor } from "./problems.ts";
-import { askSession, session } from "./session.ts";
+import { ServerLost } from "./ServerLost.tsx";
+import { session } from "./session.ts";
 import { SignInChoices } from "./SignInChoices.tsx";
 import styles from "./SignInPage.module.css";
 
@@ -53,21 +51,7 @@ interface SignInViewProps {
 export function SignInView({ returnTo, problem = null, tokenError, onDone }: SignInViewProps) {
   const state = useStore(session);
   if (state.kind === "asking") return <Spinner label="Asking the server…" />;
-  if (state.kind === "lost") {
-    return (
-      <Empty
-        icon={<WifiOff size={26} aria-hidden />}
-        title="The server can’t be reached"
-        action={
-          <Button onClick={() => void askSession()}>
-            <RefreshCw size={16} aria-hidden /> Try again
-          </Button>
-        }
-      >
-        The page asked {window.location.host}, and {state.reason}. Is it running?
-      </Empty>
-    );
-  }
+  if (state.kind === "lost") return <ServerLost reason={state.reason} />;
   const ended = state.ended ? wordsFor("ended") : null;
   return (
     <div className={styles.frame}>

@@ -1,6 +1,7 @@
 import clsx from "clsx";
-import { useId, type ComponentProps, type ReactNode } from "react";
+import type { ComponentProps, ReactNode } from "react";
 import styles from "./Field.module.css";
+import { Labelled } from "./Labelled.tsx";
 
 interface AreaProps extends ComponentProps<"textarea"> {
   label: string;
@@ -9,25 +10,11 @@ interface AreaProps extends ComponentProps<"textarea"> {
 
 /** A labelled field of several lines. */
 export function Area({ label, hint, rows = 3, ...area }: AreaProps) {
-  const id = useId();
-  const noteId = `${id}-note`;
   return (
-    <div className={styles.field}>
-      <label htmlFor={id} className={styles.label}>
-        {label}
-      </label>
-      <textarea
-        id={id}
-        rows={rows}
-        className={clsx(styles.input, styles.area)}
-        aria-describedby={hint ? noteId : undefined}
-        {...area}
-      />
-      {hint && (
-        <p id={noteId} className={styles.hint}>
-          {hint}
-        </p>
+    <Labelled label={label} hint={hint}>
+      {(own) => (
+        <textarea rows={rows} className={clsx(styles.input, styles.area)} {...own} {...area} />
       )}
-    </div>
+    </Labelled>
   );
 }

@@ -1,6 +1,5 @@
 import { useState, type ReactNode } from "react";
-import { Button } from "./Button.tsx";
-import styles from "./Confirm.module.css";
+import { DialogForm } from "./DialogForm.tsx";
 import { Field } from "./Field.tsx";
 import { Modal } from "./Modal.tsx";
 
@@ -31,12 +30,12 @@ export function Confirm(props: ConfirmProps) {
   };
   return (
     <Modal open onClose={onClose} title={title} description={children}>
-      <form
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready) void confirm();
-        }}
+      <DialogForm
+        bad
+        action={action}
+        ready={ready}
+        onSubmit={() => void confirm()}
+        onCancel={onClose}
       >
         {more}
         {word !== undefined && (
@@ -48,13 +47,7 @@ export function Confirm(props: ConfirmProps) {
             onChange={(event) => setWritten(event.target.value)}
           />
         )}
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" className={styles.bad} disabled={!ready}>
-            {action}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Modal>
   );
 }

@@ -1,5 +1,6 @@
 import { useState, type ReactNode } from "react";
 import { Button } from "../../ui/Button.tsx";
+import { DialogForm } from "../../ui/DialogForm.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Modal } from "../../ui/Modal.tsx";
 import { fromField, toField, usualTimes } from "../model/durations.ts";
@@ -38,20 +39,18 @@ export function WhenDialog(props: WhenDialogProps) {
           ? "A year ahead is the furthest."
           : null;
   const done = async () => {
-    if (time === null || problem || !ready) return;
+    if (time === null) return;
     setBusy(true);
     await onDone(time);
     setBusy(false);
   };
   return (
     <Modal open onClose={onClose} title={title}>
-      <form
-        className={styles.form}
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          void done();
-        }}
+      <DialogForm
+        action={action}
+        ready={!busy && problem === null && ready}
+        onSubmit={() => void done()}
+        onCancel={onClose}
       >
         {children}
         <div className={styles.times} role="group" aria-label="Usual times">
@@ -75,13 +74,7 @@ export function WhenDialog(props: WhenDialogProps) {
           hint={time === null ? undefined : fullTime(time)}
           onChange={(event) => setField(event.target.value)}
         />
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid" disabled={busy || problem !== null || !ready}>
-            {action}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Modal>
   );
 }

@@ -8,6 +8,7 @@ import { Spinner } from "../../ui/Spinner.tsx";
 import { fullTime } from "../model/times.ts";
 import styles from "../SidePanel.module.css";
 import { useSession } from "../useChat.ts";
+import { ShowMore } from "../ShowMore.tsx";
 import { usePages } from "../usePages.ts";
 import own from "./Moderation.module.css";
 
@@ -23,7 +24,8 @@ export function BansList({ state }: { state: ChatRoomState }) {
     },
     [chat, room],
   );
-  const { items, hasMore, more, change } = usePages<ChatBan>(load);
+  const pages = usePages<ChatBan>(load);
+  const { items, change } = pages;
   const lift = async ({ user }: ChatBan) => {
     const act = () => chat.member.unban({ room, person: user.id });
     if (!(await session.attempt(act, `${user.name} may come back`))) return;
@@ -61,11 +63,7 @@ export function BansList({ state }: { state: ChatRoomState }) {
           </li>
         ))}
       </ul>
-      {hasMore && (
-        <Button look="plain" size="sm" onClick={more}>
-          Show more
-        </Button>
-      )}
+      <ShowMore pages={pages} />
     </>
   );
 }

@@ -11,13 +11,13 @@ import {
 } from "lucide-react";
 import { useCallback } from "react";
 import { useNow } from "../../app/useNow.ts";
-import { Button } from "../../ui/Button.tsx";
 import { Empty } from "../../ui/Empty.tsx";
 import { Spinner } from "../../ui/Spinner.tsx";
 import { fullTime, shortTime } from "../model/times.ts";
 import { SidePanel } from "../SidePanel.tsx";
 import styles from "../SidePanel.module.css";
 import { useSession } from "../useChat.ts";
+import { ShowMore } from "../ShowMore.tsx";
 import { usePages } from "../usePages.ts";
 import { deedText } from "./deeds.ts";
 import own from "./Moderation.module.css";
@@ -45,7 +45,8 @@ export function LogPanel({ state, onClose }: { state: ChatRoomState; onClose: ()
     },
     [chat, room],
   );
-  const { items, hasMore, more } = usePages<ModerationDeed>(load);
+  const pages = usePages<ModerationDeed>(load);
+  const { items } = pages;
   return (
     <SidePanel title="Moderation log" onClose={onClose}>
       <div className={styles.scroll}>
@@ -64,11 +65,7 @@ export function LogPanel({ state, onClose }: { state: ChatRoomState; onClose: ()
             <Deed key={deed.id} deed={deed} />
           ))}
         </ul>
-        {hasMore && (
-          <Button look="plain" size="sm" onClick={more}>
-            Show more
-          </Button>
-        )}
+        <ShowMore pages={pages} />
       </div>
     </SidePanel>
   );

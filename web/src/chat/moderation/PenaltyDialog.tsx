@@ -1,12 +1,11 @@
 import type { ChatMember } from "lakh-client";
 import { useState } from "react";
-import { Button } from "../../ui/Button.tsx";
+import { DialogForm } from "../../ui/DialogForm.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Modal } from "../../ui/Modal.tsx";
 import { Select } from "../../ui/Select.tsx";
 import { PENALTIES } from "../model/durations.ts";
 import { useSession } from "../useChat.ts";
-import own from "./Moderation.module.css";
 
 export type Penalty = "mute" | "kick" | "ban";
 
@@ -57,12 +56,10 @@ export function PenaltyDialog({ kind, member, room, onDone, onClose }: PenaltyDi
   const done = { mute: `${name} is muted`, kick: `${name} is out`, ban: `${name} is banned` }[kind];
   return (
     <Modal open onClose={onClose} title={`${title} ${name}?`} description={note}>
-      <form
-        className={own.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void session.attempt(act, done).then((ok) => ok && onDone());
-        }}
+      <DialogForm
+        action={action}
+        onSubmit={() => void session.attempt(act, done).then((ok) => ok && onDone())}
+        onCancel={onClose}
       >
         {kind !== "kick" && (
           <Select
@@ -80,13 +77,7 @@ export function PenaltyDialog({ kind, member, room, onDone, onClose }: PenaltyDi
             onChange={(event) => setReason(event.target.value)}
           />
         )}
-        <div className={own.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid">
-            {action}
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
     </Modal>
   );
 }

@@ -16,6 +16,7 @@ import { messagePath } from "../paths.ts";
 import { SidePanel } from "../SidePanel.tsx";
 import styles from "../SidePanel.module.css";
 import { useChat, useSession } from "../useChat.ts";
+import { ShowMore } from "../ShowMore.tsx";
 import { usePages } from "../usePages.ts";
 import own from "./Moderation.module.css";
 
@@ -48,7 +49,8 @@ export function ReportsPanel({ state, onClose }: { state: ChatRoomState; onClose
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [chat, id, where, which, round],
   );
-  const { items, hasMore, more, change } = usePages<ChatReport>(load);
+  const pages = usePages<ChatReport>(load);
+  const { items, change } = pages;
   useEffect(() => chat.on("report:new", () => setRound((old) => old + 1)), [chat]);
   const drop = (report: string) => change((all) => all.filter((one) => one.id !== report));
 
@@ -84,11 +86,7 @@ export function ReportsPanel({ state, onClose }: { state: ChatRoomState; onClose
             />
           ))}
         </ul>
-        {hasMore && (
-          <Button look="plain" size="sm" onClick={more}>
-            Show more
-          </Button>
-        )}
+        <ShowMore pages={pages} />
       </div>
     </SidePanel>
   );

@@ -9,6 +9,7 @@ import { Spinner } from "../../ui/Spinner.tsx";
 import { useNow } from "../../app/useNow.ts";
 import { shortTime } from "../model/times.ts";
 import { useSession } from "../useChat.ts";
+import { ShowMore } from "../ShowMore.tsx";
 import { usePages } from "../usePages.ts";
 import styles from "./Settings.module.css";
 
@@ -24,7 +25,8 @@ export function BlockedDialog({ onClose }: { onClose: () => void }) {
     },
     [chat],
   );
-  const { items, hasMore, more, change } = usePages<ChatBlocked>(load);
+  const pages = usePages<ChatBlocked>(load);
+  const { items, change } = pages;
   const unblock = async ({ id, name }: ChatBlocked) => {
     const act = () => chat.block.remove({ person: id });
     if (!(await session.attempt(act, `${name} is not blocked any more`))) return;
@@ -59,11 +61,7 @@ export function BlockedDialog({ onClose }: { onClose: () => void }) {
           </li>
         ))}
       </ul>
-      {hasMore && (
-        <Button look="plain" size="sm" onClick={more}>
-          Show more
-        </Button>
-      )}
+      <ShowMore pages={pages} />
     </Modal>
   );
 }

@@ -4,6 +4,7 @@ import { useLocation } from "wouter";
 import { Area } from "../../ui/Area.tsx";
 import { Button } from "../../ui/Button.tsx";
 import { Confirm } from "../../ui/Confirm.tsx";
+import { DialogForm } from "../../ui/DialogForm.tsx";
 import { Field } from "../../ui/Field.tsx";
 import { Modal } from "../../ui/Modal.tsx";
 import { Select } from "../../ui/Select.tsx";
@@ -49,12 +50,12 @@ export function RoomSettings({ state, onClose }: { state: ChatRoomState; onClose
   };
   return (
     <Modal open wide onClose={onClose} title="Room settings">
-      <form
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (direct || draft.name.trim() !== "") void save();
-        }}
+      <DialogForm
+        sticky
+        action="Save"
+        ready={direct || draft.name.trim() !== ""}
+        onSubmit={() => void save()}
+        onCancel={onClose}
       >
         {!direct && (
           <Field
@@ -83,13 +84,7 @@ export function RoomSettings({ state, onClose }: { state: ChatRoomState; onClose
           onChange={(event) => set({ picture: event.target.value })}
         />
         <Rules draft={draft} set={set} />
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" look="solid" disabled={!direct && draft.name.trim() === ""}>
-            Save
-          </Button>
-        </div>
-      </form>
+      </DialogForm>
       <Ends state={state} onClose={onClose} />
     </Modal>
   );
