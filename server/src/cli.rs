@@ -38,7 +38,7 @@ pub enum Command {
     ///
     /// Serves all modules, or those that are named. Ctrl-C ends it gracefully, a second Ctrl-C at once.
     Serve {
-        /// Modules to serve: rooms, chat [default: all]
+        /// Modules to serve: rooms, chat, world [default: all]
         #[arg(value_name = "MODULE")]
         modules: Vec<String>,
         #[command(flatten)]

@@ -64,7 +64,11 @@ fn it_says_that_it_is_ready_and_what_it_is_and_keeps_its_data_in_the_folder() {
     );
     assert_eq!(
         stats["namespaces"],
-        json!([{"name": "/", "sockets": 1, "rooms": 1}, {"name": "/chat", "sockets": 0, "rooms": 0}])
+        json!([
+            {"name": "/", "sockets": 1, "rooms": 1},
+            {"name": "/chat", "sockets": 0, "rooms": 0},
+            {"name": "/world", "sockets": 0, "rooms": 0},
+        ])
     );
     assert!(stats["bytes_in"].as_u64().unwrap() > 0);
     let metrics = get(&server, "/metrics").text();

@@ -300,6 +300,9 @@ async fn start(
     if let Some(chat) = served.chat.clone() {
         tokio::spawn(node::tidy_chat(chat));
     }
+    if let Some(worlds) = served.worlds.clone() {
+        node.has_worlds(worlds);
+    }
     let files = files(served.chat, settings)?;
     if let Some(files) = &files {
         node.chats(files.clone());

@@ -24,8 +24,8 @@ pub use sections::{
     Api, Auth, AuthRule, Bridge, Broker, Chat, ChatFiles, Console, Cors, Date, Drain, Engine,
     ForwardedHeader, Hooks, JwksUrl, Keep, KeyAlgorithm, KeyEntry, Limits, Log, LogFormat, Metrics,
     Module, Past, PastConnections, Proxy, Recovery, RecoveryLog, Redis, RoomOptions, RoomRule,
-    Rooms, SameSite, Server, SlowReader, StateKeep, StoreKind, SubscriptionMode, Tls, TokenKey,
-    Transport, Who, WordsAction,
+    Rooms, SameSite, Server, SlowReader, Spaces, StateKeep, StoreKind, SubscriptionMode, Tls,
+    TokenKey, Transport, Who, WordsAction, World,
 };
 
 /// Every setting of the server, as it is in force.
@@ -65,6 +65,10 @@ pub struct Settings {
     pub chat: Chat,
     /// `[chat.files]`
     pub chat_files: ChatFiles,
+    /// `[world]`
+    pub world: World,
+    /// `[spaces]`
+    pub spaces: Spaces,
     /// `[hooks]`
     pub hooks: Hooks,
     /// `[bridge]`
@@ -73,7 +77,7 @@ pub struct Settings {
 
 impl Settings {
     /// Every section, in the order of the example.
-    pub fn sections(&self) -> [&dyn Section; 19] {
+    pub fn sections(&self) -> [&dyn Section; 21] {
         [
             &self.server,
             &self.auth,
@@ -92,13 +96,15 @@ impl Settings {
             &self.rooms,
             &self.chat,
             &self.chat_files,
+            &self.world,
+            &self.spaces,
             &self.hooks,
             &self.bridge,
         ]
     }
 
     /// Every section, to be set.
-    pub fn sections_mut(&mut self) -> [&mut dyn Section; 19] {
+    pub fn sections_mut(&mut self) -> [&mut dyn Section; 21] {
         [
             &mut self.server,
             &mut self.auth,
@@ -117,6 +123,8 @@ impl Settings {
             &mut self.rooms,
             &mut self.chat,
             &mut self.chat_files,
+            &mut self.world,
+            &mut self.spaces,
             &mut self.hooks,
             &mut self.bridge,
         ]
@@ -134,7 +142,7 @@ impl Settings {
         }
         let engine = self.engine.engine_path.as_deref().unwrap_or_default();
         for taken in [
-            "/api", "/assets", "/chat", "/console", "/live", "/ready", "/metrics",
+            "/api", "/assets", "/chat", "/console", "/live", "/ready", "/metrics", "/world",
         ] {
             for (section, key, path) in [("server", "path", own), ("engine", "engine_path", engine)]
             {

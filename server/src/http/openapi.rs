@@ -10,6 +10,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 
 use super::api::chat::CHAT_REQUESTS;
+use super::api::world::WORLD_REQUESTS;
 use super::{api, error, health, stats};
 use crate::console::routes as console;
 use crate::service::once::fingerprint;
@@ -32,10 +33,10 @@ use crate::service::once::fingerprint;
         api::tokens::tokens, api::tokens::revoke, api::tokens::revocations,
         api::hooks::hooks, api::hooks::dead_letters, api::hooks::replay, api::hooks::discard,
         api::nodes::nodes, api::nodes::drain, api::chat::chat, api::chat::export,
-        console::who, console::local, console::end,
+        api::world::world, console::who, console::local, console::end,
     ),
     components(schemas(health::Health, stats::Stats, error::ErrorBody)),
-    modifiers(&Schemes, &CHAT_REQUESTS),
+    modifiers(&Schemes, &CHAT_REQUESTS, &WORLD_REQUESTS),
     tags(
         (name = "events", description = "Send events from outside"),
         (name = "sockets", description = "Who is connected"),
@@ -43,6 +44,7 @@ use crate::service::once::fingerprint;
         (name = "tokens", description = "Sign-ins of clients"),
         (name = "hooks", description = "How hooks are doing, and what they gave up"),
         (name = "chat", description = "The chat's requests, for a person or for the backend itself"),
+        (name = "world", description = "The requests of worlds, for a person or for the backend itself"),
         (name = "nodes", description = "The nodes of a fleet"),
         (name = "api", description = "For the page and for programs"),
         (name = "console", description = "Sign-in at the page"),

@@ -127,6 +127,7 @@ fn service(sign_in: &SignIn) -> Service {
         store_is_shared: false,
         rooms: None,
         chat: None,
+        worlds: None,
         hooks: None,
         host: Arc::new(Nobody),
         sign_in: sign_in.clone(),

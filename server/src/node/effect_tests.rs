@@ -3,7 +3,7 @@
 use toml::Value;
 
 use super::door::DoorOptions;
-use super::modules::{chat, recovery, rooms, service};
+use super::modules::{chat, recovery, rooms, service, world};
 use super::policy::policy;
 use super::prepare::Prepared;
 use crate::config::load::{ConfigFile, Sources, load};
@@ -27,7 +27,7 @@ fn parts(settings: &Settings) -> String {
         Door::new(settings, None),
         rooms(settings, kept),
         chat(settings, kept)
-    ) + &format!(" {:?}", Plan::new(settings))
+    ) + &format!(" {:?} {:?}", Plan::new(settings), world(settings))
 }
 
 /// Another value of the same kind.
@@ -77,6 +77,9 @@ fn other(section: &str, key: &str, value: Option<Value>) -> String {
         }
         ("rooms", "rules", _) => "[{ pattern = \"a\", join = \"nobody\" }]".into(),
         ("rooms", "options", _) => "[{ pattern = \"a\", history = \"memory\" }]".into(),
+        ("world", "worlds", _) => "\"plaza*\"".into(),
+        ("world", "unsent_bytes", _) => "32768".into(),
+        ("world", "near_every" | "far_every", _) => "8".into(),
         ("chat", "words", _) => "[\"darn*\"]".into(),
         ("chat", "words_action", _) => "\"mask\"".into(),
         ("chat", "things", _) => "[\"video:*\"]".into(),
@@ -141,6 +144,8 @@ fn every_setting_of_sockets_hub_and_modules_changes_what_is_built() {
         "rooms",
         "chat",
         "chat.files",
+        "world",
+        "spaces",
         "api",
         "hooks",
         "bridge",

@@ -39,6 +39,7 @@ pub fn service(
         store_is_shared: node.backing().store_is_shared(),
         rooms: served.rooms,
         chat: served.chat,
+        worlds: served.worlds,
         hooks: node.hooks().cloned(),
         host: Arc::new(Seen {
             node: Arc::clone(node),

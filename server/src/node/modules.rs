@@ -7,6 +7,7 @@ use lakh_rooms::{
     StateOptions, StateSetup, TokenCheck,
 };
 use lakh_store::Store;
+use lakh_world::Worlds;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub fn namespace(module: Module) -> &'static str {
     match module {
         Module::Rooms => "/",
         Module::Chat => "/chat",
+        Module::World => "/world",
     }
 }
 
@@ -36,6 +38,8 @@ pub struct Served {
     pub rooms: Option<Rooms>,
     /// The chat, likewise.
     pub chat: Option<Chat>,
+    /// The worlds, likewise.
+    pub worlds: Option<Worlds>,
 }
 
 /// Puts the modules that are to be served on the hub. Sign-in must stand there already: checks run in their order.
@@ -69,6 +73,9 @@ pub fn install(
             Module::Chat => {
                 let config = chat(settings, recovery);
                 served.chat = Some(lakh_chat::install(hub, store.clone(), config));
+            }
+            Module::World => {
+                served.worlds = Some(lakh_world::install(hub, store.clone(), world(settings)));
             }
         }
     }
@@ -236,5 +243,58 @@ pub(super) fn chat(settings: &Settings, recovery: Option<LogLimits>) -> lakh_cha
             .iter()
             .map(|thing| thing.as_str().into())
             .collect(),
+    }
+}
+
+pub(super) fn world(settings: &Settings) -> lakh_world::Config {
+    let world = &settings.world;
+    // Checked to fit where it's read: `hz`, `near_every` and `far_every` are below 65.
+    let byte = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
+    lakh_world::Config {
+        open_worlds: world.open_worlds.then(|| world.worlds.as_str().into()),
+        max_worlds: count32(world.max_worlds),
+        hz: byte(world.hz),
+        bounds: world.bounds.into(),
+        max_speed: world.max_speed.into(),
+        slack_ms: world.slack_ms,
+        inputs_per_second: world.inputs_per_second,
+        view: world.view.into(),
+        max_view: world.max_view.into(),
+        far_sight: world.far_sight,
+        budget: world.budget_bytes,
+        max_budget: world.max_budget_bytes,
+        choose_place: world.choose_place,
+        grace_ms: world.grace_ms,
+        rest_ms: world.rest_ms,
+        max_entities: count32(world.max_entities),
+        entities_each: world.entities_each,
+        max_bots: world.max_bots,
+        builds_per_second: world.builds_per_second,
+        max_people: count32(world.max_people),
+        nearest: [world.nearest, world.near],
+        every: [1, byte(world.near_every), byte(world.far_every)],
+        unsent_bytes: world.unsent_bytes,
+        fleet: settings.redis.store() == StoreKind::Redis
+            && settings.redis.broker() != Broker::Local,
+        open_land: world.open_land,
+        land_cache_bytes: count32(world.land_cache_bytes),
+        paints_per_second: world.paints_per_second,
+        max_part_bytes: count32(world.max_part_bytes),
+        spaces: spaces(settings),
+    }
+}
+
+fn spaces(settings: &Settings) -> lakh_world::SpacesConfig {
+    let spaces = &settings.spaces;
+    lakh_world::SpacesConfig {
+        max_members: count32(spaces.max_members),
+        grace_ms: spaces.grace_ms,
+        cursor_ms: spaces.cursor_ms,
+        cursor_moves_per_second: spaces.cursor_moves_per_second,
+        cursor_places_per_second: spaces.cursor_places_per_second,
+        max_locks: count32(spaces.max_locks),
+        lock_s: spaces.lock_s,
+        max_data_bytes: count32(spaces.max_data_bytes),
+        silence_ms: spaces.silence_ms,
     }
 }

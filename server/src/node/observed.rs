@@ -9,6 +9,7 @@ use lakh_bridge::hooks::Hooks;
 use lakh_hub::{CLOSE_REASONS, Hub};
 use lakh_net::Observer;
 use lakh_store::Store;
+use lakh_world::Worlds;
 use tokio::sync::{mpsc, oneshot};
 
 use super::backing::Backing;
@@ -37,6 +38,7 @@ pub struct Node {
     flows: OnceLock<Arc<Flows>>,
     sign_in: OnceLock<SignIn>,
     files: OnceLock<Files>,
+    worlds: OnceLock<Worlds>,
 }
 
 impl std::fmt::Debug for Node {
@@ -67,6 +69,7 @@ impl Node {
             flows: OnceLock::new(),
             sign_in: OnceLock::new(),
             files: OnceLock::new(),
+            worlds: OnceLock::new(),
         })
     }
 
@@ -117,6 +120,12 @@ impl Node {
     pub fn chats(&self, files: Files) {
         // Set once, by whoever starts the node.
         let _ = self.files.set(files);
+    }
+
+    /// It serves worlds.
+    pub fn has_worlds(&self, worlds: Worlds) {
+        // Set once, by whoever starts the node.
+        let _ = self.worlds.set(worlds);
     }
 
     /// It has sources and sinks.
@@ -241,6 +250,7 @@ impl Node {
                 chat: files.chat().figures(),
                 files: files.figures(),
             }),
+            world: self.worlds.get().map(Worlds::figures),
         }
     }
 }

@@ -12,9 +12,10 @@ use crate::config::{AuthRule, RoomRule, Settings};
 use crate::service::caller;
 
 /// What rules may speak of: each module with its acts.
-const MODULES: [(&str, &[&str]); 3] = [
+const MODULES: [(&str, &[&str]); 4] = [
     (lakh_rooms::MODULE, lakh_rooms::ACTS),
     (lakh_chat::MODULE, lakh_chat::ACTS),
+    (lakh_world::MODULE, lakh_world::ACTS),
     (caller::MODULE, caller::ACTS),
 ];
 

@@ -54,6 +54,8 @@ pub mod act {
     pub const HOOKS: &str = "hooks";
     /// Make requests of the chat, for people and for oneself.
     pub const CHAT: &str = "chat";
+    /// Make requests of worlds, for people and for oneself.
+    pub const WORLD: &str = "world";
     /// See how the nodes are.
     pub const NODES: &str = "nodes";
     /// Have a node end.
@@ -77,6 +79,7 @@ pub const ACTS: &[&str] = &[
     act::REVOCATIONS,
     act::HOOKS,
     act::CHAT,
+    act::WORLD,
     act::NODES,
     act::DRAIN,
     act::STATS,

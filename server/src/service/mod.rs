@@ -24,6 +24,7 @@ pub mod rooms;
 pub mod sockets;
 pub mod tokens;
 mod values;
+pub mod world;
 
 use std::fmt;
 use std::sync::Arc;
@@ -94,6 +95,8 @@ pub struct Parts {
     pub rooms: Option<Rooms>,
     /// The chat, where it's served.
     pub chat: Option<lakh_chat::Chat>,
+    /// The worlds, where they are served.
+    pub worlds: Option<lakh_world::Worlds>,
     /// What tells and asks backends, where some are set up.
     pub hooks: Option<lakh_bridge::hooks::Hooks>,
     /// The node.

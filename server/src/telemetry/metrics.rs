@@ -6,7 +6,7 @@
 use super::process::Process;
 use super::snapshot::{BrokerCount, LogCount, Snapshot, StoreCount};
 use super::text::{Text, float, seconds};
-use super::{chat_metrics, flow_metrics, hook_metrics};
+use super::{chat_metrics, flow_metrics, hook_metrics, world_metrics};
 
 /// The content type of [`exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -38,6 +38,9 @@ pub fn exposition(about: About, snapshot: &Snapshot, process: &Process) -> Strin
     }
     if let Some(count) = &snapshot.chat {
         chat_metrics::chat(&mut out, count);
+    }
+    if let Some(figures) = &snapshot.world {
+        world_metrics::world(&mut out, figures);
     }
     hook_metrics::hooks(&mut out, snapshot);
     flow_metrics::sources(&mut out, &snapshot.sources);

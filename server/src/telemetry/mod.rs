@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod process;
 pub mod snapshot;
 mod text;
+mod world_metrics;

@@ -90,6 +90,8 @@ pub struct Snapshot {
     pub sinks: Vec<Figures>,
     /// The chat, where it's served.
     pub chat: Option<ChatCount>,
+    /// The worlds, where they are served.
+    pub world: Option<lakh_world::Figures>,
 }
 
 /// What the chat and its files have done.

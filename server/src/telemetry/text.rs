@@ -32,6 +32,11 @@ impl Text {
         self.head(name, help, "counter");
     }
 
+    /// Its samples are put behind it by whoever has the buckets.
+    pub(super) fn histogram(&mut self, name: &str, help: &str) {
+        self.head(name, help, "histogram");
+    }
+
     fn head(&mut self, name: &str, help: &str, kind: &str) {
         // Writing to a String can't fail, here and below.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");

@@ -21,8 +21,10 @@ mod redis;
 mod rooms;
 mod rules;
 mod server;
+mod spaces;
 mod tls;
 mod token_keys;
+mod world;
 
 pub use api::{Api, KeyEntry};
 pub use auth::{Auth, MIN_SECRET_BYTES};
@@ -46,5 +48,7 @@ pub use redis::{Broker, Redis, StoreKind, SubscriptionMode};
 pub use rooms::{Keep, RoomOptions, RoomRule, Rooms, StateKeep, Who};
 pub use rules::AuthRule;
 pub use server::{MODULES, Module, Server};
+pub use spaces::Spaces;
 pub use tls::Tls;
 pub use token_keys::{Date, JwksUrl, KeyAlgorithm, TokenKey};
+pub use world::World;

@@ -12,11 +12,13 @@ words! {
         Rooms = "rooms",
         /// Chat with history, typing and presence, on the namespace `/chat`.
         Chat = "chat",
+        /// Worlds in which people move, on the namespace `/world`.
+        World = "world",
     }
 }
 
 /// Every module, in the order in which they are told to people.
-pub const MODULES: [Module; 2] = [Module::Rooms, Module::Chat];
+pub const MODULES: [Module; 3] = [Module::Rooms, Module::Chat, Module::World];
 
 section! {
     /// Where the server listens and what it serves.

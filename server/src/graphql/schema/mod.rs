@@ -9,6 +9,7 @@ mod inputs;
 mod room;
 mod tokens;
 mod types;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub(crate) struct Mutation(
     tokens::ChangeTokens,
     hooks::ChangeHooks,
     chat::ChangeChat,
+    world::ChangeWorld,
 );
 
 /// The schema of this server.

@@ -8,6 +8,7 @@ mod requests;
 pub(super) mod rooms;
 pub(super) mod sockets;
 pub(super) mod tokens;
+pub(super) mod world;
 
 use std::future::Future;
 
@@ -138,6 +139,7 @@ pub(super) fn routes() -> Router<HttpState> {
         .route("/hooks/{name}/dead/replay", post(hooks::replay))
         .route("/hooks/{name}/dead/discard", post(hooks::discard))
         .route("/chat/{request}", post(chat::chat))
+        .route("/world/{request}", post(world::world))
         .route("/chat/exports/{ticket}", get(chat::export))
         .route("/nodes", get(nodes::nodes))
         .route("/nodes/{name}/drain", post(nodes::drain))

@@ -57,14 +57,14 @@ impl Modify for Requests {
 mod tests {
     use utoipa::OpenApi as _;
 
-    use super::super::chat::CHAT_REQUESTS;
+    use super::super::{chat::CHAT_REQUESTS, world::WORLD_REQUESTS};
     use super::*;
     use crate::http::openapi::Description;
 
     #[test]
     fn each_request_of_a_module_is_described() {
         let api = Description::openapi();
-        for requests in [CHAT_REQUESTS] {
+        for requests in [CHAT_REQUESTS, WORLD_REQUESTS] {
             assert!(!api.paths.paths.contains_key(&requests.path()));
             for name in requests.names {
                 let path = requests.path().replace(NAME, name);

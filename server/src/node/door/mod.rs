@@ -121,8 +121,8 @@ async fn who(
     module: Module,
     credentials: &Credentials<'_>,
 ) -> Result<Principal, SignInError> {
-    // Rooms for any event ask for no name, so a bare `io()` works where nobody is asked for a token.
-    if !sign_in.needs_tokens() && credentials.name.is_none() && module == Module::Rooms {
+    // Rooms for any event and worlds ask for no name, so a bare `io()` works where nobody is asked for a token.
+    if !sign_in.needs_tokens() && credentials.name.is_none() && module != Module::Chat {
         return Ok(Principal::anonymous());
     }
     let principal = sign_in.check(credentials).await?;
