@@ -1,7 +1,7 @@
 import react from "@vitejs/plugin-react";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Plugin } from "vite";
+import { build, type Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 // `npm run dev` serves the page itself and leaves the rest to a Lakh server beside it.
@@ -42,12 +42,50 @@ function socketIoClient(): Plugin {
   };
 }
 
+const CLIENT_SOURCE = fileURLToPath(new URL("./lakh-client/src/index.ts", import.meta.url));
+
+/** lakh-client in one file at /lakh-client.js, for pages without a build step. */
+function lakhClient(): Plugin {
+  const bundle = async (minify: boolean) => {
+    const built = await build({
+      configFile: false,
+      logLevel: "warn",
+      // The page's own files do not belong beside it.
+      publicDir: false,
+      build: {
+        write: false,
+        minify,
+        target: "es2022",
+        lib: { entry: CLIENT_SOURCE, formats: ["es"], fileName: () => "lakh-client.js" },
+      },
+    });
+    const [made] = [built].flat();
+    if (!made || !("output" in made)) throw new Error("lakh-client was not bundled");
+    return made.output[0].code;
+  };
+  return {
+    name: "lakh-client",
+    async generateBundle() {
+      const source = await bundle(true);
+      this.emitFile({ type: "asset", fileName: "lakh-client.js", source });
+    },
+    configureServer(server) {
+      server.middlewares.use("/lakh-client.js", (_request, response, next) => {
+        bundle(false).then((source) => {
+          response.setHeader("content-type", "text/javascript; charset=utf-8");
+          response.end(source);
+        }, next);
+      });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), socketIoClient()],
+  plugins: [react(), socketIoClient(), lakhClient()],
   resolve: {
     alias: {
       // The sources, so that a change in the client shows without a build of its own.
-      "lakh-client": fileURLToPath(new URL("./lakh-client/src/index.ts", import.meta.url)),
+      "lakh-client": CLIENT_SOURCE,
     },
   },
   build: {

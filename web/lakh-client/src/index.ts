@@ -93,3 +93,20 @@ export type * from "./chat/shapes.js";
 export type { Carried, OfMessage } from "./chat/messages.js";
 export type { UnreadOf } from "./chat/receipts.js";
 export type { User } from "./types.js";
+export { WorldClient } from "./world/client.js";
+export {
+  World,
+  type EnterOptions,
+  type WorldEvents,
+  type WorldPhase,
+  type WorldStats,
+} from "./world/world.js";
+export { Entity, type EntityFields, type Tier } from "./world/entity.js";
+export { Land, type LandApplied, type LandChunk, type LandPart } from "./world/land.js";
+export { FrameError, type FrameErrorCode } from "./world/bits.js";
+export { Replica, type Applied, type OwnPlace, type Section } from "./world/replica.js";
+export { layoutOf, type FieldSchema, type KindSchema, type WorldSchema } from "./world/schema.js";
+export type { FieldValue } from "./world/parcel.js";
+export type { Move } from "./world/steering.js";
+export type * from "./world/shapes.js";
+export type * from "./world/spaces.js";

@@ -4,6 +4,7 @@ import { ChatClient } from "./chat/client.js";
 import type { NamespaceClient, NamespaceOptions } from "./namespace.js";
 import { RoomsClient, type RoomEvents } from "./rooms.js";
 import { SignIn, type Auth, type Expiring } from "./signin.js";
+import { WorldClient } from "./world/client.js";
 
 export interface LakhOptions {
   /** Asked again at each connection, when a function: so a fresh token is taken. */
@@ -40,6 +41,7 @@ export class Lakh<Data extends object = RoomEvents> {
   readonly #url: string | undefined;
   #rooms: RoomsClient<Data> | undefined;
   #chat: ChatClient | undefined;
+  #world: WorldClient | undefined;
 
   /** `url` is the server's origin; in a browser the page's own origin is the default. */
   constructor(url: string | undefined, options: LakhOptions) {
@@ -67,6 +69,11 @@ export class Lakh<Data extends object = RoomEvents> {
     return (this.#chat ??= this.#start(new ChatClient(this.manager, this.#options, this.#url)));
   }
 
+  /** Worlds, namespace `/world`. */
+  get world(): WorldClient {
+    return (this.#world ??= this.#start(new WorldClient(this.manager, this.#options)));
+  }
+
   /**
    * Tries at once instead of at the end of the present delay: for a button, or for the
    * browser's `online` event.
@@ -90,6 +97,6 @@ export class Lakh<Data extends object = RoomEvents> {
   }
 
   #namespaces(): AnyNamespace[] {
-    return [this.#rooms, this.#chat].filter((one) => one !== undefined);
+    return [this.#rooms, this.#chat, this.#world].filter((one) => one !== undefined);
   }
 }
