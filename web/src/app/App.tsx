@@ -12,6 +12,7 @@ import { Shell } from "./Shell.tsx";
 const Overview = lazy(() => import("../overview/Overview.tsx"));
 const SignInPage = lazy(() => import("../signin/SignInPage.tsx"));
 const ChatPage = lazy(() => import("../chat/ChatPage.tsx"));
+const WorldPage = lazy(() => import("../world/WorldPage.tsx"));
 
 export function App() {
   return (
@@ -24,6 +25,7 @@ export function App() {
               <Route path="/sign-in" component={SignInPage} />
               {/* One route for both, so that the connection outlives a change of room. */}
               <Route path={/^\/chat(?:\/.*)?$/} component={ChatPage} />
+              <Route path={/^\/world(?:\/.*)?$/} component={WorldPage} />
               <Route component={NotFound} />
             </Switch>
           </Suspense>

@@ -1,5 +1,5 @@
 /** What the console shows. A module adds a line here and its page in App.tsx. */
-import { Activity, MessagesSquare, type LucideIcon } from "lucide-react";
+import { Activity, Globe2, MessagesSquare, type LucideIcon } from "lucide-react";
 
 export interface ModuleEntry {
   path: string;
@@ -10,6 +10,7 @@ export interface ModuleEntry {
 export const modules: readonly ModuleEntry[] = [
   { path: "/", name: "Overview", icon: Activity },
   { path: "/chat", name: "Chat", icon: MessagesSquare },
+  { path: "/world", name: "World", icon: Globe2 },
 ];
 
 /** Whether `location` lies in the module at `path`. */

@@ -1,0 +1,41 @@
+/**
+ * Keys, wherever in the world's part of the page one has the focus: who has just let bots loose walks on without going
+ * back to the canvas. What a field, a slider or a menu makes of a key is theirs.
+ */
+import type { Stage } from "./stage.ts";
+
+const OF_OTHERS = "input, select, textarea, [contenteditable], [role=menu]";
+
+export class Keys {
+  readonly #stops = new AbortController();
+
+  constructor(canvas: HTMLCanvasElement, stage: Stage) {
+    const region = canvas.parentElement ?? canvas;
+    const { signal } = this.#stops;
+    region.addEventListener(
+      "keydown",
+      (event) => {
+        if (event.ctrlKey || event.metaKey || event.altKey || isOfOthers(event.target)) return;
+        if (stage.press(event)) event.preventDefault();
+      },
+      { signal },
+    );
+    region.addEventListener("keyup", (event) => stage.release(event), { signal });
+    region.addEventListener(
+      "focusout",
+      ({ relatedTarget }) => {
+        const stays = relatedTarget instanceof Node && region.contains(relatedTarget);
+        if (!stays || isOfOthers(relatedTarget)) stage.halt();
+      },
+      { signal },
+    );
+  }
+
+  close(): void {
+    this.#stops.abort();
+  }
+}
+
+function isOfOthers(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest(OF_OTHERS) !== null;
+}
