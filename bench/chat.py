@@ -27,7 +27,7 @@ from pathlib import Path
 import chat_tables
 from fleet import about, cores
 from nodes import Processes, Redis
-from run import DOCS, free_port, pinned, raise_descriptors, say, store
+from run import check_known, free_port, hand_over, pinned, raise_descriptors, redraw, say, store_arguments
 from servers import PEERS, RELEASE, Skip, build_node, sh
 
 # People of the load generator send more than people do; nobody is held to a pace, and all ten thousand come at once.
@@ -112,19 +112,14 @@ def arguments():
     parser.add_argument("--lakh", default=str(RELEASE / "lakh"), help="the binary")
     parser.add_argument("--set", default="", help="lines for lakh.toml, parted by ;")
     parser.add_argument("--quick", action="store_true", help="one repeat, two seconds each")
-    parser.add_argument("--no-store", action="store_true", help="store nothing, write nothing")
-    parser.add_argument(
-        "--docs-only", metavar="FILE.json", help="write the tables of a stored result, measure nothing"
-    )
+    store_arguments(parser)
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.repeats, chosen.seconds, chosen.no_store = 1, 2, True
     chosen.loads = chosen.loads.split(",")
     chosen.servers = chosen.servers.split(",") if chosen.servers else None
-    for value, known in ((chosen.loads, LOADS), (chosen.servers or [], KINDS)):
-        for name in value:
-            if name not in known:
-                parser.error(f"{name} is none of {', '.join(known)}")
+    check_known(parser, chosen.loads, LOADS)
+    check_known(parser, chosen.servers or [], KINDS)
     return chosen
 
 
@@ -197,9 +192,7 @@ def prepare(options):
 def main():
     options = arguments()
     if options.docs_only:
-        with open(options.docs_only) as file:
-            chat_tables.put_into(DOCS / "performance.md", chat_tables.page(json.load(file)))
-        return
+        return redraw(options.docs_only, chat_tables)
     raise_descriptors()
     skipped = prepare(options)
     content = {
@@ -213,13 +206,8 @@ def main():
         },
     }
     content["runs"] = measure(options, skipped)
-    text = chat_tables.page(content)
-    print(text)
-    if not options.no_store:
-        store(content, text, "-chat")
-        if set(options.loads) == set(LOADS) and not options.servers:
-            chat_tables.put_into(DOCS / "performance.md", text)
-            say("wrote docs/performance.md")
+    is_complete = set(options.loads) == set(LOADS) and not options.servers
+    hand_over(content, chat_tables, "-chat", options, is_complete)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """From a stored result of chat to tables, and into docs/performance.md between two markers of their own."""
 
-from tables import medians, put_between, shown
+from tables import cell, heads, measured_on, medians, not_measured, put_between, rows
 
 BEGIN = "<!-- chat: begin. Made by bench/chat.py; what stands here is overwritten. -->"
 END = "<!-- chat: end -->"
@@ -18,10 +18,8 @@ RATIOS = {"backend_cpu_us_per_message", "cpu_us_per_message", "latency_p99_ms", 
 
 def page(content):
     found = content["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     parts = [
-        f"{found['at'][:10]}, commit {found['commit']}, {found['cores']} cores, {found['processor']}, "
-        f"kernel {found['kernel']}; {versions}. Medians of {found['repeats']} interleaved runs of {content['seconds']:g} s; in "
+        f"{measured_on(found)} Medians of {found['repeats']} interleaved runs of {content['seconds']:g} s; in "
         f"brackets the ratio to Node on Redis `everysec`.\n"
     ]
     for name, runs in content["runs"].items():
@@ -32,42 +30,26 @@ def page(content):
         if name in named:
             parts[-1] += f"\n- {server['title']}: {server['durable']}."
     parts[-1] += "\n"
-    parts += [
-        f"Not measured: {content['servers'][name]['title']} ({why}).\n"
-        for name, why in content["skipped"].items()
-    ]
+    parts += not_measured((content["servers"][name]["title"], why) for name, why in content["skipped"].items())
     return "\n".join(parts)
 
 
 def load(content, asked, runs):
-    middle = {name: medians(reports) for name, reports in runs.items()}
-    base = middle.get(asked["base"] or "", {})
+    base = medians(runs.get(asked["base"], []))
+
+    def cells(_, figures):
+        return [ratio(figures, base, column) for column, _ in COLUMNS] + [", ".join(flaws(figures))]
+
     lines = [
         f"**{asked['title']}** (`lakh bench chat {asked['options']}`)\n",
-        "| | " + " | ".join(title for _, title in COLUMNS) + " | |",
-        "|---" * (len(COLUMNS) + 2) + "|",
+        *heads([*(title for _, title in COLUMNS), ""]),
+        *rows(content["servers"], runs, len(COLUMNS) + 1, cells),
     ]
-    for name, server in content["servers"].items():
-        if name not in runs:
-            continue
-        figures = middle[name]
-        if not figures:
-            why = next((report["error"] for report in runs[name] if "error" in report), "–")
-            lines.append(f"| {server['title']} | {why} |" + " |" * len(COLUMNS))
-            continue
-        cells = [cell(figures, base, column) for column, _ in COLUMNS]
-        lines.append(f"| {server['title']} | " + " | ".join(cells) + f" | {', '.join(flaws(figures))} |")
     return "\n".join(lines) + "\n"
 
 
-def cell(figures, base, column):
-    value = figures.get(column)
-    if value is None:
-        return "–"
-    text = shown(value)
-    if column in RATIOS and base.get(column):
-        text += f" ({value / base[column]:.2f})"
-    return text
+def ratio(figures, base, column):
+    return cell(figures.get(column), base.get(column) if column in RATIOS else None)
 
 
 def flaws(figures):

@@ -20,7 +20,7 @@ import tempfile
 import crowd
 import fleet_tables
 from nodes import FLEETS, Processes, Redis, start_nodes
-from run import DOCS, machine, pinned, raise_descriptors, say, store
+from run import check_known, hand_over, machine, pinned, raise_descriptors, redraw, say, store_arguments
 from servers import PEERS, RELEASE, Skip, build_node, sh
 
 PARTS = ("cost", "crowd")
@@ -43,20 +43,15 @@ def arguments():
     parser.add_argument(
         "--quick", action="store_true", help="one second each, a crowd of 6,000; stores and writes nothing"
     )
-    parser.add_argument("--no-store", action="store_true", help="store nothing, write nothing")
-    parser.add_argument(
-        "--docs-only", metavar="FILE.json", help="write the tables of a stored result, measure nothing"
-    )
+    store_arguments(parser)
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.repeats, chosen.seconds, chosen.rate = 1, 1, 10_000
         chosen.connections, chosen.broadcasts, chosen.no_store = 6_000, 2, True
     chosen.parts, chosen.fleets = chosen.parts.split(","), chosen.fleets.split(",")
     chosen.members = [int(members) for members in chosen.members.split(",")]
-    for value, known in ((chosen.parts, PARTS), (chosen.fleets, FLEETS)):
-        for name in value:
-            if name not in known:
-                parser.error(f"{name} is none of {', '.join(known)}")
+    check_known(parser, chosen.parts, PARTS)
+    check_known(parser, chosen.fleets, FLEETS)
     return chosen
 
 
@@ -129,9 +124,7 @@ def about(options):
 def main():
     chosen = arguments()
     if chosen.docs_only:
-        with open(chosen.docs_only) as file:
-            fleet_tables.put_into(DOCS / "performance.md", fleet_tables.page(json.load(file)))
-        return
+        return redraw(chosen.docs_only, fleet_tables)
     raise_descriptors()
     ready, skipped = prepare(chosen)
     content = {"machine": about(chosen), "skipped": skipped}
@@ -141,13 +134,8 @@ def main():
         content["crowd"] = {"parameters": asked, **crowd.measure(chosen, say)}
     if "cost" in chosen.parts:
         content["cost"] = measure_cost(chosen, ready)
-    text = fleet_tables.page(content)
-    print(text)
-    if not chosen.no_store:
-        store(content, text, "-fleet")
-        if set(chosen.parts) == set(PARTS) and set(chosen.fleets) == set(FLEETS):
-            fleet_tables.put_into(DOCS / "performance.md", text)
-            say("wrote docs/performance.md")
+    is_complete = set(chosen.parts) == set(PARTS) and set(chosen.fleets) == set(FLEETS)
+    hand_over(content, fleet_tables, "-fleet", chosen, is_complete)
 
 
 if __name__ == "__main__":

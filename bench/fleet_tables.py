@@ -1,7 +1,7 @@
 """From a stored result of fleets to tables, and into docs/performance.md between two markers of their own."""
 
 from nodes import FLEETS
-from tables import medians, put_between, share, shown
+from tables import cell, error, heads, measured_on, medians, not_measured, put_between, row, share, shown
 
 BEGIN = "<!-- fleets: begin. Made by bench/fleet.py; what stands here is overwritten. -->"
 END = "<!-- fleets: end -->"
@@ -9,17 +9,12 @@ BASE = "lakh-1"
 
 
 def page(content):
-    found = content["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    parts = [
-        f"{found['at'][:10]}, commit {found['commit']}, {found['cores']} cores, {found['processor']}, "
-        f"kernel {found['kernel']}; {versions}.\n"
-    ]
+    parts = [measured_on(content["machine"]) + "\n"]
     if "cost" in content:
         parts.append(cost(content))
     if "crowd" in content:
         parts.append(crowd(content["crowd"]))
-    parts += [f"Not measured: {FLEETS[name].title} ({why}).\n" for name, why in content["skipped"].items()]
+    parts += not_measured((FLEETS[name].title, why) for name, why in content["skipped"].items())
     return "\n".join(parts)
 
 
@@ -35,28 +30,24 @@ def cost(content):
         f"Processor time of a delivered message in microseconds, {asked['bytes']} B, {asked['rate']:,.0f} deliveries a second: "
         f"of the nodes together, in brackets as a ratio to Lakh's single node; then what Redis takes besides. Medians of "
         f"{content['machine']['repeats']} interleaved runs.\n",
-        "| | " + " | ".join(f"rooms of {int(members):,}" for members in runs) + " |",
-        "|---" * (len(runs) + 1) + "|",
+        *heads([f"rooms of {int(members):,}" for members in runs]),
     ]
     for name in names:
-        cells = [cell(middle[members], runs[members], name) for members in runs]
-        lines.append(f"| {FLEETS[name].title} | " + " | ".join(cells) + " |")
+        cells = [processor(middle[members], runs[members], name) for members in runs]
+        lines.append(row([FLEETS[name].title, *cells]))
     lines += ["", "Latency, median and 99th percentile in milliseconds.\n", *lines[1:3]]
     for name in names:
         cells = [latency(middle[members].get(name, {})) for members in runs]
-        lines.append(f"| {FLEETS[name].title} | " + " | ".join(cells) + " |")
+        lines.append(row([FLEETS[name].title, *cells]))
     return "\n".join(lines) + "\n"
 
 
-def cell(fleets, runs, name):
+def processor(fleets, runs, name):
     figures = fleets.get(name, {})
     value = figures.get("cpu_us_per_delivery")
     if value is None:
-        return next((report["error"] for report in runs.get(name, []) if "error" in report), "–")
-    text = shown(value)
-    base = fleets.get(BASE, {}).get("cpu_us_per_delivery")
-    if base:
-        text += f" ({value / base:.2f})"
+        return error(runs.get(name, []), "–")
+    text = cell(value, fleets.get(BASE, {}).get("cpu_us_per_delivery"))
     broker = figures.get("broker_cpu_us_per_delivery")
     if broker is not None:
         text += f" + {shown(broker)}"
@@ -115,13 +106,12 @@ def crowd(content):
     lines = [
         f"{asked['connections']:,} connections on {asked['nodes']} nodes ({asked['adapter']}), all in one room; medians of "
         f"{len(broadcasts)} broadcasts of 64 B.\n",
-        "| | |",
-        "|---|---|",
+        *heads([""]),
     ]
-    lines += [f"| {title} | {number(figures[name])} |" for name, title in ROWS]
+    lines += [row([title, number(figures[name])]) for name, title in ROWS]
     for name in ("first_ms", "last_ms"):
         each = ", ".join(shown(broadcast[name]) for broadcast in broadcasts)
-        lines.append(f"| each broadcast, {name.removesuffix('_ms')} receiver, ms | {each} |")
+        lines.append(row([f"each broadcast, {name.removesuffix('_ms')} receiver, ms", each]))
     return "\n".join([*lines, *("\n" + note for note in content["notes"])]) + "\n"
 
 

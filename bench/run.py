@@ -175,11 +175,15 @@ def arguments():
     if chosen.quick:
         chosen.repeats, chosen.seconds, chosen.churn, chosen.no_store = 1, 2, 20, True
     chosen.servers, chosen.scenarios = chosen.servers.split(","), chosen.scenarios.split(",")
-    for value, known in ((chosen.servers, SERVERS), (chosen.scenarios, SCENARIOS)):
-        for name in value:
-            if name not in known:
-                parser.error(f"{name} is none of {', '.join(known)}")
+    check_known(parser, chosen.servers, SERVERS)
+    check_known(parser, chosen.scenarios, SCENARIOS)
     return chosen
+
+
+def check_known(parser, values, known):
+    for value in values:
+        if value not in known:
+            parser.error(f"{value} is none of {', '.join(known)}")
 
 
 def raise_descriptors():
@@ -227,6 +231,31 @@ def store(content, text, kind=""):
     (folder / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / f"{stem}.md").write_text(text)
     say(f"stored in {folder / stem}.json and .md")
+
+
+def store_arguments(parser):
+    """What happens to the result of a bench with tables of its own."""
+    parser.add_argument("--no-store", action="store_true", help="store nothing, write nothing")
+    parser.add_argument(
+        "--docs-only", metavar="FILE.json", help="write the tables of a stored result, measure nothing"
+    )
+
+
+def redraw(file, tables_of):
+    """Writes the tables of a stored result; `tables_of` is the module that draws them."""
+    tables_of.put_into(DOCS / "performance.md", tables_of.page(json.loads(Path(file).read_text())))
+
+
+def hand_over(content, tables_of, kind, chosen, is_complete):
+    """Shows a result, stores it, and writes its tables if nothing was left out."""
+    text = tables_of.page(content)
+    print(text)
+    if chosen.no_store:
+        return
+    store(content, text, kind)
+    if is_complete:
+        tables_of.put_into(DOCS / "performance.md", text)
+        say("wrote docs/performance.md")
 
 
 def document(result):

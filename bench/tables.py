@@ -15,6 +15,20 @@ def medians(reports):
     return {name: statistics.median(values) for name, values in found.items()}
 
 
+def error(reports, default=None):
+    """Why there are no figures, where a run says so."""
+    return next((report["error"] for report in reports if "error" in report), default)
+
+
+def measured_on(machine):
+    """When, of what and on what a result was measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['at'][:10]}, commit {machine['commit']}, {machine['cores']} cores, {machine['processor']}, "
+        f"kernel {machine['kernel']}; {versions}."
+    )
+
+
 class Result:
     """A stored result: `machine`, `servers`, `skipped`, `scenarios` and `results`."""
 
@@ -40,8 +54,7 @@ class Result:
         return value / base if value is not None and base else None
 
     def error(self, scenario, server):
-        reports = self.runs.get(scenario, {}).get(server, [])
-        return next((report["error"] for report in reports if "error" in report), None)
+        return error(self.runs.get(scenario, {}).get(server, []))
 
     def flaws(self, scenario, server):
         """What is wrong with a run that has figures all the same."""
@@ -79,6 +92,42 @@ def shown(value):
     return f"{value:.2f}" if abs(value) < 100 else f"{value:.0f}"
 
 
+def cell(value, base=None, digits=2):
+    """A figure, in brackets as a ratio to `base` if there is one."""
+    return shown(value) + (f" ({value / base:.{digits}f})" if value is not None and base else "")
+
+
+def heads(titles):
+    """The first lines of a table. Its first column has no title, and its last may have an empty one."""
+    line = "".join(f" {title} |" if title else " |" for title in ["", *titles])
+    return ["|" + line, "|---" * (len(titles) + 1) + "|"]
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def failed(title, reports, columns):
+    """The row of what has no figures: why, and empty cells for the other columns."""
+    return row([title, error(reports, "–")]) + " |" * (columns - 1)
+
+
+def rows(servers, runs, columns, cells):
+    """A row a server that ran: what `cells` makes of its name and the medians of its figures."""
+    found = []
+    for name, server in servers.items():
+        if name in runs:
+            figures = medians(runs[name])
+            title = server["title"]
+            found.append(row([title, *cells(name, figures)]) if figures else failed(title, runs[name], columns))
+    return found
+
+
+def not_measured(skipped):
+    """Pairs of what could not run, and why."""
+    return [f"Not measured: {title} ({why}).\n" for title, why in skipped]
+
+
 def summary(result):
     """A row a scenario, a column a server: the ratio of what matters most there."""
     names = [
@@ -87,7 +136,7 @@ def summary(result):
         if scenario["floor"] in result.servers and scenario["floor"].startswith("floor")
     ]
     servers = [s for s in result.servers if any(result.value(name, s) is not None for name in names)]
-    lines = ["| | " + " | ".join(servers) + " |", "|---|" + "---|" * len(servers)]
+    lines = heads(servers)
     for name in names:
         scenario = result.scenarios[name]
         cells = []
@@ -99,7 +148,7 @@ def summary(result):
         figure = scenario["main"].replace("_", " ")
         if scenario["main"].endswith("_per_s"):
             figure += ", more is better"
-        lines.append(f"| {scenario['title']} ({figure}) | " + " | ".join(cells) + " |")
+        lines.append(row([f"{scenario['title']} ({figure})", *cells]))
     return "\n".join(lines) + "\n"
 
 
@@ -107,17 +156,16 @@ def details(result, name):
     """One scenario: a row a server, a column a figure, each with its ratio to the floor."""
     scenario = result.scenarios[name]
     lines = [f"### {name}: {scenario['title']}", "", f"`{scenario['options']}`", ""]
-    lines += ["| | " + " | ".join(scenario["figures"]) + " |"]
-    lines += ["|---|" + "---|" * len(scenario["figures"])]
+    lines += heads(scenario["figures"])
     for server in result.measured(name):
         cells = []
         for figure in scenario["figures"]:
             value, ratio = result.value(name, server, figure), result.ratio(name, server, figure)
             cells.append(shown(value) + (f" ({ratio:.2f})" if ratio else ""))
-        error = result.error(name, server)
-        if error:
-            cells[0] += f" *{error}*"
-        lines.append(f"| {server} | " + " | ".join(cells) + " |")
+        why = result.error(name, server)
+        if why:
+            cells[0] += f" *{why}*"
+        lines.append(row([server, *cells]))
     if scenario["note"]:
         lines += ["", scenario["note"]]
     return "\n".join(lines) + "\n"
@@ -136,10 +184,8 @@ def memory_over_time(result, name):
 
 def heading(result):
     machine = result.machine
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     text = (
-        f"{machine['at'][:10]}, commit {machine['commit']}, {machine['cores']} cores, {machine['processor']}, "
-        f"kernel {machine['kernel']}; {versions}. "
+        f"{measured_on(machine)} "
         f"Medians of {machine['repeats']} interleaved runs, ratios to the floor. "
     )
     if machine["cores"] < 3:
@@ -155,7 +201,7 @@ def page(result, charts):
     parts = [heading(result)]
     parts += [f"![{title}](images/{file})\n" for file, title in charts]
     parts += ["Ratios to the floor; in brackets what went wrong.\n", summary(result)]
-    parts += [f"Not measured: {name} ({why}).\n" for name, why in result.skipped.items()]
+    parts += not_measured(result.skipped.items())
     parts += ["<details><summary>All figures</summary>\n"]
     for name in result.scenarios:
         parts += [details(result, name), memory_over_time(result, name)]
