@@ -27,7 +27,7 @@ LAKH ?= $(TARGET)/release/lakh
 # cargo-deb looks for assets in this folder.
 PACKAGE := $(TARGET)/release/package
 
-.PHONY: help run build install uninstall deb test lint bench bench-chat bench-fleet chaos chaos-chat fuzz conformance format \
+.PHONY: help run build install uninstall deb test lint bench bench-chat bench-fleet bench-world chaos chaos-chat fuzz conformance format \
         install-build install-test web-dist lint-rust lint-web \
         test-rust test-web test-clients test-nginx test-cluster test-chaos test-install test-python test-browser test-kafka test-oidc binaries
 
@@ -181,6 +181,9 @@ bench: ## measure beside the floor and its peers, redraw docs/performance.md; AR
 
 bench-chat: ## measure chat beside one on socket.io that stores to Redis, and a room of 10,000 watchers; ARGS="--quick"
 	bench/chat.py $(ARGS)
+
+bench-world: ## measure worlds beside Colyseus and rooms of Socket.IO, and how many one core holds; ARGS="--quick"
+	bench/world.py $(ARGS)
 
 bench-fleet: ## measure fleets over Redis beside a single node and Node's cluster, and a lakh of connections; ARGS="--quick"
 	bench/fleet.sh $(ARGS)

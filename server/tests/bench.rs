@@ -202,3 +202,19 @@ fn a_plan_starts_a_server_of_its_own_and_leaves_nothing_behind() {
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(left, 0, "nothing was written where it was called");
 }
+
+#[test]
+fn bots_walk_in_a_world_and_what_they_see_is_true() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    for scene in ["uniform", "slow"] {
+        let args = ["world", "-n", "30", "--in-sight", "20", "--scene", scene];
+        let short = ["--seconds", "1", "--warmup", "0.5", "--quiet"];
+        let (report, _) = bench(&folder, &server, &[&args[..], &short].concat());
+        assert!(figure(&report, "updates_per_s") > 0.0, "{report}");
+        assert!(figure(&report, "in_sight") > 3.0, "{report}");
+        assert_eq!(figure(&report, "missing_percent"), 0.0, "{report}");
+        assert_eq!(figure(&report, "closed_by_server"), 0.0, "{report}");
+        assert_eq!(report["notes"].as_array().unwrap().len(), 0, "{report}");
+    }
+}

@@ -10,6 +10,7 @@ use lakh_wire::{Limits, ws};
 
 use crate::chat;
 use crate::house::{House, client_frame};
+use crate::world;
 
 /// 64 characters: a short message of a chat, or a small state.
 const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -56,7 +57,11 @@ pub const ALL: &[Case] = &[
     case("fanout-1000", 1, 1000, || fanout(1000, false)),
     case("fanout-10-recoverable", 1, 10, || fanout(10, true)),
     case("fanout-1000-recoverable", 1, 1000, || fanout(1000, true)),
+    // A frame, with its part of the tick.
+    case("world-frame", FRAMES, FRAMES, world::ticks),
 ];
+
+const FRAMES: usize = world::PEOPLE * world::TICKS;
 
 /// Those that keep what they are given: a round leaves memory behind.
 pub const STORING: &[Case] = &[

@@ -9,6 +9,7 @@ mod chat;
 pub mod counting;
 pub mod house;
 pub mod ratchet;
+mod world;
 
 /// Rounds before anything is counted: by then tables, queues and pools have their size.
 const WARM_UP: usize = 20;

@@ -75,11 +75,16 @@ impl Address {
 
     /// The request that opens a WebSocket.
     pub(crate) fn upgrade(&self) -> Vec<u8> {
+        self.upgrade_at(&format!("{}?EIO=4&transport=websocket", self.path))
+    }
+
+    /// The same somewhere else on the same server.
+    pub(crate) fn upgrade_at(&self, path: &str) -> Vec<u8> {
         format!(
-            "GET {}?EIO=4&transport=websocket HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n\
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Key: bGFraCBsYWtoIGxha2ggIQ==\r\n\
              Sec-WebSocket-Version: 13\r\n\r\n",
-            self.path, self.host
+            self.host
         )
         .into()
     }

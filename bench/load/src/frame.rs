@@ -8,6 +8,7 @@
 const MASK: [u8; 4] = [0x4c, 0x61, 0x6b, 0x68];
 
 pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
 pub(crate) const CLOSE: u8 = 8;
 pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;

@@ -30,7 +30,7 @@ mod tally;
 pub use error::LoadError;
 pub use options::{
     Burst, Chat, Churn, Command, DEFAULT_URL, Dialect, Echo, Fanout, Idle, Options, Plan, Ramp,
-    Reach, Slow, Storm, Target, Tick, Transport,
+    Reach, Scene, Slow, Storm, Target, Tick, Transport, World, Worlds,
 };
 pub use report::Report;
 pub use scenario::run;

@@ -136,6 +136,8 @@ pub enum Command {
     Cursors(Cursors),
     /// People in chat rooms write, and each message is stored before it's acknowledged.
     Chat(Chat),
+    /// Bots walk in a world, and see who is near.
+    World(World),
     /// One member of a room stops reading.
     Slow(Slow),
     /// Connects, joins, sends and leaves without end: does the server's memory stay flat?
@@ -324,6 +326,67 @@ pub struct Tick {
     /// Seconds that count.
     #[arg(short, long, default_value_t = 5.0)]
     pub seconds: f64,
+}
+
+/// Options of `world`.
+#[derive(Args, Clone, Debug)]
+pub struct World {
+    /// Who walks.
+    #[arg(short = 'n', long, default_value_t = 500)]
+    pub people: usize,
+    /// How they walk.
+    #[arg(long, value_enum, default_value_t = Scene::Uniform)]
+    pub scene: Scene,
+    /// Whose world it is.
+    #[arg(long, value_enum, default_value_t = Worlds::Lakh)]
+    pub server: Worlds,
+    /// How far each sees, in metres.
+    #[arg(long, default_value_t = 40.0)]
+    pub sight: f64,
+    /// How many each has in sight, about; the hotspot is 60 m wide, whoever is in it.
+    #[arg(long, default_value_t = 60.0)]
+    pub in_sight: f64,
+    /// Moves a second of each, and ticks of the server.
+    #[arg(long, default_value_t = 20)]
+    pub hz: u32,
+    /// Bots that decode all they get, and are held against the truth.
+    #[arg(long, default_value_t = 50)]
+    pub looked_at: usize,
+    /// How far what is shown may be from the truth, in metres.
+    #[arg(long, default_value_t = 0.12)]
+    pub bound: f64,
+    /// Seconds that count.
+    #[arg(short, long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Seconds before that don't.
+    #[arg(short, long, default_value_t = 3.0)]
+    pub warmup: f64,
+}
+
+/// How people walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scene {
+    /// Evenly, at 1 to 6 metres a second
+    Uniform,
+    /// All in one place
+    Hotspot,
+    /// At 20 to 40 metres a second
+    Churn,
+    /// Half of them come in at once, when it begins to count
+    Flash,
+    /// One in ten reads only now and then
+    Slow,
+}
+
+/// Whose worlds there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Worlds {
+    /// Lakh's, with the default schema
+    Lakh,
+    /// Rooms of Socket.IO: a cell each
+    Rooms,
+    /// Colyseus
+    Colyseus,
 }
 
 /// Options of `cursors`.

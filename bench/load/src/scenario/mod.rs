@@ -11,9 +11,10 @@ mod reach;
 mod slow;
 mod storm;
 mod tick;
+mod world;
 
 use crate::error::LoadError;
-use crate::options::{Command, Idle, Options, Storm};
+use crate::options::{Command, Idle, Options, Storm, World, Worlds};
 use crate::report::Report;
 use crate::scout::{self, Wanted};
 
@@ -25,6 +26,7 @@ use crate::scout::{self, Wanted};
 pub fn run(options: &Options) -> Result<Report, LoadError> {
     let asked = match &options.command {
         Command::Chat(_) => &chat::target(&options.target),
+        Command::World(world) => &world::target(&options.target, world),
         _ => &options.target,
     };
     let target = &match wanted(&options.command) {
@@ -42,6 +44,7 @@ pub fn run(options: &Options) -> Result<Report, LoadError> {
         Command::Tick(tick) => tick::run(target, tick),
         Command::Cursors(cursors) => cursors::run(target, cursors),
         Command::Chat(chat) => chat::run(target, chat),
+        Command::World(world) => world::run(target, world),
         Command::Slow(slow) => slow::run(target, slow),
         Command::Churn(churn) => churn::run(target, churn),
         Command::Plan(plan) => plan::run(target, plan),
@@ -55,7 +58,12 @@ fn wanted(command: &Command) -> Option<Wanted> {
         Command::Idle(Idle { rooms: 0, .. }) | Command::Storm(Storm { rooms: 0, .. }) => {
             Some(Wanted::Connections)
         }
-        Command::Cursors(_) => Some(Wanted::Connections),
+        // It doesn't speak Socket.IO.
+        Command::World(World {
+            server: Worlds::Colyseus,
+            ..
+        }) => None,
+        Command::Cursors(_) | Command::World(_) => Some(Wanted::Connections),
         Command::Chat(_) => Some(Wanted::Names),
         _ => Some(Wanted::Rooms),
     }

@@ -160,6 +160,11 @@ impl Swarm {
         }
         conn.state = State::Upgrading;
         let node = conn.node;
+        if let Some(path) = self.paths.get(index as usize) {
+            let request = self.nodes[node].0.upgrade_at(path);
+            self.queue(index, |out| out.extend_from_slice(&request));
+            return true;
+        }
         let request = std::mem::take(&mut self.nodes[node].1);
         self.queue(index, |out| out.extend_from_slice(&request));
         self.nodes[node].1 = request;
@@ -176,6 +181,10 @@ impl Swarm {
             return None;
         }
         self.conns[index as usize].state = State::Opening;
+        if !self.paths.is_empty() {
+            let now = self.clock.now_ns();
+            self.entered(index, now);
+        }
         Some(end)
     }
 

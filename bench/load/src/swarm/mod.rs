@@ -39,6 +39,9 @@ const QUEUE_BYTES: usize = 256 << 20;
 pub(crate) trait Sink {
     /// A Socket.IO packet for a connection that is through its handshake.
     fn message(&mut self, conn: u32, text: &[u8], now_ns: u64);
+
+    /// A binary message: what a packet before it announced.
+    fn binary(&mut self, _conn: u32, _bytes: &[u8], _now_ns: u64) {}
 }
 
 /// For phases in which nothing but the swarm's own business should arrive.
@@ -62,6 +65,8 @@ pub(crate) struct Counts {
     /// Closed by the server or lost, after they were connected.
     pub closed: usize,
     pub pings: u64,
+    /// Bytes that came on all connections.
+    pub bytes_read: u64,
     /// Publishing refused because too much waits already.
     pub refused: u64,
 }
@@ -82,6 +87,8 @@ pub(crate) struct Swarm {
     pub arrived: Vec<u32>,
     /// Connect by long polling. A client sends only in answer to what it got then, so rooms are to be joined at once.
     pub by_polling: bool,
+    /// For a server that doesn't speak Socket.IO: where each connection's WebSocket is. It's ready as soon as that is open.
+    pub paths: Vec<String>,
     /// The target's nodes, and what opens a WebSocket there.
     nodes: Vec<(Address, Vec<u8>)>,
     patience_ns: u64,
@@ -128,6 +135,7 @@ impl Swarm {
             named: false,
             arrived: Vec::new(),
             by_polling: false,
+            paths: Vec::new(),
             nodes,
             patience_ns: target.patience * 1_000_000_000,
             in_flight: 0,
@@ -239,6 +247,7 @@ impl Swarm {
                     break;
                 }
                 Ok(read) => {
+                    self.counts.bytes_read += read as u64;
                     let end = kept + read;
                     let used = self.feed(index, &buffer[..end], sink);
                     let conn = &mut self.conns[index as usize];
@@ -281,6 +290,9 @@ impl Swarm {
             at += found.end;
             match found.opcode {
                 frame::TEXT => self.packet(index, payload, sink, now),
+                frame::BINARY if self.conns[index as usize].state == State::Ready => {
+                    sink.binary(index, payload, now);
+                }
                 frame::PING => self.queue(index, |out| {
                     frame::append_payload(out, frame::PONG, payload);
                 }),
