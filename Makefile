@@ -95,7 +95,6 @@ lint-rust: web-dist
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 lint-web: web/node_modules/.installed
 	$(SAY) "page: format, lints and types"
