@@ -4,7 +4,7 @@
 //! Nothing is ever cancelled: whoever does an item looks whether it still holds.
 //!
 //! What must hold: there is one task at most, and one whenever something waits. Where it's cut off, because its loop has
-//! ended or was too far behind to take it, the next item starts another. How much waits is bounded by whoever puts it there.
+//! ended, the next item starts another. How much waits is bounded by whoever puts it there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -99,12 +99,10 @@ impl<T: Send + 'static> Later<T> {
             return;
         };
         let of = hub.clone();
-        let sent = hub.run_on(0, move |_| {
+        // However far that loop is behind: nobody else would come for what waits. There is one of these at most.
+        hub.run_surely_on(0, move |_| {
             tokio::task::spawn_local(worker.work(move || clock(&of), work));
         });
-        if let Err(error) = sent {
-            tracing::debug!(%error, "what is due waits for a loop that is behind");
-        }
     }
 
     /// Gives whoever is to work, where nobody does yet.
