@@ -26,6 +26,7 @@
 //! last one that was.
 
 mod mirror;
+mod records;
 mod source;
 
 pub use mirror::{Mirror, RelayError};
