@@ -14,7 +14,7 @@ const house = openHouse();
 
 async function signIn(page, name) {
   await page.getByRole("textbox", { name: "Your name" }).fill(name);
-  await page.getByRole("button", { name: "Start chatting" }).click();
+  await page.getByRole("button", { name: "Come in" }).click();
 }
 
 async function enterRoom(page, room) {

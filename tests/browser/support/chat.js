@@ -9,7 +9,7 @@ export const line = (page, text) => page.locator("[data-line]", { hasText: text 
 export async function newcomer(who, url, name, path = "") {
   await who.page.goto(`${url}/chat/${path}`);
   await who.page.getByRole("textbox", { name: "Your name" }).fill(name);
-  await who.page.getByRole("button", { name: "Start chatting" }).click();
+  await who.page.getByRole("button", { name: "Come in" }).click();
   if (path !== "") await join(who.page);
   return who;
 }

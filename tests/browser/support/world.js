@@ -6,7 +6,7 @@ export const stage = (page) => page.getByRole("application", { name: /^The world
 export async function traveller(who, url, name, world) {
   await who.page.goto(`${url}/world/${world}`);
   await who.page.getByRole("textbox", { name: "Your name" }).fill(name);
-  await who.page.getByRole("button", { name: "Start chatting" }).click();
+  await who.page.getByRole("button", { name: "Come in" }).click();
   await place(who.page).waitFor();
   await stage(who.page).focus();
   return who;

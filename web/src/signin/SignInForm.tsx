@@ -39,7 +39,7 @@ export function SignInForm({ mode, second = false, error, onSignIn }: SignInForm
           autoComplete="nickname"
           placeholder="Ada"
           error={missing ? need : error}
-          hint="Others see it beside what you write. It is kept in this browser."
+          hint="Others see it beside you and what you write. It is kept in this browser."
           onChange={(event) => setText(event.target.value)}
         />
       ) : (
@@ -59,7 +59,7 @@ export function SignInForm({ mode, second = false, error, onSignIn }: SignInForm
         />
       )}
       <Button type="submit" look={second ? "soft" : "solid"}>
-        {byName ? "Start chatting" : second ? "Sign in with a token" : "Sign in"}
+        {byName ? "Come in" : second ? "Sign in with a token" : "Sign in"}
       </Button>
     </form>
   );
