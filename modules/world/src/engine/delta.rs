@@ -10,17 +10,17 @@ use super::schema::{Channel, KindLayout, Layout};
 /// What a position's age is cut to; what moves is told again before it's that old.
 pub(crate) const MOST_AGE: u32 = 63;
 
-/// The class of a delta for a client that has everything up to `since`. `None`: it needs all.
+/// The class of a delta for a client that has everything up to so many ticks before the version; the last class is all of it.
 pub(crate) fn class_of(gap: u32) -> usize {
     // A power of two of ticks, 2 at the least.
     let class = bits_for(u64::from(gap.saturating_sub(1))).max(1) as usize;
     class.min(WHOLE)
 }
 
-/// The tick since which a class tells changes, for one that is asked for at `tick`.
-fn base_of(class: usize, tick: u32) -> u32 {
+/// The tick since which a class tells changes. By the version, so that its bytes are the same whenever they are asked for.
+fn base_of(class: usize, version: u32) -> u32 {
     debug_assert!(class != RECENT && class < CLASSES);
-    tick.saturating_sub(1 << class)
+    version.saturating_sub(1 << class)
 }
 
 /// Writes a parcel's record.
@@ -35,7 +35,7 @@ pub(crate) fn write(parcel: &Parcel, layout: &Layout, class: usize, tick: u32, o
         _ => {
             let telling = Telling {
                 tick,
-                since: base_of(class, tick),
+                since: base_of(class, parcel.version),
                 recent: false,
                 short: false,
             };

@@ -88,8 +88,8 @@ pub(crate) struct Parcel {
     pub(crate) stamps: Vec<u32>,
     /// For each slot, its texts.
     pub(crate) texts: Vec<Arc<str>>,
-    /// Bytes made for readers of this version, by class.
-    pub(crate) made: [OnceLock<Box<[u8]>>; CLASSES],
+    /// Bytes made for readers of this version, by class: in the tick of the version, which they then need not name, and later.
+    pub(crate) made: [[OnceLock<Box<[u8]>>; CLASSES]; 2],
 }
 
 impl Clone for Parcel {

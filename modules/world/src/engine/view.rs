@@ -181,7 +181,7 @@ impl View {
         let class = if since >= head.prev {
             RECENT
         } else {
-            delta::class_of(self.tick - since)
+            delta::class_of(head.version - since)
         };
         self.made(number, class)
     }
@@ -217,7 +217,8 @@ impl View {
         let Some(parcel) = &self.parcels[number as usize] else {
             return &[];
         };
-        parcel.made[class].get_or_init(|| {
+        let later = parcel.version != self.tick;
+        parcel.made[usize::from(later)][class].get_or_init(|| {
             let mut out = Vec::new();
             delta::write(parcel, &self.layout, class, self.tick, &mut out);
             out.into_boxed_slice()

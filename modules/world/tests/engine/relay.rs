@@ -139,6 +139,12 @@ fn who_has_little_to_spend_is_made_the_same_frames() {
     makes_the_same_frames(14_360_015_603_469_635_819, 2, false).unwrap();
 }
 
+/// What was made in a tick does not name it, and so is of no use in the next.
+#[test]
+fn what_is_asked_for_a_tick_later_there_is_the_same() {
+    makes_the_same_frames(11_345_282_259_402_577_678, 3, true).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
