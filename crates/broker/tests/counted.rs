@@ -280,6 +280,8 @@ async fn an_entry_whose_answer_was_lost_is_found_again_with_its_number() -> Test
         all.extend(seen(&mut to_a, 1).await?);
     }
     check(&all);
+    // What was found again is told of before the connection counts as made.
+    wait_for(&a, true).await?;
     assert!(a.stats().connects >= 6, "{:?}", a.stats());
     Ok(())
 }
