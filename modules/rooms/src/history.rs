@@ -141,7 +141,7 @@ fn together(view: &View<'_>, want: &Want, older: Option<&Older>) -> Found {
     let first = memory_begins(view);
     let stored = older.map_or(&[][..], |older| &older.events);
     let stored = stored.iter().filter(|kept| kept.seq < first);
-    let mut gather = Gather::new(want);
+    let mut gather = Gather::up_to(want, view.seq);
     let oldest = older.and_then(|older| older.events.first());
     let oldest = oldest.map_or(first, |kept| kept.seq);
     match want.oldest_first {
@@ -160,15 +160,19 @@ pub(crate) async fn learn(rooms: &Inner, room: &Room, kind: &RoomOptions) -> Res
         return Ok(());
     }
     let namespace = rooms.hub.of("/");
-    let mut seq = 0;
+    // Read first: what another node counts and stores from now on may not have come to this one when it's done.
+    let mut seq = match kind.is_stored() {
+        true => stored::last(rooms, room).await?,
+        false => 0,
+    };
     if namespace.is_counted() {
         let count = namespace.count_of(room_counter(room)).await;
-        seq = count.ok_or_else(|| {
+        seq = seq.max(count.ok_or_else(|| {
             Failure::new(
                 "unavailable",
                 "the numbers of rooms can't be read now; try again later",
             )
-        })?;
+        })?);
         // What was counted before now is on its way at most to this node: it has come once this has.
         namespace
             .server_side_emit("rooms:mark", &())
@@ -179,9 +183,6 @@ pub(crate) async fn learn(rooms: &Inner, room: &Room, kind: &RoomOptions) -> Res
                 "this node has lost its place; try again",
             ));
         }
-    }
-    if kind.is_stored() {
-        seq = seq.max(stored::last(rooms, room).await?);
     }
     rooms.numbers.learn(room, seq, rooms.hub.wall_ms());
     Ok(())

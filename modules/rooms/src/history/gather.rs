@@ -127,6 +127,14 @@ impl<'a> Gather<'a> {
         }
     }
 
+    /// The same for all that there is up to a number: if the events of the last ones aren't there, that's a hole.
+    pub(super) fn up_to(want: &'a Want, last: u64) -> Self {
+        Self {
+            seen: (!want.oldest_first).then(|| want.before.min(last + 1)),
+            ..Self::new(want)
+        }
+    }
+
     /// Looks at one more event.
     pub(super) fn look(&mut self, kept: &Arc<Kept>) {
         let (want, seq) = (self.want, kept.seq);
@@ -191,6 +199,8 @@ impl<'a> Gather<'a> {
     /// All that there is was looked at. `first`: the oldest that is kept.
     pub(super) fn end(mut self, seq: u64, first: Option<u64>) -> Found {
         let want = self.want;
+        let last = want.before.saturating_sub(1).min(seq);
+        self.holes |= want.oldest_first && !self.done && self.seen.is_some_and(|seen| seen < last);
         let from_there = first.is_some_and(|first| first <= want.after.saturating_add(1));
         let past_it = self.done || !self.old.is_empty();
         let begun_after = want.since_ms > 0 && past_it && !want.oldest_first;
@@ -209,18 +219,19 @@ impl<'a> Gather<'a> {
 mod tests {
     use super::*;
 
+    fn kept(seq: u64, time_ms: u64) -> Arc<Kept> {
+        Arc::new(Kept {
+            seq,
+            time_ms,
+            text: r#"["e",null,{}]"#.into(),
+            attachments: Vec::new(),
+        })
+    }
+
     fn told(times: &[u64], want: &Want) -> Found {
-        let kept: Vec<Arc<Kept>> = times
-            .iter()
-            .zip(1..)
-            .map(|(time_ms, seq)| {
-                Arc::new(Kept {
-                    seq,
-                    time_ms: *time_ms,
-                    text: r#"["e",null,{}]"#.into(),
-                    attachments: Vec::new(),
-                })
-            })
+        let kept: Vec<Arc<Kept>> = (1..)
+            .zip(times)
+            .map(|(seq, time_ms)| kept(seq, *time_ms))
             .collect();
         let mut gather = Gather::new(want);
         match want.oldest_first {
@@ -260,20 +271,42 @@ mod tests {
     #[test]
     fn an_event_that_is_too_old_says_that_none_is_missing_behind_it() {
         let want = since(99_000, false, 100);
-        let kept = |seq, time_ms| {
-            Arc::new(Kept {
-                seq,
-                time_ms,
-                text: r#"["e",null,{}]"#.into(),
-                attachments: Vec::new(),
-            })
-        };
         for (oldest, complete) in [(98_000, true), (99_500, false)] {
             let mut gather = Gather::new(&want);
             gather.look(&kept(8, 100_000));
             gather.look(&kept(7, oldest));
             let found = gather.end(8, Some(7));
             assert_eq!(found.complete, complete, "{oldest}");
+        }
+    }
+
+    #[test]
+    fn the_last_events_are_missed_too() {
+        for oldest_first in [false, true] {
+            for (last, before, complete) in [(3, None, true), (5, None, false), (5, Some(4), true)]
+            {
+                let want = Want::new(HistoryRange {
+                    before,
+                    oldest_first,
+                    ..HistoryRange::default()
+                })
+                .expect("a range");
+                let mut gather = Gather::up_to(&want, last);
+                let mut numbers = [1, 2, 3];
+                if !oldest_first {
+                    numbers.reverse();
+                }
+                for seq in numbers {
+                    gather.look(&kept(seq, 1));
+                }
+                let found = gather.end(last, Some(1));
+                let what = format!("{oldest_first}, {last}, {before:?}");
+                assert_eq!(
+                    (found.events.len(), found.complete),
+                    (3, complete),
+                    "{what}"
+                );
+            }
         }
     }
 
