@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{self, APPLICATION_ID, FORMAT};
@@ -93,6 +94,9 @@ fn connect(path: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection>
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(Duration::from_millis(options.busy_timeout_ms))?;
     conn.set_prepared_statement_cache_capacity(PREPARED);
+    // Without it a statement that a partial index may help is compiled anew whenever other values are bound to it: each
+    // read of a document, by the time at which it expires. That was 43 % of what readers did in small rooms.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let cache_kib = i64::try_from(options.cache_bytes / 1024).unwrap_or(i64::MAX);
     conn.pragma_update(None, "cache_size", -cache_kib)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
@@ -185,5 +189,35 @@ pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
             OpenError::ReadOnly { path, detail }
         }
         _ => OpenError::Io { path, detail },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_indexes_are_used_whatever_is_bound() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = SqliteOptions::default();
+        let mut conn = connect(&folder.path().join("a.db"), &options).expect("a database");
+        schema::migrate(&mut conn, 0).expect("a schema");
+        for (statement, index) in [
+            (
+                "SELECT key FROM documents WHERE expires_at_ms <= ?1 LIMIT 1",
+                "documents_by_expiry",
+            ),
+            (
+                "SELECT seq FROM entries WHERE log = ?1 AND dedupe = ?2",
+                "entries_by_dedupe",
+            ),
+        ] {
+            let plan = format!("EXPLAIN QUERY PLAN {statement}");
+            let mut plan = conn.prepare(&plan).expect("a plan");
+            let nothing = [None::<i64>; 2];
+            let nothing = rusqlite::params_from_iter(&nothing[..plan.parameter_count()]);
+            let step: String = plan.query_row(nothing, |row| row.get(3)).expect("a step");
+            assert!(step.contains(index), "{step}");
+        }
     }
 }
