@@ -10,6 +10,7 @@
 mod access;
 mod ack;
 mod args;
+mod attempts;
 mod binary;
 mod caught;
 mod cluster;
@@ -50,6 +51,7 @@ mod wheel;
 
 pub use ack::{Ack, AckError, AckFuture, BroadcastAckFuture, BroadcastAcks};
 pub use args::{ArgsError, Binary};
+pub use attempts::Attempts;
 pub use binary::BinaryEvent;
 pub use cluster::{ClusterState, JoinError, Missing, ServerEvent, ServerSideAcks};
 pub use engine_io::{EngineHandlers, EngineSocket};

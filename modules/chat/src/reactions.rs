@@ -5,7 +5,7 @@
 //! the overlay is as it was read, so counts and names agree whoever reacts at the same time.
 
 use lakh_hub::store::{Answer, Condition, Document, Op, Order, Query, Scan};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
@@ -257,9 +257,6 @@ fn changed_meanwhile() -> Failure {
     Failure::new(CHANGED, "this is being changed; try again")
 }
 
-/// How often it's read anew what a person gave.
-const TRIES: usize = 20;
-
 async fn react(
     chat: &Chat,
     asker: &Asker,
@@ -271,7 +268,8 @@ async fn react(
         thread: of.thread,
         seq: of.seq,
     };
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         match react_once(chat, asker, at, &act).await {
             Err(failure) if failure.code == CHANGED => {}
             outcome => return outcome,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::asker::Asker;
 use crate::messages::{self, Send};
 use crate::records::{self, DueRecord};
+use crate::rooms::busy;
 use crate::shapes::Nothing;
 use crate::standing::Standing;
 use crate::{Chat, attachments, due, moderation, names, offline, stored};
@@ -133,10 +134,6 @@ fn check_time(now_ms: u64, at_ms: u64) -> Result<(), Failure> {
             "at is milliseconds since 1970, at most 366 days from now",
         )),
     }
-}
-
-fn busy() -> Failure {
-    Failure::new("unavailable", "this is being changed; try again")
 }
 
 /// Writes what is to be sent, and that it's due. `false`: somebody else was faster.

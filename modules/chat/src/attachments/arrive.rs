@@ -1,8 +1,8 @@
 //! Bytes of files, as they come over HTTP.
 
 use lakh_files::random_word;
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition};
+use lakh_hub::{Attempts, Failure};
 use serde_json::Value;
 
 use super::record::{
@@ -12,7 +12,7 @@ use super::record::{
 use super::upload::check_kind;
 use super::{names, tidy};
 use crate::records::to_bytes;
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::{Chat, stored};
 
 /// How long a file is kept that no message takes.
@@ -145,7 +145,8 @@ impl Chat {
                 size: small.size,
             }),
         };
-        for _ in 0..TRIES {
+        let mut attempts = Attempts::default();
+        while attempts.another().await {
             // Somebody else may have sent the same meanwhile. Then these bytes go as was written down.
             if let Some(file) = self.adopt_known(arriving, content).await? {
                 return Ok(file);
@@ -186,7 +187,8 @@ impl Chat {
         arriving: &Arriving,
         content: &Content,
     ) -> Result<Option<Value>, Failure> {
-        for _ in 0..TRIES {
+        let mut attempts = Attempts::default();
+        while attempts.another().await {
             let known = record::record::<BlobRecord>(self, names::BLOBS, &content.hash).await?;
             let (Some(blob), condition) = known else {
                 return Ok(None);

@@ -1,7 +1,7 @@
 //! Files in messages: each goes into one message, in its room, and goes with it.
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition, Entry, Scan};
+use lakh_hub::{Attempts, Failure};
 use serde_json::Value;
 
 use super::arrive::UNSENT_MS;
@@ -11,7 +11,7 @@ use super::record::{
 use super::{names, tidy};
 use crate::asker::Asker;
 use crate::records::to_bytes;
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::{Chat, stored};
 
 /// How long a message may take from its files to the store: after it whatever took them has failed.
@@ -34,7 +34,8 @@ pub(crate) async fn take(
     if ids.iter().enumerate().any(twice) {
         return Err(Failure::bad_request("attachments names a file twice"));
     }
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let found = find(chat, ids).await?;
         let now_ms = chat.now_ms();
         let (mut batch, mut shown) = (Batch::new(now_ms), Vec::with_capacity(ids.len()));
@@ -116,7 +117,8 @@ pub(crate) async fn give_back(chat: &Chat, asker: &Asker, ids: &[String]) {
 }
 
 async fn try_give_back(chat: &Chat, asker: &Asker, ids: &[String]) -> Result<(), Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let (mut batch, mut more) = (Batch::new(chat.now_ms()), 0);
         for (id, found) in ids.iter().zip(find(chat, ids).await?) {
             let is_taken = |found: &Found| {
@@ -215,7 +217,8 @@ pub(crate) async fn hold(
     if ids.is_empty() {
         return Ok(());
     }
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let now_ms = chat.now_ms();
         let mut batch = Batch::new(now_ms);
         for (id, found) in ids.iter().zip(find(chat, ids).await?) {
@@ -252,7 +255,8 @@ async fn try_let_loose(chat: &Chat, ids: &[String]) -> Result<(), Failure> {
     if ids.is_empty() {
         return Ok(());
     }
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let until = chat.now_ms().saturating_add(UNSENT_MS);
         let mut batch = Batch::new(chat.now_ms());
         for (id, found) in ids.iter().zip(find(chat, ids).await?) {
@@ -290,7 +294,8 @@ pub(crate) async fn copy(
 }
 
 async fn copy_one(chat: &Chat, asker: &Asker, room: &str, id: &str) -> Result<Value, Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let found = record::find_one(chat, id).await?;
         let original = found.filter(|found| !found.is_gone);
         let original = original.ok_or_else(|| no_file(id))?.record;

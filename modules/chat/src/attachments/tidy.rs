@@ -1,13 +1,13 @@
 //! What lets go of files and bytes: any node does it, and several at once don't disturb each other, since every step is
 //! made on condition that what was read is still so.
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition, DeleteRange, Scan};
+use lakh_hub::{Attempts, Failure};
 
 use super::record::{self, BlobRecord, FileRecord, Found, State, UsageRecord, find_one, use_more};
 use super::{names, take};
 use crate::records::to_bytes;
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::{Chat, stored};
 
 /// How long bytes are kept that no file has: somebody may send them again.
@@ -94,7 +94,8 @@ fn passed_over(due: &str, done: Result<(), Failure>) -> Result<(), Failure> {
 
 async fn look_after_file(chat: &Chat, due: &str) -> Result<(), Failure> {
     let id = names::of_due(due);
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let now_ms = chat.now_ms();
         let batch = Batch::new(now_ms).delete(names::DUE, due, Condition::Any);
         let batch = match find_one(chat, id).await? {
@@ -170,7 +171,8 @@ async fn remove(chat: &Chat, batch: Batch, id: &str, found: &Found) -> Result<Ba
 
 async fn look_after_bytes(chat: &Chat, due: &str) -> Result<(), Failure> {
     let hash = names::of_due(due);
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let now_ms = chat.now_ms();
         let mut batch = Batch::new(now_ms).delete(names::BLOB_DUE, due, Condition::Any);
         let (blob, condition) = record::record::<BlobRecord>(chat, names::BLOBS, hash).await?;

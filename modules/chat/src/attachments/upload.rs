@@ -1,15 +1,15 @@
 //! `attachment:upload` and `attachment:quota`.
 
 use lakh_files::{kind, name, random_word};
-use lakh_hub::Failure;
 use lakh_hub::store::Batch;
+use lakh_hub::{Attempts, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::record::{self, FileRecord, State, UsageRecord, hash, no_random, use_more};
 use super::{UPLOADS_PATH, names};
 use crate::asker::Asker;
 use crate::permissions::Right;
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::{Chat, names as chat_names, standing, stored};
 
 /// How long the way may be for the first byte.
@@ -67,7 +67,8 @@ pub(crate) async fn upload(
         blob: None,
     };
     let quota = (!asker.is_system()).then_some(chat.0.config.files.quota_bytes);
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let batch = record.put_new(Batch::new(now_ms), &id)?;
         let batch = use_more(chat, batch, asker.id(), |usage| reserve(usage, size, quota)).await?;
         if stored::try_write(chat, batch).await?.is_some() {

@@ -1,7 +1,7 @@
 //! `member:ban`, `member:unban`, `ban:list`.
 
 use lakh_hub::store::{Batch, Condition, Scan, WriteError};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use super::power::{check_seconds, need};
@@ -11,7 +11,7 @@ use crate::moderation::{self, Deed};
 use crate::permissions::Right;
 use crate::records::{self, BanRecord};
 use crate::rooms::fields::check_reason;
-use crate::rooms::{TRIES, busy, put_out};
+use crate::rooms::{busy, put_out};
 use crate::shapes::Nothing;
 use crate::standing::{self, Standing};
 use crate::{Chat, names, people, stored};
@@ -33,7 +33,8 @@ pub(crate) async fn ban(chat: &Chat, asker: &Asker, request: Ban) -> Result<Noth
     check_reason(request.reason.as_deref())?;
     request.seconds.map_or(Ok(()), check_seconds)?;
     let person = people::of_id(chat, id).await?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let own = need(chat, asker, room, Right::Ban).await?;
         let theirs = standing::of_person(chat, room, id).await?;
         own.need_power_over(theirs.role)?;
@@ -108,7 +109,8 @@ pub(crate) async fn unban(chat: &Chat, asker: &Asker, request: Unban) -> Result<
     let person = people::of_id(chat, id).await?;
     let deed = Deed::new("unban", asker.who()).to(&person);
     let bans = names::bans(room);
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let Some(found) = stored::get(chat, &bans, id).await? else {
             return Ok(Nothing {});
         };

@@ -1,7 +1,7 @@
 //! `member:invite`, `member:decline`, `member:add`.
 
 use lakh_hub::store::{Batch, Condition};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use super::power::need;
@@ -9,7 +9,7 @@ use super::{Joining, join, tell_added, tell_invited};
 use crate::asker::Asker;
 use crate::permissions::{Right, Role};
 use crate::records::{self, MemberRecord, MembershipRecord, Notify};
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::shapes::{InRoom, Nothing};
 use crate::standing;
 use crate::{Chat, names, people, stored};
@@ -66,7 +66,8 @@ async fn invite_one(
     room: &str,
     person: &Person,
 ) -> Result<bool, Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let theirs = standing::of_person(chat, room, &person.id).await?;
         if theirs.is_member() || theirs.is_invited() || theirs.ban.is_some() {
             return Ok(false);
@@ -109,7 +110,8 @@ pub(crate) async fn decline(
 ) -> Result<Nothing, Failure> {
     let room = request.room.as_str();
     names::check_room(room)?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let standing = standing::find(chat, asker, room).await?;
         let invited = standing.as_ref().filter(|standing| standing.is_invited());
         let Some((kept, version)) = invited.and_then(|standing| standing.kept.as_ref()) else {
@@ -184,7 +186,8 @@ async fn add_one(
     person: &Person,
     role: Role,
 ) -> Result<bool, Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let theirs = standing::of_person(chat, room, &person.id).await?;
         if theirs.is_member() || theirs.ban.is_some() {
             return Ok(false);

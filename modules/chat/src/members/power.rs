@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition};
+use lakh_hub::{Attempts, Failure};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -17,7 +17,7 @@ use crate::moderation::{self, Deed};
 use crate::permissions::{Right, Role};
 use crate::records::{self, MemberRecord};
 use crate::rooms::fields::{Given, check_reason, given};
-use crate::rooms::{TRIES, busy, put_out};
+use crate::rooms::{busy, put_out};
 use crate::shapes::Nothing;
 use crate::standing::{self, Standing};
 use crate::{Chat, names, people};
@@ -70,7 +70,8 @@ pub(crate) async fn role(chat: &Chat, asker: &Asker, request: SetRole) -> Result
             "role is member, moderator or owner; member:kick takes somebody out",
         ));
     }
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let own = need(chat, asker, room, Right::SetRole).await?;
         let found = find(chat, room, &[id.to_owned()]).await?;
         let member = found.into_iter().next().ok_or_else(no_member)?;
@@ -145,7 +146,8 @@ pub(crate) async fn kick(chat: &Chat, asker: &Asker, request: Kick) -> Result<No
         reason: request.reason.clone(),
         ..Deed::new("kick", asker.who()).to(&person)
     };
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let own = need(chat, asker, room, Right::Kick).await?;
         let theirs = standing::of_person(chat, room, id).await?;
         own.need_power_over(theirs.role)?;
@@ -192,7 +194,8 @@ pub(crate) async fn mute(chat: &Chat, asker: &Asker, request: Mute) -> Result<No
         ));
     };
     seconds.map_or(Ok(()), check_seconds)?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let own = need(chat, asker, room, Right::Mute).await?;
         let theirs = standing::of_person(chat, room, id).await?;
         own.need_power_over(theirs.role)?;

@@ -2,17 +2,15 @@
 //! was faster. On one node changes to a message take turns; several nodes meet at the condition.
 
 use lakh_hub::store::{Answer, Applied, Batch, Condition, Document, Op, Query, Range};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde_json::{Map, Value};
 
-use super::{busy, no_message, view};
+use super::{no_message, view};
 use crate::changes::{self, Change};
 use crate::records::{self, OverlayRecord};
+use crate::rooms::busy;
 use crate::shapes::{Message, Overlay, Said};
 use crate::{Chat, names, search, stored};
-
-/// How often what meets another's change is tried.
-pub(super) const TRIES: usize = 20;
 
 /// Which message.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +107,8 @@ pub(crate) async fn change(
 ) -> Result<Changed, Failure> {
     let key = at.turn();
     let _turn = chat.0.turns.take(&key).await?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let present = read(chat, at, more).await?;
         let before = present.message(at);
         let Some(plan) = decide(&present)? else {

@@ -103,7 +103,3 @@ fn no_message(seq: u64) -> Failure {
         format!("there is no message {seq} here, or none any more"),
     )
 }
-
-fn busy() -> Failure {
-    Failure::new("unavailable", "this is being changed; try again")
-}

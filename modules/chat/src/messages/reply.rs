@@ -1,13 +1,14 @@
 //! A message in a thread. It changes the message under which the thread stands, in the same step.
 
 use lakh_hub::store::Batch;
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 
-use super::change::{self, At, TRIES, difference};
+use super::change::{self, At, difference};
+use super::gone;
 use super::post::{Ahead, Post, Posted, again, news, place};
-use super::{busy, gone};
 use crate::asker::Asker;
 use crate::changes::{self, Change};
+use crate::rooms::busy;
 use crate::shapes::{Message, Replies};
 use crate::{Chat, names, records, stored};
 
@@ -33,7 +34,8 @@ pub(super) async fn in_thread(
     let _turn = chat.0.turns.take(&key).await?;
     // Held until it has its place.
     let _ahead = ahead;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let above = change::read(chat, at, &[]).await?;
         if above.is_deleted() {
             return Err(gone(root));

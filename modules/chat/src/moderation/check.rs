@@ -1,7 +1,7 @@
 //! What is looked at before a message is sent or edited: slow mode, the room's pace, and words.
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Answer, Condition, Query, WriteError};
+use lakh_hub::{Attempts, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::words::{self, Words, WordsAction};
@@ -11,9 +11,6 @@ use crate::records::RoomRecord;
 use crate::shapes::Said;
 use crate::standing::Standing;
 use crate::{Chat, names, records, stored, told};
-
-/// How often a place in a slow room is asked for, when other devices of the same person do so, too.
-const TRIES: usize = 5;
 
 /// Somebody's place in a slow room: the version of the document that holds it.
 #[derive(Debug, Default)]
@@ -105,7 +102,8 @@ fn pace(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Failure> {
 /// another write, so it's taken before and given back if nothing comes of the message.
 async fn hold(chat: &Chat, asker: &Asker, room: &str, every_ms: u64) -> Result<Held, Failure> {
     let collection = names::slow(room);
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let now_ms = chat.now_ms();
         let getting = chat.0.store.get(now_ms, &collection, asker.id());
         let found = getting.await.map_err(|error| stored::not_read(&error))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lakh_hub::store::{Batch, Condition, WriteError};
-use lakh_hub::{Failure, Person, Room};
+use lakh_hub::{Attempts, Failure, Person, Room};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,8 @@ use super::shown;
 use crate::asker::Asker;
 use crate::presence::{self, Seen};
 use crate::records::{self, PersonRecord};
+use crate::rooms::busy;
 use crate::rooms::fields::{Given, check_data, check_name, check_picture, given};
-use crate::rooms::{TRIES, busy};
 use crate::{Chat, names, stored};
 
 /// People asked for at once, at most.
@@ -127,7 +127,8 @@ pub(crate) async fn set_me(chat: &Chat, asker: &Asker, request: SetMe) -> Result
         ));
     }
     let id = asker.id();
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let now_ms = chat.now_ms();
         let getting = chat.0.store.get(now_ms, names::PEOPLE, id);
         let found = getting.await.map_err(|error| stored::not_read(&error))?;

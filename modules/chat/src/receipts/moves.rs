@@ -1,7 +1,7 @@
 //! Moving marks: read, moved, and written on condition that nobody else has moved them.
 
 use lakh_hub::store::{Answer, Batch, Condition, Document, Query, ScoreRange, WriteError};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 
 use super::marks::{Marks, Move};
 use super::tally::{Found, QUERIES, Tally, queries};
@@ -9,10 +9,8 @@ use super::telling;
 use crate::asker::Asker;
 use crate::permissions::Role;
 use crate::records::{self, MemberRecord};
+use crate::rooms::busy;
 use crate::{Chat, names, stored};
-
-/// How often what meets another's change is tried.
-const TRIES: usize = 20;
 
 /// Moves the marks of whoever asks, who is a member.
 pub(super) async fn by(
@@ -27,7 +25,8 @@ pub(super) async fn by(
     }
     let turn = turn(room, asker.id());
     let _turn = chat.0.turns.take(&turn).await?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let (found, more) = read(chat, room, asker.id(), count_query(room)).await?;
         let Answer::Count(members) = more else {
             return Err(stored::unexpected(Some(&more)));
@@ -51,7 +50,8 @@ pub(super) async fn by(
 pub(super) async fn sent(chat: &Chat, room: &str, person: &str, seq: u64) -> Result<(), Failure> {
     let turn = turn(room, person);
     let _turn = chat.0.turns.take(&turn).await?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let (found, more) = read(chat, room, person, member_query(room, person)).await?;
         let Answer::Document(member) = more else {
             return Err(stored::unexpected(Some(&more)));
@@ -147,10 +147,6 @@ fn after_sending(
 /// Moves of one person in one room are made and told one after another.
 fn turn(room: &str, person: &str) -> String {
     format!("marks\n{room}\n{person}")
-}
-
-pub(super) fn busy() -> Failure {
-    Failure::new("unavailable", "this is being changed; try again")
 }
 
 pub(super) fn count_query(room: &str) -> Query {

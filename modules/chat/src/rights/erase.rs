@@ -5,7 +5,7 @@
 //! taken, so whoever goes on begins where the last one was.
 
 use lakh_hub::store::{Applied, Batch, Condition, DeleteRange, REMOVE_AT_ONCE, Scan, WriteError};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use super::place;
@@ -265,7 +265,8 @@ async fn memberships(chat: &Chat, person: &str, now: &Person) -> Result<bool, Fa
 
 /// Takes them out of what is kept of a room that they have made, or that is between them and others.
 async fn forget_maker(chat: &Chat, room: &str, person: &str, now: &Person) -> Result<(), Failure> {
-    for _ in 0..rooms::TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let Some(found) = stored::get(chat, names::ROOMS, room).await? else {
             return Ok(());
         };

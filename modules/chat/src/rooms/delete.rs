@@ -7,14 +7,14 @@
 use lakh_hub::store::{
     Answer, Applied, Batch, Condition, DeleteRange, Op, Query, REMOVE_AT_ONCE, Scan, WriteError,
 };
-use lakh_hub::{Failure, Person, ServerEvent};
+use lakh_hub::{Attempts, Failure, Person, ServerEvent};
 use serde_json::json;
 
 use crate::asker::Asker;
 use crate::moderation::{self, Deed};
 use crate::permissions::Right;
 use crate::records::{self, DeletionRecord, RoomRecord};
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::shapes::{InRoom, Nothing};
 use crate::{Chat, attachments, names, standing, stored, told};
 
@@ -77,7 +77,8 @@ pub(crate) async fn delete(
 
 /// Marks the room; gives the version of the deletion's document.
 async fn mark(chat: &Chat, asker: &Asker, room: &str) -> Result<u64, Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let standing = standing::checked(chat, asker, room, |standing| {
             standing.need_sight(chat)?;
             standing.need(chat, Right::DeleteRoom)

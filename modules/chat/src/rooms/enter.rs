@@ -4,13 +4,13 @@
 //! room is told.
 
 use lakh_hub::store::ScoreRange;
-use lakh_hub::{Failure, Passed, Person, Room as HubRoom, Socket, Wish};
+use lakh_hub::{Attempts, Failure, Passed, Person, Room as HubRoom, Socket, Wish};
 use serde::Serialize;
 
 use super::make::{self, find_or_make};
 use crate::asker::Asker;
 use crate::permissions::Right;
-use crate::rooms::{TRIES, busy, with_mine};
+use crate::rooms::{busy, with_mine};
 use crate::shapes::{InRoom, Member, Nothing, Room};
 use crate::standing::{self, Standing};
 use crate::{Chat, members, names, presence, stored};
@@ -115,7 +115,8 @@ async fn become_member(
     let members = names::members(room);
     let counting = chat.0.store.count(&members, ScoreRange::ALL);
     let count = counting.await.map_err(|error| stored::not_read(&error))?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let role = make::role_of_newcomer(chat, asker, &standing, count)?;
         let joined = members::join(chat, room, asker.who(), role, &standing, None).await?;
         standing = standing::of(chat, asker, room).await?;

@@ -1,10 +1,10 @@
 //! `room:leave`.
 
-use lakh_hub::Failure;
+use lakh_hub::{Attempts, Failure};
 
 use super::enter::{put_out, stop_watching};
 use crate::asker::Asker;
-use crate::rooms::{TRIES, busy};
+use crate::rooms::busy;
 use crate::shapes::{InRoom, Nothing};
 use crate::standing::{self, Standing};
 use crate::{Chat, members, names};
@@ -19,7 +19,8 @@ pub(crate) async fn leave(chat: &Chat, asker: &Asker, request: InRoom) -> Result
 }
 
 async fn become_guest(chat: &Chat, asker: &Asker, room: &str) -> Result<(), Failure> {
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let standing = standing::find(chat, asker, room).await?;
         let Some(standing) = standing.filter(Standing::is_member) else {
             return Ok(());

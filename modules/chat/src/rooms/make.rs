@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lakh_hub::store::{Applied, Batch, Condition, WriteError};
-use lakh_hub::{Failure, Person};
+use lakh_hub::{Attempts, Failure, Person};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use crate::asker::Asker;
 use crate::members::{self, Joining};
 use crate::permissions::{Kind, Right, Role};
 use crate::records::{self, RoomRecord, Settings};
-use crate::rooms::{Counts, TRIES, busy, shape};
+use crate::rooms::{Counts, busy, shape};
 use crate::standing::{self, Standing};
 use crate::{Chat, names, people, stored, told};
 
@@ -314,7 +314,8 @@ async fn come_back(
     if asker.is_system() || standing.room.archived {
         return Ok(standing);
     }
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         if standing.is_member() {
             break;
         }

@@ -29,9 +29,6 @@ use crate::shapes::{Mine, Room};
 use crate::standing::Standing;
 use crate::{Chat, names, stored};
 
-/// How often what meets another's change is tried.
-pub(crate) const TRIES: usize = 20;
-
 /// What meets another's change again and again.
 pub(crate) fn busy() -> Failure {
     Failure::new("unavailable", "this is being changed; try again")

@@ -1,7 +1,7 @@
 //! `room:get`, `room:set`, `room:archive`, `room:notify`.
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition};
+use lakh_hub::{Attempts, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::changes::{self, Change};
 use crate::moderation::{self, Deed};
 use crate::permissions::Right;
 use crate::records::{self, MembershipRecord, Notify, RoomRecord};
-use crate::rooms::{TRIES, busy, with_mine};
+use crate::rooms::{busy, with_mine};
 use crate::shapes::{InRoom, Nothing, Room};
 use crate::standing::{self, Standing};
 use crate::{Chat, names, stored};
@@ -114,7 +114,8 @@ async fn change(
     // Those of this node in the order in which they were asked for; others are met by the condition.
     let key = format!("room\n{room}");
     let _turn = chat.0.turns.take(&key).await?;
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let check = |standing: &Standing| {
             standing.need_sight(chat)?;
             standing.need(chat, right)
@@ -181,7 +182,8 @@ pub(crate) async fn notify(
     names::check_room(room)?;
     asker.allow("join", room)?;
     let memberships = names::memberships(asker.id());
-    for _ in 0..TRIES {
+    let mut attempts = Attempts::default();
+    while attempts.another().await {
         let found = stored::get(chat, &memberships, room).await?;
         let member = match &found {
             Some(document) => Some(records::read::<MembershipRecord>(document)?),

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Applied, Batch, Condition, WriteError};
+use lakh_hub::{Attempts, Failure};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
@@ -21,8 +21,6 @@ const MAX_JOBS: usize = 4_096;
 const MAX_CHUNKS: usize = 256;
 /// Bytes of opaque things in one commit, but for those of its first request.
 const MAX_BYTES: usize = 4 << 20;
-/// Tries, where nodes write the same chunks.
-const TRIES: usize = 8;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -150,7 +148,8 @@ impl Ground {
         touched: &[Coords],
     ) -> Result<Vec<Result<Vec<u32>, NotSet>>, Failure> {
         let mut fresh = false;
-        for _ in 0..TRIES {
+        let mut attempts = Attempts::default();
+        while attempts.another().await {
             let base = self.base(touched, fresh).await?;
             let mut draft = Draft::new(Arc::clone(&self.plan), base);
             let outcomes = jobs.iter().map(|job| job.work.draw(&mut draft)).collect();

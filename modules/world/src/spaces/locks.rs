@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lakh_hub::presence::Ms;
 use lakh_hub::store::{Condition, Document, Scan, WriteError};
-use lakh_hub::{Failure, Person, Socket};
+use lakh_hub::{Attempts, Failure, Person, Socket};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -19,8 +19,6 @@ use crate::stored;
 
 /// The event by which nodes tell each other of locks.
 const EVENT: &str = "world:locks";
-/// Tries, where nodes write at the same time.
-const TRIES: usize = 8;
 /// How long it's remembered that a lock ended: until no older word of it is under way.
 const REMEMBERED_MS: Ms = 10_000;
 /// Before the store is asked again.
@@ -148,7 +146,8 @@ impl Spaces {
         data: Option<Json>,
     ) -> Result<Json, Failure> {
         let session = self.session(socket, space)?;
-        for _ in 0..TRIES {
+        let mut attempts = Attempts::default();
+        while attempts.another().await {
             let now = self.wall_ms();
             let there = self.stored_lock(space, component).await?;
             let mut lock = Lock {
@@ -249,7 +248,8 @@ impl Spaces {
         component: &str,
         by: Option<&str>,
     ) -> Result<bool, Failure> {
-        for _ in 0..TRIES {
+        let mut attempts = Attempts::default();
+        while attempts.another().await {
             let Some(document) = self.stored_lock(space, component).await? else {
                 return Ok(false);
             };
