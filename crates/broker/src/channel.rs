@@ -218,10 +218,7 @@ impl<T: Clone> Channel<T> {
     ) -> R {
         let mut inner = self.inner.lock();
         inner.last += 1;
-        let position = Position {
-            epoch: self.epoch,
-            seq: inner.last,
-        };
+        let position = self.at(inner.last);
         let item = make(position);
         inner
             .log
@@ -253,20 +250,26 @@ impl<T: Clone> Channel<T> {
     /// last logged one: a client that saw it has been sent everything up to there.
     pub fn pass<R>(&self, deliver: impl FnOnce(Position) -> R) -> R {
         let inner = self.inner.lock();
-        deliver(self.at(&inner))
+        deliver(self.end(&inner))
     }
 
-    fn at(&self, inner: &Inner<T>) -> Position {
+    fn end(&self, inner: &Inner<T>) -> Position {
+        self.at(inner.last.max(inner.log.begins_at()))
+    }
+
+    /// The position of a number in this channel.
+    #[must_use]
+    pub fn at(&self, seq: u64) -> Position {
         Position {
             epoch: self.epoch,
-            seq: inner.last.max(inner.log.begins_at()),
+            seq,
         }
     }
 
     /// The position of the last broadcast.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.at(&self.inner.lock())
+        self.end(&self.inner.lock())
     }
 
     /// The epoch of this life of the log.
@@ -300,13 +303,7 @@ impl<T: Clone> Channel<T> {
             .into_iter()
             .map(|Entry { seq, item, .. }| (*seq, item.clone()))
             .collect();
-        Ok((
-            items,
-            Position {
-                epoch: self.epoch,
-                seq: inner.last,
-            },
-        ))
+        Ok((items, self.at(inner.last)))
     }
 
     /// Drops what is past its age. To be called now and then, for a channel that has fallen silent.

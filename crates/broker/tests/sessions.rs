@@ -15,6 +15,7 @@ fn record(pid: &str, sid: &str) -> SessionRecord {
         sid: sid.to_owned(),
         pid: pid.to_owned(),
         rooms: vec!["a".into(), sid.into()],
+        after: vec![Some(StreamId { ms: 12, seq: 4 }), None],
         data: Bytes::from_static(b"\x81\xa1k\x01"),
         start: Some(StreamId { ms: 12, seq: 3 }),
         node: Some("0123456789abcdef".to_owned()),

@@ -118,12 +118,16 @@ impl Outgoing {
     }
 
     /// Whether this is for a socket in these rooms. For replays, where no member lists stand.
-    pub(crate) fn reaches(&self, own: &Id, rooms: &[Room]) -> bool {
+    pub(crate) fn reaches<'a>(
+        &self,
+        own: &Id,
+        rooms: &(impl Iterator<Item = &'a Room> + Clone),
+    ) -> bool {
         let targets = &self.targets.rooms;
         let for_it = |target: &Room| {
             **target == *own.as_str()
                 || rooms
-                    .iter()
+                    .clone()
                     .any(|room| match self.namespace.filtered(room) {
                         Some((base, filter)) => *base == **target && self.passes(filter),
                         None => room == target,
@@ -141,10 +145,14 @@ impl Outgoing {
     }
 
     /// Whether a socket in these rooms is left out.
-    pub(crate) fn excludes(&self, own: &Id, rooms: &[Room]) -> bool {
+    pub(crate) fn excludes<'a>(
+        &self,
+        own: &Id,
+        rooms: &(impl Iterator<Item = &'a Room> + Clone),
+    ) -> bool {
         self.targets.except.iter().any(|out| {
             let is_in = |room: &Room| *self.namespace.base_of(room) == **out;
-            **out == *own.as_str() || rooms.iter().any(is_in)
+            **out == *own.as_str() || rooms.clone().any(is_in)
         })
     }
 

@@ -18,11 +18,28 @@ use crate::shard::SocketKey;
 /// Saved sessions kept at most, a namespace. At 200 bytes each, and what users kept, this is some 20 MB.
 const MAX_SAVED: usize = 100_000;
 
+/// A room that a socket is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    pub room: Room,
+    /// What was said there up to this place in the order is not for it: it joined after that.
+    pub after: u64,
+}
+
+/// The rooms that a socket was in when this was said.
+pub(crate) fn rooms_at(
+    memberships: &[Membership],
+    seq: u64,
+) -> impl Iterator<Item = &Room> + Clone {
+    let then = move |joined: &&Membership| joined.after < seq;
+    memberships.iter().filter(then).map(|joined| &joined.room)
+}
+
 /// What a session is restored from.
 #[derive(Clone)]
 pub(crate) struct Saved {
     pub id: Id,
-    pub rooms: SmallVec<[Room; 2]>,
+    pub rooms: SmallVec<[Membership; 2]>,
     pub kept: Option<Box<Kept>>,
     /// Where the session began: a client that has seen no event replays from here.
     pub start: Position,

@@ -153,6 +153,13 @@ impl Socket {
         true
     }
 
+    /// Joins a room as another part of it than before: what was said since it joined first stays for it. For its handlers,
+    /// as [`Socket::is_in`].
+    pub fn join_instead(&self, before: &Room, room: &Room) -> bool {
+        let shard = self.0.hub.current_shard(self.0.shard());
+        shard.is_some_and(|shard| shard.join_instead(self.0.key, before, room))
+    }
+
     /// Leaves a room.
     pub fn leave(&self, room: impl Into<Room>) {
         let room = room.into();

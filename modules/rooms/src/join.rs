@@ -316,12 +316,12 @@ impl Entering {
         if !inner.numbers.admit(&self.room, socket.now_ms()) {
             return Err(enter::too_many_rooms());
         }
-        let before = socket.membership(&self.room);
-        if before.as_ref().is_some_and(|before| *before != self.full) {
+        let joined = match socket.membership(&self.room) {
             // With another filter.
-            socket.leave(Room::clone(&self.room));
-        }
-        if !socket.join(self.full) {
+            Some(before) if before != self.full => socket.join_instead(&before, &self.full),
+            _ => socket.join(self.full),
+        };
+        if !joined {
             return Err(Failure::new(
                 "too_large",
                 "this socket is in as many rooms as it may, or the room has as many filters as it may",

@@ -193,6 +193,9 @@ pub struct SessionRecord {
     pub pid: String,
     /// The rooms it was in.
     pub rooms: Vec<Room>,
+    /// What was said in each of them up to here, in their order, is not for it; empty if that is so of none. Node's
+    /// servers don't write it.
+    pub after: Vec<Option<StreamId>>,
     /// What handlers keep with the socket, as MessagePack.
     pub data: Bytes,
     /// Where the client's part of the stream begins. Node's servers don't write it, and leave it alone.
@@ -211,7 +214,12 @@ pub fn session_key(prefix: &str, pid: &str) -> String {
 #[must_use]
 pub fn encode_session(record: &SessionRecord) -> String {
     let mut out = Writer::default();
-    let ours = usize::from(record.start.is_some()) + usize::from(record.node.is_some());
+    let ours = [
+        record.start.is_some(),
+        record.node.is_some(),
+        !record.after.is_empty(),
+    ];
+    let ours = ours.into_iter().filter(|is_there| *is_there).count();
     out.map(4 + ours).text("sid").text(&record.sid);
     out.text("pid").text(&record.pid);
     out.text("rooms").rooms(&record.rooms);
@@ -221,6 +229,13 @@ pub fn encode_session(record: &SessionRecord) -> String {
     }
     if let Some(node) = &record.node {
         out.text("node").text(node);
+    }
+    if !record.after.is_empty() {
+        let texts = record.after.iter();
+        let texts: Vec<Room> = texts
+            .map(|at| at.map_or_else(Room::default, |at| at.to_string().into()))
+            .collect();
+        out.text("after").rooms(&texts);
     }
     STANDARD.encode(out.finish())
 }
@@ -234,10 +249,15 @@ pub fn decode_session(text: &str, limits: &Limits) -> Result<SessionRecord, Deco
     let map = Value::message(&packed, limits)?.map(limits)?;
     let data = map.get("data");
     let text = |key| map.get(key).and_then(Value::text);
+    let after = match map.get("after") {
+        Some(after) => after.rooms(limits)?,
+        None => Vec::new(),
+    };
     Ok(SessionRecord {
         sid: map.need_text("sid")?.to_owned(),
         pid: map.need_text("pid")?.to_owned(),
         rooms: map.need("rooms")?.rooms(limits)?,
+        after: after.iter().map(|at| StreamId::parse(at)).collect(),
         data: data.map_or(Bytes::from_static(b"\xc0"), |data| data.shared(&packed)),
         start: text("start").and_then(StreamId::parse),
         node: text("node").map(str::to_owned),

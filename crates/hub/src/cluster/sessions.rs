@@ -6,6 +6,7 @@
 //! that one hears that its connection is half open.
 
 use std::collections::VecDeque;
+use std::iter::repeat;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::ids::Id;
 use crate::namespace::Namespace;
 use crate::outgoing::Outgoing;
 use crate::payload::Payload;
+use crate::recovery::Membership;
 use crate::shard::SocketKey;
 
 /// The event between servers by which a session is taken over.
@@ -55,7 +57,7 @@ pub(crate) struct Recording {
 /// A session as it's kept.
 pub(crate) struct Session {
     pub id: Id,
-    pub rooms: Vec<Room>,
+    pub rooms: Vec<Membership>,
     pub data: Option<Value>,
     pub start: Position,
 }
@@ -166,12 +168,20 @@ impl Recording {
             let own = Room::from(&*sid);
             let data = session.data.as_ref();
             let data = data.map_or_else(|| "{}".to_owned(), Value::to_string);
+            let rooms = session.rooms.iter();
+            // As Node has it, with its own room.
+            let named = [own].into_iter();
+            let named = named.chain(rooms.clone().map(|joined| Room::clone(&joined.room)));
+            let after = [0].into_iter().chain(rooms.map(|joined| joined.after));
+            // Its client can't ask for what was before its beginning.
+            let after = after.map(|seq| (seq > session.start.seq).then(|| StreamId::unpack(seq)));
+            let after: Vec<_> = after.collect();
             SessionRecord {
-                // As Node has it, with its own room.
-                rooms: [own]
-                    .into_iter()
-                    .chain(session.rooms.iter().cloned())
-                    .collect(),
+                rooms: named.collect(),
+                after: match after.iter().any(Option::is_some) {
+                    true => after,
+                    false => Vec::new(),
+                },
                 sid,
                 pid: pid.clone(),
                 data: transcode::json_to_msgpack(&data, &[]).into(),
@@ -239,14 +249,18 @@ impl Cluster {
         let data = transcode::msgpack_to_json(&record.data, limits).ok();
         let data = data.and_then(|(text, _)| serde_json::from_str(&text).ok());
         let sid = record.sid;
+        let after = record.after.into_iter().map(|at| at?.packed());
+        let rooms = record.rooms.into_iter().zip(after.chain(repeat(None)));
         Some(TakenOver {
             epoch: taken.epoch,
             session: Session {
                 id: Id::parse(&sid)?,
-                rooms: record
-                    .rooms
-                    .into_iter()
-                    .filter(|room| **room != *sid)
+                rooms: rooms
+                    .filter(|(room, _)| **room != *sid)
+                    .map(|(room, after)| Membership {
+                        room,
+                        after: after.unwrap_or_default(),
+                    })
                     .collect(),
                 // What nobody has set is an empty object in Node's records.
                 data: data.filter(|data| *data != Value::Object(serde_json::Map::default())),

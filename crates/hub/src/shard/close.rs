@@ -194,8 +194,7 @@ impl Shard {
         let Some((pid, start)) = entry.and_then(|entry| Some((entry.pid?, entry.start))) else {
             return;
         };
-        let own = socket.id();
-        let rooms = state.rooms_of(socket.0.key);
+        let rooms = state.memberships_of(socket.0.key);
         // Saving drops what is too old, and users' values may do anything then.
         drop(state);
         let epoch = self.end_record(socket, reason.is_recoverable());
@@ -204,9 +203,9 @@ impl Shard {
         }
         let saved = Saved {
             id: socket.0.id,
-            rooms: rooms.into_iter().filter(|room| **room != *own).collect(),
+            rooms,
             kept: socket.kept_for_record(shared),
-            start,
+            start: recovery.channel.at(start),
             epoch,
         };
         let of = (self.index, socket.0.key);

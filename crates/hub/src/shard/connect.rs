@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lakh_auth::Principal;
-use lakh_broker::Position;
 use lakh_wire::CloseReason;
 use lakh_wire::engine::Version;
 use lakh_wire::socketio::{Kind, Parser};
@@ -242,9 +241,9 @@ impl Shard {
             None => state.ids.make(),
         });
         let start = match (restored, recovery) {
-            (Some(restored), _) => restored.saved.start,
-            (None, Some(recovery)) => recovery.channel.position(),
-            (None, None) => Position { epoch: 0, seq: 0 },
+            (Some(restored), _) => restored.saved.start.seq,
+            (None, Some(recovery)) => recovery.channel.position().seq,
+            (None, None) => 0,
         };
         let generation = state.next_generation();
         let slot = u32::try_from(state.sockets.vacant_key()).unwrap_or(u32::MAX);
@@ -267,6 +266,7 @@ impl Shard {
             socket: socket.clone(),
             session: key,
             rooms: SmallVec::new(),
+            joined_after: None,
             place: u32::MAX,
             mark: 0,
             running: 0,
@@ -429,7 +429,7 @@ impl State {
             && !socket.recovered()
             && entry.rooms.is_empty()
         {
-            entry.start = recovery.channel.position();
+            entry.start = recovery.channel.position().seq;
         }
     }
 

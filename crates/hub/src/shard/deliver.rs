@@ -137,6 +137,11 @@ impl Shard {
         let mut held = Vec::new();
         {
             let mut state = self.state.borrow_mut();
+            if let Some(seq) = logged
+                && let Some(space) = state.spaces.get_mut(&outgoing.namespace.id)
+            {
+                space.delivered = seq;
+            }
             state.fan_out(outgoing, |slot, entry, session, pool| {
                 if logged.is_some_and(|seq| seq <= entry.after) {
                     return false;

@@ -165,18 +165,17 @@ impl Shard {
         let data = socket.data_if_set();
         let mut state = self.state.borrow_mut();
         let start = state.socket(key)?.start;
-        let rooms = state.rooms_of(key);
+        let rooms = state.memberships_of(key).into_vec();
         let record = state.fleet.record(key)?;
-        let own = socket.id();
         Some(Recording {
             pid: record.pid,
             epoch: record.epoch,
             ttl_ms: recovery.window_ms + longer_ms,
             session: Some(Session {
                 id: socket.0.id,
-                rooms: rooms.into_iter().filter(|room| **room != *own).collect(),
+                rooms,
                 data,
-                start,
+                start: recovery.channel.at(start),
             }),
             of: Some((self.index, key, record.change)),
         })

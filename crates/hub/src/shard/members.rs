@@ -7,18 +7,45 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lakh_broker::Room;
+use lakh_broker::{Position, Room};
+use smallvec::SmallVec;
 
 use super::{RoomEntry, Shard, SocketKey, Space, State, hash};
 use crate::ids::Id;
 use crate::namespace::{Namespace, NamespaceInner, RoomEvent};
 use crate::operator::RemoteSocket;
 use crate::outgoing::Targets;
+use crate::recovery::Membership;
 use crate::socket::Socket;
 
 impl Shard {
     /// `false`: the socket is gone, or in as many rooms as it may.
     pub(crate) fn join(&self, key: SocketKey, room: &Room) -> bool {
+        let namespace = {
+            let mut state = self.state.borrow_mut();
+            let entry = state.socket(key);
+            entry.map(|entry| Arc::clone(&entry.socket.0.namespace))
+        };
+        namespace.is_some_and(|namespace| self.join_after(key, room, self.told(&namespace)))
+    }
+
+    /// The place in the log up to which newcomers were told nothing, and are not to be when they come back: they get
+    /// all that is behind it.
+    fn told(&self, namespace: &NamespaceInner) -> u64 {
+        let Some(recovery) = namespace.recovery.get() else {
+            return 0;
+        };
+        let settled = |at: Position| self.is_settled().then_some(at.seq);
+        recovery.channel.pass(settled).unwrap_or_else(|| {
+            // Something is still to be done here, and may be a broadcast that reaches them.
+            let state = self.state.borrow();
+            let space = state.spaces.get(&namespace.id);
+            space.map_or(0, |space| space.delivered)
+        })
+    }
+
+    /// The same for one who is to get what was said behind that place.
+    pub(super) fn join_after(&self, key: SocketKey, room: &Room, after: u64) -> bool {
         let limit = self.hub.settings().hub_limits.max_rooms;
         let mut state = self.state.borrow_mut();
         let Some(entry) = state.socket(key) else {
@@ -49,12 +76,12 @@ impl Shard {
         {
             return false;
         }
-        let Some(created) = state.join(key.slot, namespace.id, room, part.map(|(base, _)| base))
-        else {
+        let base = part.map(|(base, _)| base);
+        let Some(created) = state.join(key.slot, namespace.id, room, base, after) else {
             return true;
         };
         drop(state);
-        let base = part.map(|(base, _)| Room::from(base));
+        let base = base.map(Room::from);
         let room = base.as_ref().unwrap_or(room);
         self.rooms_changed(key, true);
         let handlers = namespace.handlers.load();
@@ -65,6 +92,19 @@ impl Shard {
         handlers.room_event(|| RoomEvent::Joined(Room::clone(room), socket.id().to_owned()));
         handlers.member_event(&socket, room, true);
         true
+    }
+
+    /// Leaves one part of a room for another.
+    pub(crate) fn join_instead(&self, key: SocketKey, before: &Room, room: &Room) -> bool {
+        let memberships = self.state.borrow_mut().memberships_of(key);
+        let joined = memberships
+            .into_iter()
+            .find(|joined| joined.room == *before);
+        self.leave(key, before);
+        match joined {
+            Some(joined) => self.join_after(key, room, joined.after),
+            None => self.join(key, room),
+        }
     }
 
     pub(crate) fn leave(&self, key: SocketKey, room: &Room) {
@@ -331,7 +371,14 @@ impl State {
     }
 
     /// `None`: was in already. Otherwise whether the room is new.
-    fn join(&mut self, slot: u32, space: u32, name: &Room, base: Option<&str>) -> Option<bool> {
+    fn join(
+        &mut self,
+        slot: u32,
+        space: u32,
+        name: &Room,
+        base: Option<&str>,
+        after: u64,
+    ) -> Option<bool> {
         let entry = &mut self.sockets[slot as usize];
         let space = self.spaces.entry(space).or_default();
         let (room, created) = match (space.find(name), base) {
@@ -346,6 +393,12 @@ impl State {
         entry
             .rooms
             .push((room, u32::try_from(members.len()).unwrap_or(u32::MAX)));
+        if entry.pid.is_some() && after > entry.start {
+            entry
+                .joined_after
+                .get_or_insert_default()
+                .insert(room, after);
+        }
         members.push((
             slot,
             u32::try_from(entry.rooms.len() - 1).unwrap_or(u32::MAX),
@@ -374,6 +427,9 @@ impl State {
     fn leave_at(&mut self, slot: u32, space: u32, at: usize) -> bool {
         let entry = &mut self.sockets[slot as usize];
         let (room, place) = entry.rooms.swap_remove(at);
+        if let Some(after) = &mut entry.joined_after {
+            after.remove(&room);
+        }
         let moved_room = entry.rooms.get(at).copied();
         let id = space;
         let Some(space) = self.spaces.get_mut(&id) else {
@@ -413,14 +469,29 @@ impl State {
         let Some(entry) = self.socket(key) else {
             return Vec::new();
         };
-        let socket = entry.socket.clone();
-        let own = entry.in_own_room.then(|| Room::from(socket.id()));
-        let joined = entry.rooms.clone();
-        let space = self.spaces.get(&socket.0.namespace.id);
-        let named = joined
-            .iter()
-            .filter_map(|(room, _)| Some(Room::clone(&space?.rooms[*room as usize].name)));
-        own.into_iter().chain(named).collect()
+        let own = entry.in_own_room.then(|| Room::from(entry.socket.id()));
+        let named = self.memberships_of(key).into_iter();
+        own.into_iter()
+            .chain(named.map(|joined| joined.room))
+            .collect()
+    }
+
+    /// The rooms of a socket but its own.
+    pub(super) fn memberships_of(&mut self, key: SocketKey) -> SmallVec<[Membership; 2]> {
+        let Some(entry) = self.socket(key) else {
+            return SmallVec::new();
+        };
+        let namespace = entry.socket.0.namespace.id;
+        let entry = &self.sockets[key.slot as usize];
+        let Some(space) = self.spaces.get(&namespace) else {
+            return SmallVec::new();
+        };
+        let after = |room: &u32| entry.joined_after.as_ref()?.get(room).copied();
+        let named = entry.rooms.iter().map(|(room, _)| Membership {
+            room: Room::clone(&space.rooms[*room as usize].name),
+            after: after(room).unwrap_or_default(),
+        });
+        named.collect()
     }
 
     /// The socket whose own room this is.

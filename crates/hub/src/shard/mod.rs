@@ -158,6 +158,9 @@ pub(crate) struct SocketEntry {
     pub(crate) session: SessionKey,
     /// Room and place among its members, own room not counted.
     rooms: SmallVec<[(u32, u32); 2]>,
+    /// Rooms that were joined after the session began: what was said there up to this place in the log is not for the
+    /// socket. Beside the rooms: only those who may come back need it.
+    joined_after: Option<Box<FxHashMap<u32, u64>>>,
     /// Place among the members of the namespace.
     place: u32,
     mark: u32,
@@ -169,8 +172,8 @@ pub(crate) struct SocketEntry {
     held: bool,
     /// Set when the socket can be recovered.
     pid: Option<Id>,
-    /// Where its session began, if it can be recovered.
-    start: lakh_broker::Position,
+    /// Where in the log its session began, if it can be recovered.
+    start: u64,
     acks: Option<Box<FxHashMap<u64, Waiting>>>,
     /// Events that wait for a middleware to be done with an earlier one. Boxed: 8 bytes in each socket, not 32.
     #[allow(clippy::box_collection)]
@@ -191,6 +194,8 @@ pub(crate) struct Space {
     rooms: Slab<RoomEntry>,
     by_room: HashTable<u32>,
     hasher: NameHasher,
+    /// The place in the log of the last broadcast that came here.
+    delivered: u64,
 }
 
 pub(crate) struct RoomEntry {

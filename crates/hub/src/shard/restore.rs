@@ -12,7 +12,7 @@ use crate::kept::Kept;
 use crate::namespace::{Namespace, NamespaceInner, Recovery};
 use crate::outbox::Item;
 use crate::outgoing::Outgoing;
-use crate::recovery::{Found, Saved};
+use crate::recovery::{Found, Membership, Saved, rooms_at};
 use crate::sign_in::belongs_to;
 use crate::socket::Socket;
 
@@ -232,8 +232,8 @@ impl Shard {
         let Some(recovery) = socket.0.namespace.recovery.get() else {
             return false;
         };
-        for room in &restored.saved.rooms {
-            self.join(socket.0.key, room);
+        for joined in &restored.saved.rooms {
+            self.join_after(socket.0.key, &joined.room, joined.after);
         }
         let own = Room::from(socket.id());
         let rooms = &restored.saved.rooms;
@@ -256,14 +256,17 @@ impl Shard {
         entry.after = complete.seq;
         let parser = state.parser(key);
         let own = &socket.0.id;
+        let then = |outgoing: &Outgoing| rooms_at(rooms, outgoing.offset.map_or(0, |at| at.seq));
         let older = restored.older.iter();
-        let older = older.filter(|outgoing| outgoing.reaches(own, rooms));
-        // What was read by rooms is for this socket, unless it has filters.
-        let plain = rooms.iter().all(|room| namespace.filtered(room).is_none());
+        let older = older.filter(|outgoing| outgoing.reaches(own, &then(outgoing)));
+        // What was read by rooms is for this socket, unless it has filters, or was not in them yet.
+        let plain = rooms.iter().all(|joined| {
+            joined.after <= restored.from.seq && namespace.filtered(&joined.room).is_none()
+        });
         let missed = missed.iter().map(|(_, outgoing)| &**outgoing);
-        let missed = missed.filter(|outgoing| plain || outgoing.reaches(own, rooms));
+        let missed = missed.filter(|outgoing| plain || outgoing.reaches(own, &then(outgoing)));
         for outgoing in older.chain(missed) {
-            if !outgoing.excludes(own, rooms) {
+            if !outgoing.excludes(own, &then(outgoing)) {
                 state.push(key, Item::Packet(outgoing.encoded(parser).clone()));
             }
         }
@@ -272,9 +275,11 @@ impl Shard {
 }
 
 /// The rooms by whose names the log goes.
-fn bases<'a>(namespace: &NamespaceInner, rooms: &'a [Room]) -> impl Iterator<Item = &'a str> {
-    rooms.iter().map(|room| match namespace.filtered(room) {
-        Some((base, _)) => base,
-        None => &**room,
-    })
+fn bases<'a>(namespace: &NamespaceInner, rooms: &'a [Membership]) -> impl Iterator<Item = &'a str> {
+    rooms
+        .iter()
+        .map(|joined| match namespace.filtered(&joined.room) {
+            Some((base, _)) => base,
+            None => &*joined.room,
+        })
 }

@@ -223,6 +223,36 @@ fn who_has_heard_nothing_yet_gets_all_that_its_session_would_have_heard() {
     });
 }
 
+#[test]
+fn what_was_said_before_a_session_joined_is_not_for_it_in_the_next_life_either() {
+    let place = Place::new();
+    let first = place.live();
+    let seen = first.on(async |world| {
+        let (client, mut seen) = (world.client(), Seen::default());
+        client.send("40");
+        until(&world, &client, &mut seen, |seen| !seen.sid.is_null()).await;
+        let (other, mut heard) = member(&world, "").await;
+        ask(&world, &other, &mut heard, (2, r#"["say",1]"#)).await;
+        ask(&world, &client, &mut seen, (3, r#"["join","r"]"#)).await;
+        ask(&world, &other, &mut heard, (4, r#"["say",2]"#)).await;
+        Seen {
+            offset: None,
+            ..seen
+        }
+    });
+    first.end(End::Killed);
+    let mut life = place.live();
+    for _ in 0..2 {
+        let seen = seen.clone();
+        life.on(async move |world| {
+            let (_, came) = back(&world, &seen.auth()).await;
+            assert_eq!((&came.pid, came.firsts()), (&seen.pid, vec![2.into()]));
+        });
+        life.end(End::Killed);
+        life = place.live();
+    }
+}
+
 /// The numbers that were given, as the room was told.
 fn numbers(seen: &Seen) -> Vec<u64> {
     let events = seen.texts.iter().filter_map(|text| event_of(text));

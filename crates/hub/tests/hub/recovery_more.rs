@@ -110,6 +110,72 @@ fn a_restored_socket_has_its_own_room_again() {
 }
 
 #[test]
+fn what_was_said_in_a_room_before_it_joined_is_not_for_who_comes_back() {
+    run(async |world| {
+        let ns = recoverable(&world);
+        ns.on("enter", async |socket: Socket, room: String| {
+            socket.join(room);
+        });
+        ns.on("exit", async |socket: Socket, room: String| {
+            socket.leave(room);
+        });
+        let say = |rooms: &[&str], n: u32| {
+            let to = rooms.iter().fold(ns.to("nobody"), |to, room| to.to(*room));
+            to.emit("n", &n).unwrap();
+        };
+        let client = world.client();
+        let mut memory = Memory::of(&client);
+        say(&["r"], 1);
+        assert_eq!(memory.read(&client), [1]);
+        say(&["late"], 2);
+        ns.except("late").emit("n", &3).unwrap();
+        assert_eq!(memory.read(&client), [3]);
+        say(&["late"], 4);
+        client.send(r#"42["enter","again"]"#);
+        client.send(r#"42["exit","again"]"#);
+        say(&["again"], 5);
+        client.send(r#"42["enter","late"]"#);
+        client.send(r#"42["enter","again"]"#);
+        client.cut();
+        say(&["late"], 6);
+        say(&["again"], 7);
+        // Whatever way it is cut off again before it has read that.
+        let (client, missed, recovered) = memory.returns(&world);
+        assert_eq!((missed, recovered), (vec![6.into(), 7.into()], true));
+        client.cut();
+        say(&["late", "r"], 8);
+        assert_eq!(memory.returns(&world).1, [8]);
+    });
+}
+
+#[test]
+fn who_is_taken_up_again_and_again_from_the_same_place_gets_the_same() {
+    run(async |world| {
+        let ns = recoverable(&world);
+        ns.on("enter", async |socket: Socket, room: String| {
+            socket.join(room);
+        });
+        let client = world.client();
+        let memory = Memory::of(&client);
+        ns.to("late").emit("n", &1).unwrap();
+        ns.to("r").to("late").emit("n", &2).unwrap();
+        client.send(r#"42["enter","late"]"#);
+        client.cut();
+        ns.to("late").emit("n", &3).unwrap();
+        for _ in 0..3 {
+            let mut same = Memory {
+                pid: memory.pid.clone(),
+                sid: memory.sid.clone(),
+                offset: None,
+            };
+            let (client, missed, recovered) = same.returns(&world);
+            assert_eq!((missed, recovered), (vec![2.into(), 3.into()], true));
+            client.cut();
+        }
+    });
+}
+
+#[test]
 fn questions_fail_when_their_socket_breaks_even_if_it_comes_back() {
     run(async |world| {
         let ns = recoverable(&world);

@@ -159,6 +159,7 @@ mod tests {
                 sid: "s".to_owned(),
                 pid: "p".to_owned(),
                 rooms: vec![room.into()],
+                after: Vec::new(),
                 data: Bytes::from_static(b"\xc0"),
                 start: None,
                 node: None,
