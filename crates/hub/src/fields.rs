@@ -1,11 +1,13 @@
 //! Objects that clients send, read; and what is wrong with one, said to whoever sent it rather than to who wrote the server.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, MapDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Unexpected, Visitor};
+use serde_json::value::RawValue;
 
 use crate::args::ArgsError;
 use crate::request::Failure;
@@ -25,11 +27,8 @@ pub fn read_object<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
 fn place_of<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> String {
     let mut again = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, Fields<T>>(&mut again) {
-        // `.` is the object itself.
-        Err(found) if found.path().iter().len() > 0 => {
-            format!("`{}`: {}", found.path(), found.inner())
-        }
-        _ => error.to_string(),
+        Err(found) => placed(&found),
+        Ok(_) => error.to_string(),
     }
 }
 
@@ -77,6 +76,45 @@ impl<'de, T: Deserialize<'de>, const BARE: bool> Deserialize<'de> for Fields<T, 
     }
 }
 
+/// Reads a field that may be left out, and for which null is as good as that. Beside `#[serde(default)]`.
+///
+/// # Errors
+/// Those of the field.
+pub fn or_default<'de, T, D>(field: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(field).map(Option::unwrap_or_default)
+}
+
+/// An object whose fields are those of two types. As `serde(flatten)`, which forgets what field it was that could not be read.
+#[derive(Debug)]
+pub struct Beside<A, B>(pub A, pub B);
+
+impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Beside<A, B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = HashMap::deserialize(deserializer)?;
+        Ok(Self(some_of(&fields)?, some_of(&fields)?))
+    }
+}
+
+fn some_of<T: DeserializeOwned, E: de::Error>(
+    fields: &HashMap<String, Box<RawValue>>,
+) -> Result<T, E> {
+    let named = fields.iter().map(|(name, value)| (&**name, &**value));
+    let object = MapDeserializer::<_, serde_json::Error>::new(named);
+    serde_path_to_error::deserialize(object).map_err(|error| E::custom(placed(&error)))
+}
+
+/// What is wrong, with its place if it isn't the object itself (`.`).
+fn placed(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    match error.path().iter().len() {
+        0 => error.inner().to_string(),
+        _ => format!("`{}`: {}", error.path(), error.inner()),
+    }
+}
+
 struct FieldsOf<T, const BARE: bool>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, const BARE: bool> Visitor<'de> for FieldsOf<T, BARE> {
@@ -113,7 +151,6 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize)]
-    #[expect(dead_code, reason = "only read")]
     struct Inner {
         on: bool,
     }
@@ -159,6 +196,35 @@ mod tests {
             );
         }
         assert!(read_object::<Page>(r#"{"room":"a","more":1}"#).is_ok());
+    }
+
+    #[test]
+    fn of_two_types_in_one_object_each_has_its_fields_and_says_which_is_wrong() {
+        type Both = Beside<Page, Inner>;
+        let both: Both =
+            read_object(r#"{"limit":3,"room":"a","on":true,"more":{}}"#).expect("both");
+        assert_eq!(
+            (both.0.room.as_str(), both.0.limit, both.1.on),
+            ("a", Some(3), true)
+        );
+        for (text, said) in [
+            (r#"{"room":"a"}"#, "missing field `on`"),
+            (
+                r#"{"room":"a","on":1}"#,
+                "`on`: invalid type: integer `1`, expected true or false",
+            ),
+            (
+                r#"{"room":"a","on":true,"of":{"on":[]}}"#,
+                "`of.on`: invalid type: list, expected true or false",
+            ),
+            (
+                "[]",
+                "invalid type: list, expected one object with the request's fields",
+            ),
+        ] {
+            let refused = read_object::<Both>(text).expect_err("it's wrong");
+            assert_eq!(refused.message, said, "{text}");
+        }
     }
 
     #[test]

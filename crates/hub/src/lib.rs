@@ -56,7 +56,7 @@ pub use binary::BinaryEvent;
 pub use cluster::{ClusterState, JoinError, Missing, ServerEvent, ServerSideAcks};
 pub use engine_io::{EngineHandlers, EngineSocket};
 pub use event::{Event, EventRef, FromEvent};
-pub use fields::{Fields, read_object};
+pub use fields::{Beside, Fields, or_default, read_object};
 pub use gate::{Asking, Gate, Passed, Verdict, Wish};
 pub use handler::{Handler, IntoHandler};
 pub use handshake::Handshake;

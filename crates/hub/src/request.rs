@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::ack::Ack;
 use crate::args;
+use crate::event::EventRef;
 use crate::handler::Handler;
 use crate::namespace::Namespace;
 use crate::payload::Payload;
@@ -83,6 +84,18 @@ pub fn answer<T: Serialize>(result: Result<T, Failure>) -> Payload {
     })
 }
 
+/// Reads what is asked. Bytes that the request has no place for would be lost, and what stands for them be kept.
+fn read<T: DeserializeOwned>(event: &EventRef<'_>) -> Result<T, Failure> {
+    let (read, taken) = args::counting_taken(|| event.args.decode(1));
+    let read = read.map_err(|error| Failure::misread(&error))?;
+    match taken < event.attachments().len() {
+        false => Ok(read),
+        true => Err(Failure::bad_request(
+            "binary values aren't taken here; send them as text, such as Base64",
+        )),
+    }
+}
+
 /// Characters of a request's name that a refusal repeats.
 const MAX_NAMED_CHARS: usize = 64;
 
@@ -99,7 +112,7 @@ impl Namespace {
         self.add_handler(
             name,
             Handler::new(move |socket, event| {
-                let args = event.args.decode::<T>(1);
+                let args = read::<T>(event);
                 let ack = Ack {
                     socket: socket.clone(),
                     id: event.ack,
@@ -108,7 +121,7 @@ impl Namespace {
                 Ok(Box::pin(async move {
                     let result = match args {
                         Ok(args) => handler(socket, args).await,
-                        Err(error) => Err(Failure::misread(&error)),
+                        Err(failure) => Err(failure),
                     };
                     // Nobody reads what nobody asked for.
                     if ack.id.is_some() {

@@ -6,7 +6,7 @@
 mod read;
 mod shape;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 use serde::de::{self, Deserializer};
@@ -42,6 +42,15 @@ thread_local! {
     /// The attachments of the value that is being encoded or decoded on this thread; `None` outside of that.
     /// serde gives a value no other way to hand bytes past the text.
     static ATTACHMENTS: RefCell<Option<Vec<Bytes>>> = const { RefCell::new(None) };
+    /// How many of them were read into a [`Binary`].
+    static TAKEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Does something, and tells how many attachments were read in it.
+pub(crate) fn counting_taken<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    TAKEN.set(0);
+    let result = work();
+    (result, TAKEN.get())
 }
 
 /// Sets the attachments for the time of a call, and gives back what is in them afterwards.
@@ -101,6 +110,7 @@ impl<'de> de::Deserialize<'de> for Binary {
             slot.as_ref()
                 .and_then(|attachments| attachments.get(placeholder.num).cloned())
         });
+        TAKEN.set(TAKEN.get() + 1);
         bytes
             .map(Self)
             .ok_or_else(|| de::Error::custom("a binary value is missing its attachment"))

@@ -72,7 +72,7 @@ pub(crate) struct LandRequest {
     chunk: Place,
     layer: Option<String>,
     /// The version of each cell as well.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     versions: bool,
 }
 

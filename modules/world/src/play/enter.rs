@@ -88,9 +88,9 @@ pub(crate) struct EnterRequest {
     at: Option<Numbers>,
     view: Option<View>,
     budget: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     fields: Fields,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     spectate: bool,
     session: Option<String>,
 }

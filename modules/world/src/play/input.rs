@@ -40,7 +40,7 @@ pub(crate) struct Input {
     at: Option<Numbers>,
     velocity: Option<Numbers>,
     rotation: Option<Numbers>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     fields: Fields,
     /// The tick of the last frame that was read.
     seen: Option<u32>,

@@ -2,8 +2,8 @@
 //!
 //! Collection `world_worlds`: a [`Plan`] as JSON under the world's name.
 
-use lakh_hub::Failure;
 use lakh_hub::store::{Batch, Condition, DeleteRange, Scan};
+use lakh_hub::{Beside, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -73,19 +73,17 @@ fn summary(worlds: &Worlds, world: &str, plan: &Plan) -> Json {
 #[derive(Debug, Deserialize)]
 pub(crate) struct CreateRequest {
     world: String,
-    #[serde(flatten)]
-    wishes: Wishes,
 }
 
 /// `world:create`.
 pub(crate) async fn create(
     worlds: &Worlds,
     asker: &Asker,
-    request: CreateRequest,
+    Beside(request, wishes): Beside<CreateRequest, Wishes>,
 ) -> Result<Json, Failure> {
     check_name(&request.world)?;
     asker.allow("create", &request.world)?;
-    let mut plan = Plan::new(&request.world, request.wishes, &worlds.0.config)?;
+    let mut plan = Plan::new(&request.world, wishes, &worlds.0.config)?;
     plan.owner = asker.who().map(|person| person.id.clone());
     plan.made_ms = worlds.now_ms();
     if !put_new(worlds, &request.world, &plan).await? {

@@ -1,6 +1,6 @@
 //! Entities that clients and backends make: `world:spawn`, `world:change`, `world:remove`, `world:entity`.
 
-use lakh_hub::Failure;
+use lakh_hub::{Beside, Failure};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -36,7 +36,7 @@ pub(crate) struct Said {
     at: Option<Numbers>,
     velocity: Option<Numbers>,
     rotation: Option<Numbers>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     fields: Fields,
     always: Option<bool>,
     audience: Option<SeenBy>,
@@ -79,10 +79,8 @@ impl Said {
 pub(crate) struct SpawnRequest {
     world: Option<String>,
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     lasting: bool,
-    #[serde(flatten)]
-    said: Said,
 }
 
 /// The world that a request is about: the one it names, or where the socket is.
@@ -110,13 +108,13 @@ pub(super) async fn world_of(
 pub(crate) async fn spawn(
     worlds: &Worlds,
     asker: &Asker,
-    request: SpawnRequest,
+    Beside(request, said): Beside<SpawnRequest, Said>,
 ) -> Result<Json, Failure> {
     let (live, actor) = world_of(worlds, asker, request.world).await?;
     asker.allow("build", &live.name)?;
     worlds.pace(asker, &actor)?;
     let kind = live.plan.kind_named(&request.kind)?;
-    let (mut state, rotation) = request.said.read(&live)?;
+    let (mut state, rotation) = said.read(&live)?;
     let rotation = rotation.map(|rotation| rotation.rotation(live.plan.kind(kind)));
     state.rotation = rotation.transpose()?;
     let act = Act::Spawn {
@@ -135,19 +133,17 @@ pub(crate) async fn spawn(
 pub(crate) struct ChangeRequest {
     world: Option<String>,
     entity: u32,
-    #[serde(flatten)]
-    said: Said,
 }
 
 /// `world:change`.
 pub(crate) async fn change(
     worlds: &Worlds,
     asker: &Asker,
-    request: ChangeRequest,
+    Beside(request, said): Beside<ChangeRequest, Said>,
 ) -> Result<(), Failure> {
     let (live, actor) = world_of(worlds, asker, request.world).await?;
     worlds.pace(asker, &actor)?;
-    let (mut state, rotation) = request.said.read(&live)?;
+    let (mut state, rotation) = said.read(&live)?;
     let entity = request.entity;
     state.rotation = rotation.map(|rotation| rotation.any()).transpose()?;
     let act = Act::Change {

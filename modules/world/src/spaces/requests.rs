@@ -89,7 +89,7 @@ pub(crate) struct FreeLock {
     space: String,
     component: String,
     /// Whoever holds it; needs the right to moderate.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     force: bool,
 }
 
