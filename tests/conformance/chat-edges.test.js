@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { connect, ok, refused, within } from "./support/client.js";
+import { connect, cut, first, next, ok, refused, until, within } from "./support/client.js";
 import { startRedis } from "./support/redis.js";
 import { startLakh } from "./support/server.js";
 
@@ -72,6 +72,40 @@ for (const kind of ["SQLite", "Redis"]) {
       await refused(ada, "room:list", undefined, "bad_request");
       ada.emit("message:sent", {});
       await ok(ada, "room:list", {});
+    });
+
+    test("who comes back gets nothing that was said in a room before they came into it", async (t) => {
+      const [ada, ben] = [await here(t, "Ada"), await here(t, "Ben")];
+      const say = (key, text = key) => ok(ada, "message:send", { room: "late", key, text });
+      await ok(ada, "room:join", { room: "late" });
+      // The last event that Ben's client knows the place of.
+      const made = first(ben, "room:new");
+      await ok(ada, "room:create", { id: "elsewhere" });
+      await made;
+      await say("early");
+      const { message } = await say("secret");
+      await ok(ada, "message:purge", { room: "late", seq: message.seq });
+      const heard = [];
+      for (const event of ["message:new", "message:changed"]) ben.on(event, ({ seq, text, what }) => heard.push(text ?? what ?? seq));
+      await ok(ben, "room:join", { room: "late" });
+      const back = next(ben, "connect");
+      cut(ben);
+      await next(ben, "disconnect");
+      await say("missed");
+      await back;
+      assert.equal(ben.recovered, true);
+      await say("after");
+      await until("what was said since", () => heard.includes("after"));
+      assert.deepEqual(heard, ["missed", "after"]);
+    });
+
+    test("bytes in a request that has no place for them are refused", async (t) => {
+      const ada = await here(t, "Ada");
+      await ok(ada, "room:join", { room: "bytes" });
+      const send = { room: "bytes", key: "k", text: "x", data: { picture: Buffer.from([1, 2]) } };
+      const { message } = await refused(ada, "message:send", send, "bad_request");
+      assert.match(message, /binary/u);
+      assert.equal((await ok(ada, "message:history", { room: "bytes" })).seq, 0);
     });
 
     test("between two a block ends all that can be said, both ways, until it's taken back", async (t) => {

@@ -25,13 +25,28 @@ const LOG_PREFIX: &str = "chat:";
 
 /// Checks a room's name.
 pub(crate) fn check_room(name: &str) -> Result<(), Failure> {
-    let fits = !name.is_empty() && name.len() <= MAX_BYTES && name.chars().nth(MAX_CHARS).is_none();
-    if fits && !name.chars().any(char::is_control) {
+    let fits = name.len() <= MAX_BYTES && name.chars().nth(MAX_CHARS).is_none();
+    if fits && name.chars().any(is_seen) && !name.chars().any(char::is_control) {
         return Ok(());
     }
     Err(Failure::bad_request(format!(
-        "a room's name is 1 to {MAX_CHARS} characters ({MAX_BYTES} bytes) without control characters"
+        "a room's id is 1 to {MAX_CHARS} characters ({MAX_BYTES} bytes) without control characters, and not of what can't \
+         be seen alone"
     )))
+}
+
+/// Whether a character is one that people see.
+pub(crate) fn is_seen(each: char) -> bool {
+    !each.is_whitespace() && !is_ignorable(each) && !each.is_control()
+}
+
+/// Whether a character is nothing to the eye and parts no words: of Unicode's `Default_Ignorable_Code_Point` what is in use,
+/// and the blank of Braille.
+pub(crate) fn is_ignorable(each: char) -> bool {
+    matches!(each,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Stands before the name of a room between a few people, which only the server makes.
@@ -57,6 +72,38 @@ pub(crate) fn check_person(id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The same, of a field of a request that names people.
+pub(crate) fn check_people<'a>(
+    field: &str,
+    ids: impl IntoIterator<Item = &'a String>,
+) -> Result<(), Failure> {
+    ids.into_iter()
+        .try_for_each(|id| check_person(id))
+        .map_err(|refused| Failure::bad_request(format!("{field}: {}", refused.message)))
+}
+
+/// Longest cursor, in bytes: a name of the store, and the numbers beside it.
+const MAX_CURSOR_BYTES: usize = 600;
+
+/// What is answered to a cursor that no page has given.
+pub(crate) fn no_cursor() -> Failure {
+    Failure::bad_request("cursor is none that this request gave; leave it out for the first page")
+}
+
+/// Checks a cursor that is the key behind which a page begins.
+pub(crate) fn check_cursor(cursor: Option<&String>) -> Result<(), Failure> {
+    match cursor.is_none_or(|cursor| (1..=MAX_CURSOR_BYTES).contains(&cursor.len())) {
+        true => Ok(()),
+        false => Err(no_cursor()),
+    }
+}
+
+/// Checks a cursor that is somebody's id.
+pub(crate) fn check_person_cursor(cursor: Option<&String>) -> Result<(), Failure> {
+    let read = cursor.map_or(Ok(()), |cursor| check_person(cursor));
+    read.map_err(|_| no_cursor())
+}
+
 /// Checks a message's key.
 pub(crate) fn check_key(key: &str) -> Result<(), Failure> {
     if key.is_empty()
@@ -64,7 +111,7 @@ pub(crate) fn check_key(key: &str) -> Result<(), Failure> {
         || key.chars().any(char::is_control)
     {
         return Err(Failure::bad_request(format!(
-            "a message's key is 1 to {MAX_KEY_CHARS} characters without control characters"
+            "key is 1 to {MAX_KEY_CHARS} characters without control characters"
         )));
     }
     Ok(())
@@ -307,10 +354,18 @@ mod tests {
 
     #[test]
     fn names_and_keys_have_bounds() {
-        for name in ["a", "post:123", "日本語 #1", &"x".repeat(128)] {
+        for name in ["a", "post:123", "日本語 #1", "❤️", &"x".repeat(128)] {
             assert!(check_room(name).is_ok(), "{name}");
         }
-        for name in ["", &"x".repeat(129), &"🦀".repeat(101), "a\nb"] {
+        for name in [
+            "",
+            &"x".repeat(129),
+            &"🦀".repeat(101),
+            "a\nb",
+            " ",
+            "\u{200b}\u{202e}",
+            "\u{3164}",
+        ] {
             assert_eq!(
                 check_room(name).map_err(|failure| failure.code),
                 Err("bad_request"),

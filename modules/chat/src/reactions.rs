@@ -5,11 +5,11 @@
 //! the overlay is as it was read, so counts and names agree whoever reacts at the same time.
 
 use lakh_hub::store::{Answer, Condition, Document, Op, Order, Query, Scan};
-use lakh_hub::{Attempts, Failure, Person};
+use lakh_hub::{Attempts, Beside, Failure, Person};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
-use crate::messages::{At, Plan, Present, change, fill_mine, order, pace};
+use crate::messages::{At, Plan, Present, change, fill_mine, need_message, order, pace};
 use crate::permissions::Right;
 use crate::records::{self, Given, GivenRecord, ReactorRecord};
 use crate::shapes::{OfMessage, Reaction, Reactions};
@@ -36,14 +36,12 @@ pub(crate) fn check_emoji(emoji: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::bad_request(format!(
-        "an emoji is 1 to {MAX_CHARS} characters without control characters"
+        "emoji is 1 to {MAX_CHARS} characters without control characters"
     )))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct AddReaction {
-    #[serde(flatten)]
-    of: OfMessage,
     emoji: String,
     count: Option<u64>,
     key: Option<String>,
@@ -51,8 +49,6 @@ pub(crate) struct AddReaction {
 
 #[derive(Deserialize)]
 pub(crate) struct RemoveReaction {
-    #[serde(flatten)]
-    of: OfMessage,
     emoji: String,
 }
 
@@ -65,15 +61,15 @@ pub(crate) struct Reacted {
 pub(crate) async fn add(
     chat: &Chat,
     asker: &Asker,
-    request: AddReaction,
+    Beside(of, request): Beside<OfMessage, AddReaction>,
 ) -> Result<Reacted, Failure> {
     check_emoji(&request.emoji)?;
     if let Some(key) = &request.key {
         names::check_key(key)?;
     }
-    let order = order(asker, &request.of.room);
+    let order = order(asker, &of.room);
     let _order = chat.0.sending.take(&order).await?;
-    let standing = check(chat, asker, &request.of.room).await?;
+    let standing = check(chat, asker, &of.room).await?;
     let kind = standing.room.settings.reactions;
     let count = request.count.unwrap_or(1);
     let most = match kind {
@@ -85,7 +81,7 @@ pub(crate) async fn add(
             "count is 1 to {MAX_COUNT} where reactions are counted, and 1 elsewhere"
         )));
     }
-    react(chat, asker, &request.of, |mine| {
+    react(chat, asker, &of, |mine| {
         match kind {
             Reactions::Counted => {
                 return mine.give(&request.emoji, count, request.key.as_deref());
@@ -104,13 +100,13 @@ pub(crate) async fn add(
 pub(crate) async fn remove(
     chat: &Chat,
     asker: &Asker,
-    request: RemoveReaction,
+    Beside(of, request): Beside<OfMessage, RemoveReaction>,
 ) -> Result<Reacted, Failure> {
     check_emoji(&request.emoji)?;
-    let order = order(asker, &request.of.room);
+    let order = order(asker, &of.room);
     let _order = chat.0.sending.take(&order).await?;
-    check(chat, asker, &request.of.room).await?;
-    react(chat, asker, &request.of, |mine| mine.take(&request.emoji)).await
+    check(chat, asker, &of.room).await?;
+    react(chat, asker, &of, |mine| mine.take(&request.emoji)).await
 }
 
 async fn check(chat: &Chat, asker: &Asker, room: &str) -> Result<Standing, Failure> {
@@ -417,8 +413,6 @@ fn prefix(seq: u64) -> String {
 
 #[derive(Deserialize)]
 pub(crate) struct ListReactions {
-    #[serde(flatten)]
-    of: OfMessage,
     emoji: Option<String>,
     cursor: Option<String>,
     limit: Option<usize>,
@@ -442,9 +436,9 @@ struct Reactor {
 pub(crate) async fn list(
     chat: &Chat,
     asker: &Asker,
-    request: ListReactions,
+    Beside(of, request): Beside<OfMessage, ListReactions>,
 ) -> Result<Reactors, Failure> {
-    let room = request.of.room.as_str();
+    let room = of.room.as_str();
     names::check_room(room)?;
     asker.allow("history", room)?;
     let standing = standing::of(chat, asker, room).await?;
@@ -453,7 +447,7 @@ pub(crate) async fn list(
         0 => return Err(Failure::bad_request(format!("limit is 1 to {MAX_PAGE}"))),
         limit => limit.min(MAX_PAGE),
     };
-    let all = prefix(request.of.seq);
+    let all = prefix(of.seq);
     let wanted = match &request.emoji {
         Some(emoji) => {
             check_emoji(emoji)?;
@@ -461,19 +455,16 @@ pub(crate) async fn list(
         }
         None => all.clone(),
     };
-    if request
-        .cursor
-        .as_ref()
-        .is_some_and(|cursor| cursor.len() > 256)
-    {
-        return Err(Failure::bad_request("cursor is none that was given"));
-    }
+    names::check_cursor(request.cursor.as_ref())?;
     let scan = Scan::prefix(&wanted)
         .limit(limit)
         .order(Order::Ascending)
         .after(request.cursor.map(|cursor| all.clone() + &cursor));
-    let collection = names::reactors(room, request.of.thread);
+    let collection = names::reactors(room, of.thread);
     let page = stored::scan(chat, &collection, scan).await?;
+    if page.items.is_empty() {
+        need_message(chat, room, (of.thread, of.seq)).await?;
+    }
     let reactor = |(key, document): &(String, Document)| {
         let emoji = key.split('\n').nth(1).unwrap_or_default().to_owned();
         let of = records::read(document)?;

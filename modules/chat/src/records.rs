@@ -81,6 +81,9 @@ pub(crate) struct RoomRecord {
     /// Between whom it is, by id, if it is between a few.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<String>,
+    /// It's between two, and one of them has left it at some time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub left: bool,
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
 }

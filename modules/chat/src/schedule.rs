@@ -14,7 +14,7 @@ use crate::messages::{self, Send};
 use crate::records::{self, DueRecord};
 use crate::rooms::busy;
 use crate::shapes::Nothing;
-use crate::standing::Standing;
+use crate::standing::{self, Standing};
 use crate::{Chat, attachments, due, moderation, names, offline, stored};
 
 /// How far ahead a message may be sent: 366 days.
@@ -87,17 +87,18 @@ pub(crate) async fn put(
     request: &Send,
     at_ms: u64,
 ) -> Result<Value, Failure> {
-    let mut message = request.clone();
-    message.at = None;
-    messages::gate_request(chat, asker, &mut message).await?;
     let now_ms = chat.now_ms();
     check_time(now_ms, at_ms)?;
-    let thread = message.thread.unwrap_or(0).to_string();
+    let thread = request.thread.unwrap_or(0).to_string();
     // The same key means the same message.
-    let id = offline::due_id(&[asker.id(), &message.room, &thread, &message.key]);
+    let id = offline::due_id(&[asker.id(), &request.room, &thread, &request.key]);
     if let Some((kept, _)) = find(chat, asker.id(), &id).await? {
         return kept.shown(&id);
     }
+    messages::foresee(chat, asker, standing, request).await?;
+    let mut message = request.clone();
+    message.at = None;
+    messages::gate_request(chat, asker, &mut message).await?;
     let most = chat.0.config.max_scheduled;
     let scan = Scan::default().limit(most);
     let counting = chat.0.store.scan(now_ms, &collection(asker.id()), scan);
@@ -324,6 +325,8 @@ pub(crate) async fn change(
     if let Some(text) = request.text {
         messages::check_text(chat, &text, !record.message.attachments.is_empty())?;
         record.message.text = text;
+        let standing = standing::of(chat, asker, &record.message.room).await?;
+        messages::foresee(chat, asker, &standing, &record.message).await?;
         messages::gate_request(chat, asker, &mut record.message).await?;
     }
     let condition = Condition::Version(document.version);

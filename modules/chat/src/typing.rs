@@ -29,13 +29,17 @@ pub(crate) async fn set(
     names::check_room(room)?;
     let socket = asker.need_socket()?;
     let hub_room = names::hub_room(room);
-    if !socket.is_in(&hub_room) {
-        return Err(Failure::new("not_member", "join the room first"));
-    }
     asker.allow("typing", room)?;
     let standing = standing::of(chat, asker, room).await?;
-    standing.need(chat, Right::Typing)?;
-    standing.need_goodwill()?;
+    match request.typing {
+        true => standing.need_to_write(chat, Right::Typing)?,
+        false => standing.need(chat, Right::Typing)?,
+    }
+    if !socket.is_in(&hub_room) {
+        return Err(Failure::bad_request(
+            "this connection doesn't watch the room; ask for room:watch first",
+        ));
+    }
     let told = match request.typing {
         true => begin(chat, asker, socket.to(hub_room), room, request.thread),
         false => ended(

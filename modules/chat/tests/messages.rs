@@ -324,10 +324,10 @@ fn who_is_muted_is_silent_and_an_archived_room_is_read_only() {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
         say(&ada, message("k", "x")).await;
         let writes = [
-            ("message:send", json!({"key": "k", "text": "x"})),
+            ("message:send", json!({"key": "new", "text": "x"})),
             (
                 "message:send",
-                json!({"key": "k", "text": "x", "thread": 1}),
+                json!({"key": "new", "text": "x", "thread": 1}),
             ),
             ("reaction:add", json!({"seq": 1, "emoji": "👍"})),
             ("reaction:remove", json!({"seq": 1, "emoji": "👍"})),
@@ -357,6 +357,14 @@ fn who_is_muted_is_silent_and_an_archived_room_is_read_only() {
             let request = with(in_room(), request.clone());
             assert_eq!(ada.refused(name, request).await, "archived", "{name}");
         }
+        // What was answered before is answered the same.
+        let again = ada
+            .ok("message:send", with(in_room(), message("k", "x")))
+            .await;
+        assert_eq!(
+            (&again["duplicate"], &again["message"]["seq"]),
+            (&json!(true), &json!(1))
+        );
         assert_eq!(ben.ok("message:history", in_room()).await["seq"], 2);
     });
 }

@@ -29,7 +29,11 @@ pub(crate) struct Ban {
 
 pub(crate) async fn ban(chat: &Chat, asker: &Asker, request: Ban) -> Result<Nothing, Failure> {
     let (room, id) = (request.room.as_str(), request.person.as_str());
-    need_other(asker, id)?;
+    need_other(
+        asker,
+        id,
+        "nobody bans themselves; room:leave takes you out of a room",
+    )?;
     check_reason(request.reason.as_deref())?;
     request.seconds.map_or(Ok(()), check_seconds)?;
     let person = people::of_id(chat, id).await?;
@@ -154,6 +158,7 @@ pub(crate) struct Bans {
 pub(crate) async fn bans(chat: &Chat, asker: &Asker, request: ListBans) -> Result<Bans, Failure> {
     let room = request.room.as_str();
     need(chat, asker, room, Right::Ban).await?;
+    names::check_person_cursor(request.cursor.as_ref())?;
     let scan = Scan::default().limit(PAGE).after(request.cursor);
     let page = stored::scan(chat, &names::bans(room), scan).await?;
     let mut bans = Vec::with_capacity(page.items.len());

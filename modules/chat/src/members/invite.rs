@@ -25,7 +25,7 @@ fn check_people(ids: &mut Vec<String>) -> Result<(), Failure> {
             "people is a list of 1 to {MAX_PEOPLE} ids"
         )));
     }
-    ids.iter().try_for_each(|id| names::check_person(id))
+    names::check_people("people", &*ids)
 }
 
 #[derive(Deserialize)]

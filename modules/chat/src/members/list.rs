@@ -54,6 +54,7 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Me
     let room = request.room.as_str();
     names::check_room(room)?;
     asker.allow("list", room)?;
+    names::check_person_cursor(request.cursor.as_ref())?;
     let limit = request.limit.unwrap_or(PAGE).min(MAX_PAGE);
     if limit == 0 {
         return Err(Failure::bad_request(format!("limit is 1 to {MAX_PAGE}")));

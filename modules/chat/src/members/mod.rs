@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::asker::Asker;
 use crate::changes::{self, Change};
 use crate::permissions::{Kind, Role};
-use crate::records::{self, MemberRecord, MembershipRecord, Notify};
+use crate::records::{self, MemberRecord, MembershipRecord, Notify, RoomRecord};
 use crate::rooms::{self, Counts, shape};
 use crate::shapes::Mine;
 use crate::standing::{self, Standing};
@@ -160,8 +160,12 @@ fn joined(joining: &Joining) -> Change {
 
 /// The room's document again, on condition that it's as it was read.
 fn put_room_anew(batch: Batch, room: &str, standing: &Standing) -> Result<Batch, Failure> {
-    let value = records::to_bytes(&*standing.room)?;
-    let condition = Condition::Version(standing.version);
+    put_room(batch, room, &standing.room, standing.version)
+}
+
+fn put_room(batch: Batch, room: &str, record: &RoomRecord, version: u64) -> Result<Batch, Failure> {
+    let value = records::to_bytes(record)?;
+    let condition = Condition::Version(version);
     Ok(batch.put(names::ROOMS, room, value, condition, None))
 }
 
@@ -187,6 +191,7 @@ pub(crate) async fn take_out(
     let id = leaving.person.id.as_str();
     let members = names::members(room);
     let is_owner = kept.role == Role::Owner;
+    let is_of_two = standing.room.people.len() == 2 && !standing.room.left;
     let heir = match is_owner && standing.room.kind != Kind::Thing {
         true => heir(chat, room, id).await?,
         false => None,
@@ -198,6 +203,12 @@ pub(crate) async fn take_out(
         .remove_member(&names::roles(room), id);
     if is_owner {
         batch = put_room_anew(batch, room, standing)?;
+    } else if is_of_two {
+        let record = RoomRecord {
+            left: true,
+            ..RoomRecord::clone(&standing.room)
+        };
+        batch = put_room(batch, room, &record, standing.version)?;
     }
     let mut set = Map::new();
     set.insert("left".to_owned(), json!(true));
@@ -213,7 +224,7 @@ pub(crate) async fn take_out(
     {
         standing::changed(chat, room, Some(person));
     }
-    if is_owner {
+    if is_owner || is_of_two {
         standing::changed(chat, room, None);
     }
     Ok(written.is_some())
@@ -415,12 +426,10 @@ pub(crate) fn tell_removed(
 }
 
 /// Refuses what somebody does to themselves.
-fn need_other(asker: &Asker, person: &str) -> Result<(), Failure> {
+fn need_other(asker: &Asker, person: &str, what: &str) -> Result<(), Failure> {
     names::check_person(person)?;
     match asker.id() == person && !asker.is_system() {
-        true => Err(Failure::bad_request(
-            "that's you; room:leave takes you out of a room",
-        )),
+        true => Err(Failure::bad_request(format!("person is you: {what}"))),
         false => Ok(()),
     }
 }

@@ -139,7 +139,7 @@ pub(crate) struct Kick {
 
 pub(crate) async fn kick(chat: &Chat, asker: &Asker, request: Kick) -> Result<Nothing, Failure> {
     let (room, id) = (request.room.as_str(), request.person.as_str());
-    need_other(asker, id)?;
+    need_other(asker, id, "room:leave takes you out of a room")?;
     check_reason(request.reason.as_deref())?;
     let person = people::of_id(chat, id).await?;
     let deed = Deed {
@@ -187,7 +187,7 @@ pub(crate) struct Mute {
 
 pub(crate) async fn mute(chat: &Chat, asker: &Asker, request: Mute) -> Result<Nothing, Failure> {
     let (room, id) = (request.room.as_str(), request.person.as_str());
-    need_other(asker, id)?;
+    need_other(asker, id, "nobody mutes themselves")?;
     let Some(seconds) = request.seconds else {
         return Err(Failure::bad_request(
             "seconds is for how long they are muted, or null to give them their voice back",

@@ -9,7 +9,7 @@ use crate::asker::Asker;
 use crate::permissions::Right;
 use crate::shapes::{Message, Origin, Said};
 use crate::standing::{self, Standing};
-use crate::{Chat, attachments, moderation, names, sweep};
+use crate::{Chat, attachments, moderation, names, rooms, sweep};
 
 /// Rooms to which a message is forwarded at once.
 const MOST_ROOMS: usize = 10;
@@ -116,6 +116,7 @@ async fn send(
     let name = room.clone();
     let posting = async {
         let passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
+        rooms::reach(chat, asker, &room, standing).await?;
         let post = Post {
             room,
             thread: None,

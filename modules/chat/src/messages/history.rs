@@ -82,6 +82,9 @@ pub(crate) async fn history(
     let (views, rev) = view::read_pages(chat, room, thread, &ranges).await?;
     let is_backwards = matches!(from, From::Before(_));
     let mut page = together(views, rev, is_backwards);
+    if let Some(root) = thread.filter(|_| page.seq == 0) {
+        view::need_message(chat, room, (None, root)).await?;
+    }
     if page.messages.is_empty() {
         // What was asked for lies behind one end or the other.
         let is_behind = matches!(from, From::Before(seq) if seq <= page.seq);

@@ -40,9 +40,9 @@ pub(super) fn check(
             format!("a message mentions at most {MOST} people; `*` means all"),
         ));
     }
+    names::check_people("mentions", &mentions)?;
     let mut checked: Vec<String> = Vec::with_capacity(mentions.len());
     for id in mentions {
-        names::check_person(&id)?;
         if id == ALL {
             standing.need(chat, Right::MentionAll)?;
         }

@@ -24,17 +24,18 @@ pub(crate) use edit::{edit, edits};
 pub(crate) use forward::forward;
 pub(crate) use history::{get, history};
 pub(crate) use pin::{pin, pins};
-pub(crate) use send::{Send, gate_request, pace, send, send_due};
+pub(crate) use send::{Send, foresee, gate_request, pace, send, send_due};
 pub(crate) use sync::sync;
-pub(crate) use view::{fill_mine, of_entry, read_pages, read_some};
+pub(crate) use view::{fill_mine, need_message, of_entry, read_pages, read_some};
 
 use lakh_hub::Failure;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Chat;
 use crate::asker::Asker;
+use crate::rooms::fields::check_depth;
 use crate::shapes::Message;
+use crate::{Chat, names};
 
 /// Longest custom data of a message, in bytes of JSON.
 const MAX_DATA_BYTES: usize = 8 << 10;
@@ -63,8 +64,10 @@ where
 
 pub(crate) fn check_text(chat: &Chat, text: &str, has_attachments: bool) -> Result<(), Failure> {
     let most = chat.0.config.max_text_chars;
-    if text.is_empty() && !has_attachments {
-        return Err(Failure::bad_request("a message needs a text"));
+    if !has_attachments && !text.chars().any(names::is_seen) {
+        return Err(Failure::bad_request(
+            "text has nothing that can be seen; a message needs some, or attachments",
+        ));
     }
     // No character is longer than four bytes, so short texts aren't counted out.
     if text.len() > most && text.chars().nth(most).is_some() {
@@ -78,6 +81,7 @@ pub(crate) fn check_text(chat: &Chat, text: &str, has_attachments: bool) -> Resu
 
 fn check_data(data: Option<&Map<String, Value>>) -> Result<(), Failure> {
     let Some(data) = data else { return Ok(()) };
+    check_depth(data)?;
     let written = serde_json::to_string(data).map_err(|error| crate::stored::unreadable(&error))?;
     if written.len() > MAX_DATA_BYTES {
         return Err(Failure::new(

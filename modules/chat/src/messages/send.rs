@@ -20,7 +20,8 @@ use crate::permissions::Right;
 use crate::shapes::{Message, Quote, Said};
 use crate::standing::{self, Standing};
 use crate::{
-    Chat, attachments, moderation, names, ordered, records, schedule, stored, sweep, told, typing,
+    Chat, attachments, moderation, names, ordered, records, rooms, schedule, stored, sweep, told,
+    typing,
 };
 
 /// Files in one message at most.
@@ -33,13 +34,21 @@ const MAX_EXPIRES_IN_S: u64 = 366 * 24 * 3_600;
 pub(crate) struct Send {
     pub room: String,
     pub key: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Map<String, Value>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lakh_hub::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub mentions: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lakh_hub::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub attachments: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<u64>,
@@ -50,7 +59,11 @@ pub(crate) struct Send {
     pub at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_s: Option<u64>,
-    #[serde(default, skip_serializing_if = "records::is_false")]
+    #[serde(
+        default,
+        deserialize_with = "lakh_hub::or_default",
+        skip_serializing_if = "records::is_false"
+    )]
     pub silent: bool,
 }
 
@@ -93,8 +106,11 @@ pub(crate) async fn send(chat: &Chat, asker: &Asker, request: Send) -> Result<Se
         ahead.turn = Some(chat.0.sending.take(&key).await?);
         standing = standing::of(chat, asker, &request.room).await?;
     }
-    check(chat, asker, &standing, &request)?;
+    check(chat, &request)?;
     pace(chat, asker, &request.room)?;
+    if let Err(failure) = may(chat, asker, &standing, &request) {
+        return sent_before(chat, asker, &request, failure).await;
+    }
     if let Some(at_ms) = request.at {
         standing.need(chat, Right::Schedule)?;
         let scheduled = schedule::put(chat, asker, &standing, &request, at_ms).await?;
@@ -131,7 +147,8 @@ pub(crate) async fn send_due(
         // That room is gone, and another has its name.
         return Err(standing::no_room());
     }
-    check(chat, asker, &standing, &request)?;
+    check(chat, &request)?;
+    may(chat, asker, &standing, &request)?;
     standing.need(chat, Right::Schedule)?;
     let gone = also.clone();
     let posted = prepare_and_post(chat, asker, &standing, request, also, ahead).await?;
@@ -177,6 +194,7 @@ async fn prepare_and_post(
         let mut said = prepare(chat, asker, standing, request).await?;
         held = moderation::check(chat, asker, standing, &room, &mut said).await?;
         ahead.passed = gate::pass(chat, asker, &room, "message:send", &mut said).await?;
+        rooms::reach(chat, asker, &room, standing).await?;
         let post = Post {
             room: room.clone(),
             thread,
@@ -206,25 +224,63 @@ async fn prepare_and_post(
     }
 }
 
-/// Whether it may be sent, as far as that is known without a read.
-fn check(chat: &Chat, asker: &Asker, standing: &Standing, request: &Send) -> Result<(), Failure> {
+/// Somebody may not say this, or no more: if it was said before that, this is the same message.
+async fn sent_before(
+    chat: &Chat,
+    asker: &Asker,
+    request: &Send,
+    refused: Failure,
+) -> Result<Sent, Failure> {
+    if request.at.is_some() {
+        return Err(refused);
+    }
+    let found = post::find(chat, asker, &request.room, request.thread, &request.key).await?;
+    let message = found.ok_or(refused)?;
+    Ok(Sent::Now {
+        message: Box::new(message),
+        duplicate: true,
+    })
+}
+
+/// What would be refused now about a message that is to be sent later is told now. It's looked at again then.
+pub(crate) async fn foresee(
+    chat: &Chat,
+    asker: &Asker,
+    standing: &Standing,
+    request: &Send,
+) -> Result<(), Failure> {
+    let (room, thread) = (request.room.as_str(), request.thread);
+    mention::check(chat, standing, request.mentions.clone())?;
+    if let Some(root) = thread {
+        let at = At {
+            room,
+            thread: None,
+            seq: root,
+        };
+        if change::read(chat, at, &[]).await?.is_deleted() {
+            return Err(gone(root));
+        }
+    }
+    if let Some(seq) = request.reply_to {
+        quote(chat, room, thread, seq).await?;
+    }
+    let mut said = Said {
+        text: request.text.clone(),
+        ..Said::nothing(request.key.clone(), Person::clone(asker.who()))
+    };
+    moderation::check_edit(chat, asker, standing, &mut said).await
+}
+
+/// Whether a message has the form of one.
+fn check(chat: &Chat, request: &Send) -> Result<(), Failure> {
     names::check_key(&request.key)?;
     check_text(chat, &request.text, !request.attachments.is_empty())?;
     check_data(request.data.as_ref())?;
-    asker.allow("send", &request.room)?;
-    let right = match request.thread {
-        Some(_) => Right::Reply,
-        None => Right::Send,
-    };
-    standing.need_to_write(chat, right)?;
     if request.attachments.len() > MAX_ATTACHMENTS {
         return Err(Failure::new(
             "too_large",
             format!("a message has at most {MAX_ATTACHMENTS} files"),
         ));
-    }
-    if !request.attachments.is_empty() {
-        standing.need(chat, Right::Attach)?;
     }
     if let Some(seconds) = request.expires_in_s
         && !(1..=MAX_EXPIRES_IN_S).contains(&seconds)
@@ -232,6 +288,20 @@ fn check(chat: &Chat, asker: &Asker, standing: &Standing, request: &Send) -> Res
         return Err(Failure::bad_request(format!(
             "expires_in_s is 1 to {MAX_EXPIRES_IN_S}"
         )));
+    }
+    Ok(())
+}
+
+/// Whether it may be sent, as far as that is known without a read.
+fn may(chat: &Chat, asker: &Asker, standing: &Standing, request: &Send) -> Result<(), Failure> {
+    asker.allow("send", &request.room)?;
+    let right = match request.thread {
+        Some(_) => Right::Reply,
+        None => Right::Send,
+    };
+    standing.need_to_write(chat, right)?;
+    if !request.attachments.is_empty() {
+        standing.need(chat, Right::Attach)?;
     }
     Ok(())
 }

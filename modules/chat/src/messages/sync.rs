@@ -31,6 +31,8 @@ pub(crate) struct AskSync {
     thread: Option<u64>,
     seq: u64,
     rev: u64,
+    /// That of the room which the numbers are of.
+    created_at: Option<u64>,
     limit: Option<usize>,
 }
 
@@ -86,7 +88,10 @@ pub(crate) async fn sync(chat: &Chat, asker: &Asker, request: AskSync) -> Result
     };
     let (seq, rev) = (new.info.last_seq, changes.info.last_seq);
     let is_trimmed = request.rev < rev && request.rev + 1 < changes.info.first_seq;
-    if is_trimmed || request.seq > seq || request.rev > rev {
+    let is_other = request
+        .created_at
+        .is_some_and(|at| at != standing.room.created_at);
+    if is_other || is_trimmed || request.seq > seq || request.rev > rev {
         return Ok(Missed {
             messages: Vec::new(),
             changed: Vec::new(),
@@ -95,6 +100,9 @@ pub(crate) async fn sync(chat: &Chat, asker: &Asker, request: AskSync) -> Result
             more: false,
             reset: true,
         });
+    }
+    if let Some(root) = thread.filter(|_| seq == 0) {
+        view::need_message(chat, room, (None, root)).await?;
     }
     let touched = touched(&changes, &request, limit)?;
     let mut changed = view::read_some(chat, room, &touched.which).await?;

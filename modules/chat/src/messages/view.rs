@@ -77,6 +77,25 @@ pub(crate) async fn read_pages(
     Ok((views, rev))
 }
 
+/// Refuses what is asked of a message that isn't there, where nothing was found. Deleted ones are.
+pub(crate) async fn need_message(
+    chat: &Chat,
+    room: &str,
+    (thread, seq): (Option<u64>, u64),
+) -> Result<(), Failure> {
+    let log = names::log_of(room, thread);
+    let range = Range {
+        to: seq,
+        ..Range::from(seq, 1)
+    };
+    let mut answers = stored::read(chat, vec![Query::Range { log, range }]).await?;
+    match answers.pop() {
+        Some(Answer::Entries(page)) if !page.entries.is_empty() => Ok(()),
+        Some(Answer::Entries(_)) => Err(no_message(seq)),
+        other => Err(stored::unexpected(other.as_ref())),
+    }
+}
+
 /// As many overlays as messages, from the same end.
 pub(super) fn overlays_of(range: &Range) -> Scan {
     Scan {

@@ -220,7 +220,7 @@ fn check_text(name: &str, text: &str, least: usize, most: usize) -> Result<(), F
 #[derive(Deserialize)]
 pub(crate) struct ListReports {
     room: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     state: State,
     cursor: Option<String>,
 }
@@ -249,13 +249,7 @@ pub(crate) async fn list(
         Some(room) => names::reports_of(room),
         None => names::REPORTS_BY_STATE.to_owned(),
     };
-    if request
-        .cursor
-        .as_ref()
-        .is_some_and(|cursor| cursor.len() > 64)
-    {
-        return Err(Failure::bad_request("cursor is none that was given"));
-    }
+    names::check_cursor(request.cursor.as_ref())?;
     let mut after = request.cursor.map(|cursor| prefix.clone() + &cursor);
     let mut reports = Vec::new();
     // Since when there is each room of which they may see reports: a former one of its name was another.

@@ -5,6 +5,8 @@
 
 use lakh_hub::store::search::{self, Word};
 
+use crate::names;
+
 /// What stands where a masked letter stood.
 const MASK: char = '•';
 
@@ -53,6 +55,21 @@ fn starred(parts: &[String], word: &str) -> bool {
     rest.ends_with(last.as_str())
 }
 
+/// A text without what isn't seen and parts no words, which would hide a word from whoever looks for it.
+struct Bare {
+    text: String,
+    /// Where each of its characters stands in the whole.
+    places: Vec<usize>,
+}
+
+impl Bare {
+    fn of(text: &str) -> Self {
+        let all = text.chars().enumerate();
+        let (places, text) = all.filter(|(_, each)| !names::is_ignorable(*each)).unzip();
+        Self { text, places }
+    }
+}
+
 /// Words and phrases, ready to be looked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Words(Vec<Vec<Part>>);
@@ -61,7 +78,8 @@ impl Words {
     /// Reads patterns. Those without any letter fit nothing.
     pub(crate) fn new<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Self {
         let read = patterns.into_iter().map(|pattern| {
-            let words = pattern.as_ref().split_whitespace();
+            let pattern = Bare::of(pattern.as_ref()).text;
+            let words = pattern.split_whitespace();
             words.flat_map(parts).collect::<Vec<_>>()
         });
         Self(read.filter(|pattern| !pattern.is_empty()).collect())
@@ -107,7 +125,7 @@ fn parts(piece: &str) -> Vec<Part> {
 
 /// Whether a text has any of these words.
 pub(super) fn has(text: &str, lists: &[&Words]) -> bool {
-    let found = search::words(text);
+    let found = search::words(&Bare::of(text).text);
     lists
         .iter()
         .any(|words| words.places(&found).next().is_some())
@@ -115,10 +133,12 @@ pub(super) fn has(text: &str, lists: &[&Words]) -> bool {
 
 /// The text with dots for the letters of these words; `None` if it has none of them.
 pub(super) fn masked(text: &str, lists: &[&Words]) -> Option<String> {
-    let found = search::words(text);
+    let bare = Bare::of(text);
+    let found = search::words(&bare.text);
     let mut places: Vec<_> = lists
         .iter()
         .flat_map(|words| words.places(&found))
+        .map(|(start, end)| (bare.places[start], bare.places[end - 1] + 1))
         .collect();
     if places.is_empty() {
         return None;
@@ -162,6 +182,16 @@ mod tests {
         assert_eq!(mask(&["ass"], "class assess ass"), "class assess •••");
         assert_eq!(mask(&["straße"], "Strasse"), "•••••••");
         assert_eq!(mask(&["東京"], "in 東京都"), "in ••都");
+    }
+
+    #[test]
+    fn what_is_not_seen_hides_no_word() {
+        assert_eq!(mask(&["darn"], "a d\u{200b}ar\u{ad}n, so"), "a ••••••, so");
+        assert_eq!(mask(&["d\u{200c}arn"], "\u{feff}darn"), "\u{feff}••••");
+        assert_eq!(
+            mask(&["go away"], "go\u{2060} away\u{200d}!"),
+            "••• ••••\u{200d}!"
+        );
     }
 
     #[test]

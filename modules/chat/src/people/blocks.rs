@@ -84,6 +84,7 @@ pub(crate) struct Blocks {
 pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Blocks, Failure> {
     names::check_person(asker.id())?;
     asker.allow("profile", asker.id())?;
+    names::check_person_cursor(request.cursor.as_ref())?;
     let scan = Scan::default().limit(PAGE).after(request.cursor);
     let page = stored::scan(chat, &names::blocks(asker.id()), scan).await?;
     let ids: Vec<String> = page.items.iter().map(|(id, _)| id.clone()).collect();

@@ -61,6 +61,7 @@ pub(crate) async fn find(chat: &Chat, asker: &Asker, request: Find) -> Result<Fo
     if limit == 0 {
         return Err(Failure::bad_request(format!("limit is 1 to {MAX_PAGE}")));
     }
+    names::check_cursor(request.cursor.as_ref())?;
     let search = fold(&request.search);
     let scan = Scan::prefix(&search).limit(limit).after(request.cursor);
     let page = stored::scan(chat, names::FOUND_BY, scan).await?;

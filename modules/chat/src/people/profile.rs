@@ -213,7 +213,7 @@ pub(crate) async fn get(chat: &Chat, asker: &Asker, request: Get) -> Result<Peop
             "people is a list of 1 to {MAX_PEOPLE} ids"
         )));
     }
-    ids.iter().try_for_each(|id| names::check_person(id))?;
+    names::check_people("people", &ids)?;
     // Who may not be seen isn't there.
     ids.retain(|id| asker.may("profile", id));
     let profiles = super::profiles(chat, &ids).await?;

@@ -184,10 +184,7 @@ pub(crate) struct Counted {
 pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Listed, Failure> {
     let room = request.room.as_str();
     names::check_room(room)?;
-    if let Some(cursor) = &request.cursor {
-        names::check_person(cursor)
-            .map_err(|_| Failure::bad_request("this is no cursor of presence:list"))?;
-    }
+    names::check_person_cursor(request.cursor.as_ref())?;
     asker.allow("presence", room)?;
     let standing = standing::of(chat, asker, room).await?;
     standing.need_sight(chat)?;

@@ -84,7 +84,7 @@ impl People {
         }
         self.people
             .iter()
-            .try_for_each(|id| names::check_person(id))
+            .try_for_each(|id| names::check_people("people", [id]))
     }
 }
 

@@ -41,10 +41,7 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Li
         need_member(chat, asker, room).await?;
     }
     names::check_room(room)?;
-    if let Some(cursor) = &request.cursor {
-        names::check_person(cursor)
-            .map_err(|_| Failure::bad_request("this is no cursor of receipt:list"))?;
-    }
+    names::check_person_cursor(request.cursor.as_ref())?;
     let limit = request.limit.unwrap_or(PAGE);
     if limit == 0 {
         return Err(Failure::bad_request(format!("limit is 1 to {PAGE}")));

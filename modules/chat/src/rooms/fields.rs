@@ -1,9 +1,10 @@
 //! What may be set of a room, and within which bounds.
 
-use lakh_hub::Failure;
+use lakh_hub::{Failure, Fields as Object};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::names;
 use crate::records::{RoomRecord, Settings};
 use crate::shapes::Reactions;
 
@@ -15,6 +16,8 @@ const MAX_TOPIC_CHARS: usize = 1_000;
 const MAX_PICTURE_BYTES: usize = 2_000;
 /// Most data of an application's own, in bytes of JSON.
 const MAX_DATA_BYTES: usize = 8 << 10;
+/// Objects and lists within each other in custom data, of messages, too. Packets have room for 97.
+const MAX_DATA_DEPTH: usize = 64;
 /// Longest wait between two messages of a person: six hours.
 const MAX_SLOW_MODE_S: u32 = 21_600;
 /// Longest time that messages are kept for if they aren't for ever: a hundred years.
@@ -34,6 +37,14 @@ pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::deserialize(field).map(Some)
 }
 
+/// The same of an object that has fields of its own: serde would take a list of them, too.
+fn given_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    field: D,
+) -> Result<Given<T>, D::Error> {
+    let object = Option::<Object<T>>::deserialize(field)?;
+    Ok(Some(object.map(|Object(fields)| fields)))
+}
+
 /// What somebody sets of a room.
 #[derive(Clone, Default, Deserialize)]
 pub(crate) struct Fields {
@@ -45,7 +56,7 @@ pub(crate) struct Fields {
     pub picture: Given<String>,
     #[serde(default, deserialize_with = "given")]
     pub data: Given<Map<String, Value>>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given_object")]
     pub settings: Given<SomeSettings>,
 }
 
@@ -168,8 +179,7 @@ impl SomeSettings {
 
 /// Checks what somebody or something is to be called.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
-    let is_seen = |each: char| !each.is_whitespace() && !lakh_files::name::is_hidden(each);
-    let fits = name.chars().any(is_seen) && name.chars().nth(MAX_NAME_CHARS).is_none();
+    let fits = name.chars().any(names::is_seen) && name.chars().nth(MAX_NAME_CHARS).is_none();
     match fits && !name.chars().any(char::is_control) {
         true => Ok(()),
         false => Err(Failure::bad_request(format!(
@@ -200,6 +210,7 @@ pub(crate) fn check_picture(picture: &str) -> Result<(), Failure> {
 
 /// Checks data of an application's own.
 pub(crate) fn check_data(data: &Map<String, Value>) -> Result<(), Failure> {
+    check_depth(data)?;
     // What was read from JSON can be written as such.
     let bytes = serde_json::to_vec(data).map_or(usize::MAX, |json| json.len());
     match bytes <= MAX_DATA_BYTES {
@@ -208,6 +219,32 @@ pub(crate) fn check_data(data: &Map<String, Value>) -> Result<(), Failure> {
             "too_large",
             format!("data is at most {MAX_DATA_BYTES} bytes of JSON"),
         )),
+    }
+}
+
+/// Checks how deep it's nested: whatever reads it as a part of something larger has a bound, too.
+///
+/// # Errors
+/// `bad_request`.
+pub(crate) fn check_depth(data: &Map<String, Value>) -> Result<(), Failure> {
+    let mut level: Vec<&Value> = data.values().collect();
+    // The object itself is the first.
+    for _ in 1..MAX_DATA_DEPTH {
+        let within = level.into_iter().flat_map(|value| match value {
+            Value::Array(list) => list.iter().collect(),
+            Value::Object(object) => object.values().collect(),
+            _ => Vec::new(),
+        });
+        level = within.collect();
+    }
+    match level
+        .iter()
+        .any(|value| value.is_array() || value.is_object())
+    {
+        false => Ok(()),
+        true => Err(Failure::bad_request(format!(
+            "data has at most {MAX_DATA_DEPTH} objects and lists within each other"
+        ))),
     }
 }
 
@@ -234,6 +271,25 @@ mod tests {
 
     fn read(fields: Value) -> Result<Fields, serde_json::Error> {
         serde_json::from_value(fields)
+    }
+
+    #[test]
+    fn data_is_nested_to_a_bound() {
+        let nested = |deep: usize| {
+            let value = (1..deep).fold(json!(1), |value, level| match level % 2 {
+                0 => json!([value]),
+                _ => json!({ "a": value }),
+            });
+            Map::from_iter([("a".to_owned(), value)])
+        };
+        assert!(check_depth(&nested(MAX_DATA_DEPTH)).is_ok());
+        assert!(check_depth(&nested(MAX_DATA_DEPTH + 1)).is_err());
+        assert!(check_depth(&nested(100)).is_err());
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        assert!(read(json!({"settings": [1, 2]})).is_err());
     }
 
     #[test]

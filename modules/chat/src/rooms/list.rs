@@ -24,12 +24,12 @@ const MAX_SEARCH_CHARS: usize = 64;
 
 #[derive(Deserialize)]
 pub(crate) struct List {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     mine: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     watch: bool,
     kind: Option<Kind>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lakh_hub::or_default")]
     archived: bool,
     search: Option<String>,
     cursor: Option<String>,
@@ -114,10 +114,6 @@ pub(crate) async fn list(chat: &Chat, asker: &Asker, request: List) -> Result<Li
     }
 }
 
-fn no_cursor() -> Failure {
-    Failure::bad_request("this is no cursor of room:list")
-}
-
 async fn public(
     chat: &Chat,
     asker: &Asker,
@@ -126,7 +122,7 @@ async fn public(
     limit: usize,
 ) -> Result<Listed, Failure> {
     if let Some(cursor) = &cursor {
-        names::check_room(cursor).map_err(|_| no_cursor())?;
+        names::check_room(cursor).map_err(|_| names::no_cursor())?;
     }
     let (mut found, mut looked_at) = (Vec::new(), 0);
     let next = loop {

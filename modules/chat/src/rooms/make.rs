@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lakh_hub::store::{Applied, Batch, Condition, WriteError};
-use lakh_hub::{Attempts, Failure, Person};
+use lakh_hub::{Attempts, Beside, Failure, Person};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -40,6 +40,7 @@ fn record(chat: &Chat, asker: &Asker, kind: Kind, name: &str) -> RoomRecord {
         archived: false,
         deleted: false,
         people: Vec::new(),
+        left: false,
         settings: Settings::default(),
     }
 }
@@ -116,27 +117,29 @@ pub(super) async fn make(
 pub(crate) struct Create {
     kind: Option<Kind>,
     id: Option<String>,
-    #[serde(flatten)]
-    fields: Fields,
-    #[serde(default)]
-    members: Vec<String>,
+    members: Option<Vec<String>>,
 }
 
 /// `room:create`.
 pub(crate) async fn create(
     chat: &Chat,
     asker: &Asker,
-    request: Create,
+    Beside(request, fields): Beside<Create, Fields>,
 ) -> Result<Entered, Failure> {
     let kind = request.kind.unwrap_or(Kind::Public);
-    request.fields.check()?;
+    fields.check()?;
     let id = match request.id {
         Some(id) => id,
         None => fresh_id(chat),
     };
     names::check_room(&id)?;
     check_kind(chat, asker, kind, &id)?;
-    let ids = others(asker, request.members, MAX_PEOPLE, "members")?;
+    let ids = others(
+        asker,
+        request.members.unwrap_or_default(),
+        MAX_PEOPLE,
+        "members",
+    )?;
     people::not_blocked(chat, asker, &ids).await?;
     let others: Vec<_> = people::of_ids(chat, &ids)
         .await?
@@ -145,7 +148,7 @@ pub(crate) async fn create(
         .collect();
     let passed = gate(asker, &id).await?;
     let mut record = record(chat, asker, kind, &id);
-    request.fields.apply(&id, &mut record);
+    fields.apply(&id, &mut record);
     if !make(chat, asker, &id, &record, &others).await? {
         return Err(Failure::new(
             "exists",
@@ -214,9 +217,7 @@ fn others(
             "{field} is a list of at most {most} ids"
         )));
     }
-    for id in &ids {
-        names::check_person(id)?;
-    }
+    names::check_people(field, &ids)?;
     Ok(ids)
 }
 
@@ -329,17 +330,56 @@ async fn come_back(
         return Err(busy());
     }
     if let [other] = ids {
-        let theirs = standing::of_person(chat, room, other).await?;
-        if !theirs.is_member() {
-            let other = people::of_id(chat, other).await?;
-            // If they come back by themselves meanwhile, all the better.
-            if members::join(chat, room, &other, Role::Member, &theirs, Some(asker.who())).await? {
-                let joining = Joining::by(other, Role::Member, asker);
-                members::tell_added(chat, asker, room, &standing, &[joining]).await;
-            }
-        }
+        fetch_back(chat, asker, room, &standing, other).await?;
     }
     Ok(standing)
+}
+
+/// Somebody who has left a room between two is in it again.
+async fn fetch_back(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    standing: &Standing,
+    person: &str,
+) -> Result<(), Failure> {
+    let theirs = standing::of_person(chat, room, person).await?;
+    if theirs.is_member() {
+        return Ok(());
+    }
+    let person = people::of_id(chat, person).await?;
+    // If they come back by themselves meanwhile, all the better.
+    if members::join(
+        chat,
+        room,
+        &person,
+        Role::Member,
+        &theirs,
+        Some(asker.who()),
+    )
+    .await?
+    {
+        let joining = Joining::by(person, Role::Member, asker);
+        members::tell_added(chat, asker, room, standing, &[joining]).await;
+    }
+    Ok(())
+}
+
+/// Whoever has left a room between two is in it again before something is said to them: it's unread then.
+pub(crate) async fn reach(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    standing: &Standing,
+) -> Result<(), Failure> {
+    if !standing.room.left {
+        return Ok(());
+    }
+    let people = standing.room.people.iter().filter(|id| *id != asker.id());
+    for id in people.filter(|id| !id.starts_with(people::ERASED_PREFIX)) {
+        fetch_back(chat, asker, room, standing, id).await?;
+    }
+    Ok(())
 }
 
 /// The id of the room that is between these two, or would be.

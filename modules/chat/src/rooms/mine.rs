@@ -116,7 +116,7 @@ fn cursor_at(at: u64, id: &str) -> String {
 fn read_cursor(cursor: &str) -> Result<(u64, &str), Failure> {
     let parts = cursor.split_once(' ');
     let parts = parts.and_then(|(at, id)| Some((at.parse().ok()?, id)));
-    parts.ok_or_else(|| Failure::bad_request("this is no cursor of room:list with mine"))
+    parts.ok_or_else(names::no_cursor)
 }
 
 /// All rooms of somebody in their order; as it was for the page before, if this is a next one.

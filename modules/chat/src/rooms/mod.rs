@@ -14,7 +14,7 @@ pub(crate) use delete::{delete, go_on};
 pub(crate) use enter::{join, put_out, unwatch, watch};
 pub(crate) use leave::leave;
 pub(crate) use list::list;
-pub(crate) use make::{between, between_two, create, direct};
+pub(crate) use make::{between, between_two, create, direct, reach};
 pub(crate) use mine::Orders;
 pub(crate) use set::{archive, get, notify, set};
 

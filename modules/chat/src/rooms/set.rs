@@ -1,7 +1,7 @@
 //! `room:get`, `room:set`, `room:archive`, `room:notify`.
 
 use lakh_hub::store::{Batch, Condition};
-use lakh_hub::{Attempts, Failure};
+use lakh_hub::{Attempts, Beside, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -36,17 +36,14 @@ pub(crate) async fn get(chat: &Chat, asker: &Asker, request: InRoom) -> Result<O
 #[derive(Deserialize)]
 pub(crate) struct Set {
     room: String,
-    #[serde(flatten)]
-    fields: Fields,
     version: Option<u64>,
 }
 
-pub(crate) async fn set(chat: &Chat, asker: &Asker, request: Set) -> Result<OneRoom, Failure> {
-    let Set {
-        room,
-        fields,
-        version,
-    } = request;
+pub(crate) async fn set(
+    chat: &Chat,
+    asker: &Asker,
+    Beside(Set { room, version }, fields): Beside<Set, Fields>,
+) -> Result<OneRoom, Failure> {
     names::check_room(&room)?;
     fields.check()?;
     asker.allow("join", &room)?;

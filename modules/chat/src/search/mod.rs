@@ -82,7 +82,7 @@ pub(crate) async fn search(
         limit => limit.min(MAX_PAGE),
     };
     if let Some(from) = &request.from {
-        names::check_person(from)?;
+        names::check_people("from", [from])?;
     }
     let before = request.cursor.as_deref().map(read_cursor).transpose()?;
     let (rooms, all_rooms) = match &request.room {
@@ -169,9 +169,7 @@ fn read_cursor(text: &str) -> Result<SearchCursor, Failure> {
     let fits = |cursor: &SearchCursor| {
         !cursor.log.is_empty() && cursor.log.len() <= lakh_hub::store::MAX_NAME_BYTES
     };
-    read()
-        .filter(fits)
-        .ok_or_else(|| Failure::bad_request("cursor is none that was given"))
+    read().filter(fits).ok_or_else(names::no_cursor)
 }
 
 /// The rooms that whoever asks is a member of, and whether these are all.
