@@ -332,6 +332,41 @@ describe("a room", { timeout: BOUND_MS }, () => {
     expect(first.state.messages[0]?.reactions?.[0]?.mine).toBe(1);
   });
 
+  test("that another has the name of after a while away is loaded anew", async () => {
+    const own = await RealServer.start();
+    open.push(() => void own.stop());
+    const ada = withRooms("Ada", own.url);
+    const ben = withRooms("Ben", own.url);
+    const id = "tea";
+    const room = ada.rooms.open(id);
+    await until(room, ({ loaded }) => loaded);
+    for (const text of ["old", "older"]) room.log.send({ text });
+    await until(room, ({ messages, outbox }) => messages.length === 2 && outbox.length === 0);
+    // What the server would tell of the deletion goes with its life.
+    const { manager } = ada.lakh;
+    manager.reconnection(false);
+    manager.engine.close();
+    const other = ben.rooms.open(id);
+    await until(other, ({ loaded }) => loaded);
+    const system = `${own.url}/api/v1/chat/room:delete`;
+    const deleted = await fetch(system, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ room: id }),
+    });
+    expect(deleted.status).toBe(200);
+    await ben.chat.room.create({ id });
+    for (const key of ["a", "b", "c"]) await ben.chat.message.send({ room: id, key, text: key });
+    for (const pinned of [true, false, true, false]) {
+      await ben.chat.message.pin({ room: id, seq: 1, pinned });
+    }
+    await own.restart();
+    manager.reconnection(true);
+    manager.open();
+    const texts = ({ messages }: ChatRoomState) => messages.map(({ text }) => text).join();
+    await until(room, (state) => texts(state) === "a,b,c");
+  });
+
   test("that becomes a crowd counts, and names who is here when it is one no longer", async () => {
     const own = await RealServer.start({ LAKH_CHAT__THIN_FROM: "3", LAKH_CHAT__CROWD_FROM: "50" });
     open.push(() => void own.stop());

@@ -66,7 +66,15 @@ export interface MessageRequests {
   };
   /** What was missed: messages after `seq`, and those changed after `rev`, whole. */
   "message:sync": {
-    fields: { room: string; thread?: number; seq: number; rev: number; limit?: number };
+    fields: {
+      room: string;
+      thread?: number;
+      seq: number;
+      rev: number;
+      /** That of the room which the numbers are of: another of its name is told apart by it. */
+      created_at?: number;
+      limit?: number;
+    };
     answer: {
       messages: ChatMessage[];
       changed: ChatMessage[];

@@ -53,6 +53,8 @@ export class ChatRoom implements LogOwner {
   /** Who came and went while the answer to a join was on its way; it may be older. */
   readonly #meanwhile = new Map<string, ChatUser | null>();
   #revisions: Revisions | null = null;
+  /** When the room was made that they are of: another may have its name by the time they are told. */
+  #createdAt: number | undefined;
   #holeTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #typing: RoomTyping;
   readonly #acts: MessageActions;
@@ -420,6 +422,7 @@ export class ChatRoom implements LogOwner {
       return;
     }
     this.#revisions = new Revisions(rev);
+    this.#createdAt = this.#state.info?.created_at;
     await this.log.toNewest();
     for (const log of this.#threads.values()) if (!log.state.loaded) await log.toNewest();
   }
@@ -428,7 +431,13 @@ export class ChatRoom implements LogOwner {
     for (let pages = 0; pages < SYNC_PAGES; pages += 1) {
       const { atEnd, last } = this.log.state;
       const seq = atEnd ? (this.log.state.messages.at(-1)?.seq ?? 0) : last;
-      const fields = { room: this.room, seq, rev: revisions.at, limit: SYNC_LIMIT };
+      const fields = {
+        room: this.room,
+        seq,
+        rev: revisions.at,
+        limit: SYNC_LIMIT,
+        ...(this.#createdAt === undefined ? {} : { created_at: this.#createdAt }),
+      };
       const answer = await this.chat.message.sync(fields);
       if (answer.reset) break;
       for (const message of answer.changed) this.#logOf(message.thread)?.replace(message);
@@ -441,6 +450,7 @@ export class ChatRoom implements LogOwner {
     for (const log of this.#threads.values()) await log.toNewest();
     const { room } = await this.chat.room.get({ room: this.room });
     this.#revisions = new Revisions(room.rev ?? 0);
+    this.#createdAt = room.created_at;
     this.#set({ info: this.#named(room) });
   }
 
