@@ -34,7 +34,7 @@ pub(crate) struct How {
 
 /// `state` in `room:join`: true, or how.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected true, false or an object with how")]
 pub(crate) enum StateWish {
     Yes(bool),
     How(How),

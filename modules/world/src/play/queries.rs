@@ -1,7 +1,11 @@
 //! What clients ask to see, as JSON.
 
+use std::fmt;
+
 use lakh_hub::Failure;
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::plan::Plan;
 use super::shapes::Numbers;
@@ -10,13 +14,45 @@ use crate::engine::query::{Ask, Centre, MAX_QUERY_PARTS, Query, Shape};
 use crate::engine::viewer::Sight;
 
 /// A radius, or queries.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub(crate) enum View {
     /// All within a distance.
     Radius(f64),
     /// What fits any of these.
     Queries(Vec<Asked>),
+}
+
+/// By hand: of an untagged enum serde says no more than that nothing fits, and a query is easily misspelt.
+impl<'de> Deserialize<'de> for View {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RadiusOrQueries;
+        impl<'de> Visitor<'de> for RadiusOrQueries {
+            type Value = View;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a radius, or a list of queries")
+            }
+
+            fn visit_f64<E: de::Error>(self, radius: f64) -> Result<View, E> {
+                Ok(View::Radius(radius))
+            }
+
+            #[expect(clippy::cast_precision_loss, reason = "no view is that wide")]
+            fn visit_u64<E: de::Error>(self, radius: u64) -> Result<View, E> {
+                Ok(View::Radius(radius as f64))
+            }
+
+            #[expect(clippy::cast_precision_loss, reason = "it's refused as negative")]
+            fn visit_i64<E: de::Error>(self, radius: i64) -> Result<View, E> {
+                Ok(View::Radius(radius as f64))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, queries: A) -> Result<View, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(queries)).map(View::Queries)
+            }
+        }
+        deserializer.deserialize_any(RadiusOrQueries)
+    }
 }
 
 /// A query. All that is said in it must hold.
@@ -68,9 +104,11 @@ impl View {
                 Ok(Sight::around(radius.min(config.max_view)))
             }
             Self::Radius(_) => Err(Failure::bad_request("view is a radius of 0 or more")),
-            Self::Queries(queries) if queries.is_empty() || queries.len() > MAX_QUERY_PARTS => Err(
-                Failure::bad_request(format!("there are 1 to {MAX_QUERY_PARTS} queries")),
-            ),
+            Self::Queries(queries) if queries.is_empty() || queries.len() > MAX_QUERY_PARTS => {
+                Err(Failure::bad_request(format!(
+                    "a view is a radius, or 1 to {MAX_QUERY_PARTS} queries"
+                )))
+            }
             Self::Queries(queries) => {
                 let asks = queries.iter().map(|query| {
                     let every = query.every.unwrap_or(1);
@@ -122,7 +160,7 @@ impl Asked {
         }
         match parts.len() {
             0 => Err(Failure::bad_request(
-                "a query has at least one of sphere, box, all, kinds, and, or",
+                "a query of a view has at least one of sphere, box, all, kinds, and, or",
             )),
             1 => Ok(parts.remove(0)),
             _ => Ok(Query::And(parts)),
@@ -210,6 +248,37 @@ mod tests {
         let view: View = serde_json::from_value(view)
             .map_err(|error| Failure::bad_request(error.to_string()))?;
         view.sight(&plan, config)
+    }
+
+    #[test]
+    fn what_is_no_view_is_told_where_it_is_wrong() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only read")]
+        struct Look {
+            view: View,
+        }
+        for (view, said) in [
+            (
+                json!("far"),
+                "`view`: invalid type: string \"far\", expected a radius, or a list of queries",
+            ),
+            (
+                json!({"radius": 5}),
+                "`view`: invalid type: object, expected a radius, or a list of queries",
+            ),
+            (
+                json!([{"sphere": {"radus": 5}}]),
+                "`view[0].sphere.radus`: unknown field `radus`, expected `center` or `radius`",
+            ),
+            (
+                json!([{"sphere": {"radius": 5}}, {"kinds": "bot"}]),
+                "`view[1].kinds`: invalid type: string \"bot\", expected a list",
+            ),
+        ] {
+            let text = json!({ "view": view }).to_string();
+            let refused = lakh_hub::read_object::<Look>(&text).unwrap_err();
+            assert_eq!(refused.message, said, "{text}");
+        }
     }
 
     #[test]

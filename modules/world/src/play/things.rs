@@ -17,7 +17,10 @@ const MAX_PEOPLE: usize = 64;
 
 /// Who may see an entity, as it's said.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected \"all\", \"none\" or an object with a list of `people`"
+)]
 pub(crate) enum SeenBy {
     Word(Word),
     People { people: Vec<String> },
