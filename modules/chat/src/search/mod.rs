@@ -73,7 +73,8 @@ pub(crate) async fn search(
     asker: &Asker,
     request: AskSearch,
 ) -> Result<Found, Failure> {
-    let wanted = terms(&request.words).map_err(|error| Failure::bad_request(error.to_string()))?;
+    let wanted =
+        terms(&request.words).map_err(|error| Failure::bad_request(format!("words: {error}")))?;
     if wanted.is_empty() {
         return Err(Failure::bad_request("words has no letter or digit"));
     }
