@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use lakh_auth::revocations::Revoked;
 use lakh_bridge::flows::Flows;
 use lakh_bridge::hooks::Hooks;
-use lakh_chat::Chat;
 use lakh_hub::{Clock as _, Hub};
 use lakh_net::accept::Inherited;
 use lakh_net::limits::ConnectionLimits;
@@ -31,7 +30,7 @@ use crate::http::door::Door;
 use crate::http::{self, HttpState, VERSION, page};
 use crate::life_cycle::{self, End, Signal};
 use crate::mode::{self, Mode};
-use crate::node::{self, Backing, Neighbours, Node, Prepared, Revocations};
+use crate::node::{self, Backing, Neighbours, Node, Prepared, Revocations, Served};
 use crate::service::Service;
 use crate::service_manager;
 use crate::sign_in::SignIn;
@@ -243,32 +242,9 @@ async fn start(
     mut prepared: Prepared,
     ask: Sender<Signal>,
 ) -> anyhow::Result<Up> {
-    let plan = prepared.fleet.take();
-    let name = prepared.hub.node.clone();
-    let data = &settings.server.data;
-    let mut backing = Backing::open(plan.as_ref(), data, name, now_ms).await?;
-    if let Some(name) = backing.name() {
-        prepared.hub.node = name.to_owned();
-    }
-    if backing.store_is_shared() {
-        tracing::info!("the store is in Redis");
-    } else {
-        tracing::info!("data folder {}", data.display());
-    }
-    let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
-    hub.set_limits(prepared.limits);
-    backing.join(plan.as_ref(), &hub)?;
-    if prepared.keeps_log {
-        backing.keep_log(&hub)?;
-        tracing::info!("recovery logs are kept in the store");
-    }
+    let (mut backing, hub) = open(settings, &mut prepared).await?;
     let revocations = backing.make_revocations(&hub, settings, now_ms);
-    let console = console.map(|plan| {
-        let revocations = Arc::clone(&revocations);
-        let ended = move |session, until_s| end_sockets(&revocations, session, until_s);
-        Console::new(plan, backing.store().clone(), now_ms).on_end(Box::new(ended))
-    });
-    let console = console.map(Arc::new);
+    let console = console.map(|plan| open_console(plan, &backing, &revocations));
     node::guard(
         &hub,
         &sign_in,
@@ -297,16 +273,7 @@ async fn start(
     );
     node.refuses(sign_in.clone());
     let service = node::service(&node, served.clone(), &sign_in, settings, now_ms);
-    if let Some(chat) = served.chat.clone() {
-        tokio::spawn(node::tidy_chat(chat));
-    }
-    if let Some(worlds) = served.worlds.clone() {
-        node.has_worlds(worlds);
-    }
-    let files = files(served.chat, settings)?;
-    if let Some(files) = &files {
-        node.chats(files.clone());
-    }
+    let files = attach(&node, &served, settings)?;
     let settled = match backing.settle().await {
         Ok(()) => backing.hear_revocations().await,
         Err(error) => Err(error),
@@ -314,32 +281,80 @@ async fn start(
     let service = (service, files);
     let listens =
         settled.and_then(|()| listen(settings, mode, sign_in, console, prepared, &node, service));
-    match listens {
-        Ok(running) => {
-            // Who listens can be reached by what a source publishes.
-            let flows =
-                node::start_flows(node.hub(), served.rooms, &leases, settings, node.name())?;
-            if let Some(flows) = &flows {
-                node.bridges(Arc::clone(flows));
-            }
-            if let Some(neighbours) = &neighbours {
-                neighbours.announce(&running).await;
-            }
-            Ok(Up {
-                running,
-                node,
-                backing,
-                neighbours,
-                hooks,
-                flows,
-            })
-        }
+    let running = match listens {
+        Ok(running) => running,
         Err(error) => {
             // The error in hand says more than one of closing would.
             let _ = backing.close().await;
-            Err(error)
+            return Err(error);
         }
+    };
+    // Who listens can be reached by what a source publishes.
+    let flows = node::start_flows(node.hub(), served.rooms, &leases, settings, node.name())?;
+    if let Some(flows) = &flows {
+        node.bridges(Arc::clone(flows));
     }
+    if let Some(neighbours) = &neighbours {
+        neighbours.announce(&running).await;
+    }
+    Ok(Up {
+        running,
+        node,
+        backing,
+        neighbours,
+        hooks,
+        flows,
+    })
+}
+
+/// The hub, and what stands behind it.
+async fn open(settings: &Settings, prepared: &mut Prepared) -> anyhow::Result<(Backing, Hub)> {
+    let plan = prepared.fleet.take();
+    let name = prepared.hub.node.clone();
+    let data = &settings.server.data;
+    let mut backing = Backing::open(plan.as_ref(), data, name, now_ms).await?;
+    if let Some(name) = backing.name() {
+        prepared.hub.node = name.to_owned();
+    }
+    if backing.store_is_shared() {
+        tracing::info!("the store is in Redis");
+    } else {
+        tracing::info!("data folder {}", data.display());
+    }
+    let hub = Hub::new(prepared.hub.clone(), SystemClock::default());
+    hub.set_limits(prepared.limits);
+    backing.join(plan.as_ref(), &hub)?;
+    if prepared.keeps_log {
+        backing.keep_log(&hub)?;
+        tracing::info!("recovery logs are kept in the store");
+    }
+    Ok((backing, hub))
+}
+
+/// The console, which ends the sockets of a session with it.
+fn open_console(
+    plan: console::Plan,
+    backing: &Backing,
+    revocations: &Arc<Revocations>,
+) -> Arc<Console> {
+    let revocations = Arc::clone(revocations);
+    let ended = move |session, until_s| end_sockets(&revocations, session, until_s);
+    Arc::new(Console::new(plan, backing.store().clone(), now_ms).on_end(Box::new(ended)))
+}
+
+/// Gives the node what modules have beside their namespaces: worlds to count, the chat's files.
+fn attach(node: &Node, served: &Served, settings: &Settings) -> anyhow::Result<Option<Files>> {
+    if let Some(worlds) = served.worlds.clone() {
+        node.has_worlds(worlds);
+    }
+    let Some(chat) = served.chat.clone() else {
+        return Ok(None);
+    };
+    tokio::spawn(node::tidy_chat(chat.clone()));
+    let files = Files::new(chat, &Plan::new(settings), now_ms)?;
+    tokio::spawn(files.clone().keep_tidy());
+    node.chats(files.clone());
+    Ok(Some(files))
 }
 
 /// Whoever came in by a session of the page goes with it.
@@ -351,14 +366,6 @@ fn end_sockets(revocations: &Arc<Revocations>, session: String, until_s: u64) {
             tracing::error!(%error, "sockets of a session that has ended may still be there");
         }
     });
-}
-
-/// The chat's files, where chat is served.
-fn files(chat: Option<Chat>, settings: &Settings) -> anyhow::Result<Option<Files>> {
-    let Some(chat) = chat else { return Ok(None) };
-    let files = Files::new(chat, &Plan::new(settings), now_ms)?;
-    tokio::spawn(files.clone().keep_tidy());
-    Ok(Some(files))
 }
 
 /// Puts HTTP side and sockets before the hub.
