@@ -112,8 +112,10 @@ impl View {
             Self::Queries(queries) => {
                 let asks = queries.iter().map(|query| {
                     let every = query.every.unwrap_or(1);
-                    if !(1..=64).contains(&every) {
-                        return Err(Failure::bad_request("every is 1 to 64 ticks"));
+                    if every > 64 || !every.is_power_of_two() {
+                        return Err(Failure::bad_request(
+                            "every is 1, 2, 4, 8, 16, 32 or 64 ticks",
+                        ));
                     }
                     Ok(Ask {
                         query: query.read(plan, config)?,
@@ -315,6 +317,8 @@ mod tests {
             json!([{"box": {"min": [0, 0]}}]),
             json!([{"box": {"min": [1, 1], "max": [0, 0]}}]),
             json!([{"all": true, "every": 65}]),
+            json!([{"all": true, "every": 3}]),
+            json!([{"all": true, "every": 0}]),
             json!([{"cone": 1}]),
         ] {
             assert!(read(view.clone(), &Config::default()).is_err(), "{view}");

@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Numbers {
             type Value = Numbers;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number, or a list of 1 to 4 numbers")
+                f.write_str("a number, or a list of numbers")
             }
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(
