@@ -19,6 +19,7 @@ import { SearchPanel } from "./SearchPanel.tsx";
 import type { ChatSession } from "./session.ts";
 import { Shortcuts } from "./Shortcuts.tsx";
 import { SessionContext, useChat } from "./useChat.ts";
+import { useBackCloses } from "./useBackCloses.ts";
 import { Welcome } from "./Welcome.tsx";
 
 export default function ChatPage() {
@@ -43,6 +44,7 @@ export default function ChatPage() {
 const DIRECTORY_EVERY_MS = 15_000;
 
 function Chat({ session }: { session: ChatSession }) {
+  useDropsKept();
   const room = roomOfPath(usePathname());
   const search = useSearch();
   const target = useMemo(() => targetOf(search), [search]);
@@ -75,7 +77,10 @@ function Chat({ session }: { session: ChatSession }) {
       <Shortcuts />
       <div className={styles.columns}>
         <div className={styles.list}>
-          <RoomList openRoom={room} onSearch={() => setPanel({ kind: "search" })} />
+          <RoomList
+            openRoom={room}
+            onSearch={() => setPanel({ kind: "search", everywhere: true })}
+          />
         </div>
         <section
           className={styles.room}
@@ -88,11 +93,34 @@ function Chat({ session }: { session: ChatSession }) {
             <RoomPane key={room} id={room} target={target} panel={panel} onPanel={setPanel} />
           )}
         </section>
-        {panel?.kind === "search" && <SearchPanel room={room} onClose={() => setPanel(null)} />}
+        {panel?.kind === "search" && (
+          <SearchPanel
+            room={room}
+            everywhere={panel.everywhere === true}
+            onClose={() => setPanel(null)}
+          />
+        )}
       </div>
       <Notice notices={session.notices} />
     </div>
   );
+}
+
+/** A file that misses the messages would open in the place of the page. */
+function useDropsKept(): void {
+  useEffect(() => {
+    const keep = (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "none";
+    };
+    window.addEventListener("dragover", keep);
+    window.addEventListener("drop", keep);
+    return () => {
+      window.removeEventListener("dragover", keep);
+      window.removeEventListener("drop", keep);
+    };
+  }, []);
 }
 
 /** What stands beside the messages. The search outlives a change of room, all else is of its room. */
@@ -103,5 +131,6 @@ function usePanel(room: string | null) {
     setOf(room);
     if (panel && panel.kind !== "search") setPanel(null);
   }
+  useBackCloses(panel !== null, () => setPanel(null));
   return [panel, setPanel] as const;
 }

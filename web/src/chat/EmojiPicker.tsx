@@ -1,5 +1,5 @@
 import * as Popover from "@radix-ui/react-popover";
-import { useState, type KeyboardEvent, type ReactElement } from "react";
+import { useRef, useState, type KeyboardEvent, type ReactElement } from "react";
 import styles from "./EmojiPicker.module.css";
 import { findEmoji, quickEmoji } from "./model/emoji.ts";
 import { useSession } from "./useChat.ts";
@@ -8,11 +8,14 @@ interface EmojiPickerProps {
   trigger: ReactElement;
   onPick: (emoji: string) => void;
   onOpen?: (open: boolean) => void;
+  /** Whether `onPick` puts the focus somewhere itself. */
+  keepFocus?: boolean;
 }
 
 /** A button's list of emoji, found by word. Arrow keys go through them. */
-export function EmojiPicker({ trigger, onPick, onOpen }: EmojiPickerProps) {
+export function EmojiPicker({ trigger, onPick, onOpen, keepFocus = false }: EmojiPickerProps) {
   const [open, setOpen] = useState(false);
+  const picked = useRef(false);
   const change = (next: boolean) => {
     setOpen(next);
     onOpen?.(next);
@@ -28,9 +31,14 @@ export function EmojiPicker({ trigger, onPick, onOpen }: EmojiPickerProps) {
           sideOffset={6}
           collisionPadding={8}
           aria-label="Emoji"
+          onCloseAutoFocus={(event) => {
+            if (picked.current && keepFocus) event.preventDefault();
+            picked.current = false;
+          }}
         >
           <Choices
             onPick={(emoji) => {
+              picked.current = true;
               change(false);
               onPick(emoji);
             }}

@@ -5,6 +5,7 @@ import { Empty } from "../ui/Empty.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Excerpt } from "./Excerpt.tsx";
 import { plainText } from "./model/text.ts";
+import { covers } from "./panel.ts";
 import { useActs } from "./roomContext.ts";
 import { SidePanel } from "./SidePanel.tsx";
 import styles from "./SidePanel.module.css";
@@ -19,6 +20,10 @@ export function PinsPanel({ state, onClose }: { state: ChatRoomState; onClose: (
   const shown = state.messages.filter((one) => one.pinned).map((one) => one.seq);
   const change = shown.join(" ");
   const { id } = state;
+  const open = (seq: number) => {
+    if (covers.matches) onClose();
+    jump(seq);
+  };
   useEffect(() => {
     void session.attempt(async () => {
       const { pins: pinned } = await session.chat.pin.list({ room: id });
@@ -41,7 +46,7 @@ export function PinsPanel({ state, onClose }: { state: ChatRoomState; onClose: (
         )}
         <ul className={styles.excerpts}>
           {pins?.map((message) => (
-            <Excerpt key={message.seq} message={message} onOpen={() => jump(message.seq)}>
+            <Excerpt key={message.seq} message={message} onOpen={() => open(message.seq)}>
               {plainText(message.text) || message.attachments?.[0]?.name}
             </Excerpt>
           ))}

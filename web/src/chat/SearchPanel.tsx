@@ -7,6 +7,7 @@ import { Empty } from "../ui/Empty.tsx";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Excerpt } from "./Excerpt.tsx";
 import { withMarks } from "./model/text.ts";
+import { covers } from "./panel.ts";
 import { messagePath } from "./paths.ts";
 import { SidePanel } from "./SidePanel.tsx";
 import styles from "./SidePanel.module.css";
@@ -18,6 +19,8 @@ const WAIT_MS = 250;
 interface SearchPanelProps {
   /** The room that is open. */
   room: string | null;
+  /** Whether it begins with all rooms. */
+  everywhere: boolean;
   onClose: () => void;
 }
 
@@ -30,11 +33,12 @@ interface Results {
 }
 
 /** Searches what was said, here or in all of one's rooms. */
-export function SearchPanel({ room, onClose }: SearchPanelProps) {
+export function SearchPanel(props: SearchPanelProps) {
+  const { room, onClose } = props;
   const session = useSession();
   const [, navigate] = useLocation();
   const [words, setWords] = useState("");
-  const [everywhere, setEverywhere] = useState(room === null);
+  const [everywhere, setEverywhere] = useState(room === null || props.everywhere);
   const [results, setResults] = useState<Results | null>(null);
   const rooms = useChat((state) => state.directory.rooms);
   const names = useMemo(() => new Map(rooms.map(({ id, name }) => [id, name])), [rooms]);
@@ -65,8 +69,10 @@ export function SearchPanel({ room, onClose }: SearchPanelProps) {
       const next = await session.chat.message.search({ ...fields, cursor: results.cursor });
       setResults({ ...results, ...next, hits: [...results.hits, ...next.hits] });
     });
-  const open = ({ message }: ChatHit) =>
+  const open = ({ message }: ChatHit) => {
+    if (covers.matches) onClose();
     navigate(messagePath(message.room, message.seq, message.thread));
+  };
   const shown = words.trim() === "" ? null : results;
 
   return (

@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { useEffect, useId, useRef, type ReactNode } from "react";
+import { rememberFocus } from "../ui/focus.ts";
 import { IconButton } from "../ui/IconButton.tsx";
 import styles from "./SidePanel.module.css";
 
@@ -16,14 +17,10 @@ export function SidePanel({ title, note, onClose, children }: SidePanelProps) {
   const panel = useRef<HTMLElement>(null);
 
   useEffect(() => {
-    const before = document.activeElement;
+    const giveBack = rememberFocus();
     const field = panel.current?.querySelector<HTMLElement>("[data-first], textarea");
     (field ?? panel.current)?.focus({ preventScroll: true });
-    // Back to where the reader was, if that is still there.
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected)
-        before.focus({ preventScroll: true });
-    };
+    return giveBack;
   }, []);
 
   return (

@@ -3,7 +3,9 @@ import type { ChatAttachment } from "lakh-client";
 import { ChevronLeft, ChevronRight, Download, X } from "lucide-react";
 import type { KeyboardEvent } from "react";
 import { useStore } from "../app/store.ts";
+import { useFocusBack } from "../ui/Modal.tsx";
 import styles from "./Files.module.css";
+import { useBackCloses } from "./useBackCloses.ts";
 import { addressOf, fileAccess } from "./model/files.ts";
 
 interface ViewerProps {
@@ -17,6 +19,8 @@ interface ViewerProps {
 
 /** Pictures as large as the window. Arrow keys go through them, Escape closes. */
 export function Viewer({ files, at, onMove, onClose }: ViewerProps) {
+  const focus = useFocusBack();
+  useBackCloses(true, onClose);
   const access = useStore(fileAccess.value);
   const file = files[at];
   if (!file) return null;
@@ -29,7 +33,12 @@ export function Viewer({ files, at, onMove, onClose }: ViewerProps) {
   return (
     <Dialog.Root open onOpenChange={(open) => open || onClose()}>
       <Dialog.Portal>
-        <Dialog.Content className={styles.viewer} aria-describedby={undefined} onKeyDown={press}>
+        <Dialog.Content
+          className={styles.viewer}
+          aria-describedby={undefined}
+          onKeyDown={press}
+          {...focus}
+        >
           <header className={styles.viewerHead}>
             <Dialog.Title className={styles.viewerName}>{file.name}</Dialog.Title>
             {files.length > 1 && (

@@ -1,6 +1,7 @@
 import * as Dialog from "@radix-ui/react-dialog";
 import clsx from "clsx";
-import type { ReactNode } from "react";
+import { useRef, type ReactNode } from "react";
+import { rememberFocus } from "./focus.ts";
 import styles from "./Modal.module.css";
 
 interface ModalProps {
@@ -22,12 +23,14 @@ export function Modal({ open, onClose, title, description, wide, children }: Mod
   const keep = (event: Event) => {
     if (!onClose) event.preventDefault();
   };
+  const focus = useFocusBack();
   return (
     <Dialog.Root open={open} onOpenChange={(next) => next || onClose?.()}>
       <Dialog.Portal>
         <div className={styles.scrim} />
         <Dialog.Content
           className={clsx(styles.modal, wide && styles.wide)}
+          {...focus}
           onEscapeKeyDown={keep}
           onPointerDownOutside={keep}
           // React lets events through to whatever has opened it, which may be a form or hear keys itself.
@@ -44,4 +47,18 @@ export function Modal({ open, onClose, title, description, wide, children }: Mod
       </Dialog.Portal>
     </Dialog.Root>
   );
+}
+
+/** For the content of a dialog that has no trigger of Radix's own. */
+export function useFocusBack() {
+  const giveBack = useRef<(() => void) | null>(null);
+  return {
+    onOpenAutoFocus: () => {
+      giveBack.current = rememberFocus();
+    },
+    onCloseAutoFocus: (event: Event) => {
+      event.preventDefault();
+      giveBack.current?.();
+    },
+  };
 }

@@ -4,7 +4,7 @@ import { useStore } from "../app/store.ts";
 import { IconButton } from "./IconButton.tsx";
 import styles from "./Notice.module.css";
 
-/** A word on what was done, or why it was not, over the foot of a page: `--notice-above` says how far. Goes by itself. */
+/** A word on what was done, or why it was not, over the foot of a page (`--notice-above` says how far), or under its head (`--notice-below`). Goes by itself. */
 export function Notice({ notices }: { notices: Notices }) {
   const notice = useStore(notices);
   return (
