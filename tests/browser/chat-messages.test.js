@@ -76,6 +76,10 @@ test("deleting leaves a mark, and a reply leads back to what it answers", async 
   await grace.page.keyboard.press("Enter");
   await ada.page.getByRole("button", { name: /Ada Shall we\?/ }).waitFor();
   await act(grace.page, "Yes", "Delete");
+  await grace.page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+  await said(grace.page, "Yes").waitFor();
+  await act(grace.page, "Yes", "Delete");
+  await grace.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
   await ada.page.getByText("This message was deleted").first().waitFor();
 });
 

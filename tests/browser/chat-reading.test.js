@@ -145,7 +145,10 @@ test("a message is answered, edited and left by the keyboard alone", async (t) =
   await page.keyboard.type(", better");
   await page.keyboard.press("Enter");
   await page.getByRole("article").getByText("an answer, better").waitFor();
-  const { message } = await ask(house.server.url, "maya", "message:get", { room: "keys", seq: 4 });
+  const { message } = await ask(house.server.url, "maya", "message:get", {
+    room: "keys",
+    seq: 4,
+  });
   assert.equal(message.text, "an answer, better");
   assert.equal(message.reply_to.seq, 2);
   // And a thread, closed by Escape.
@@ -170,7 +173,11 @@ test("Ctrl and K find a room by a part of its name, from anywhere", async (t) =>
 
 test("the rooms of a phone fill it, and lead in and out", async (t) => {
   await library("pocket", 2, 1);
-  const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+  const phone = {
+    viewport: { width: 390, height: 844 },
+    hasTouch: true,
+    isMobile: true,
+  };
   const { page } = await maya(t, "", phone);
   await page.getByRole("link", { name: /^pocket .*1\s*unread/ }).click();
   await said(page, "number 2").waitFor();
@@ -197,4 +204,92 @@ test("the keys are listed by a key, and from the menu", async (t) => {
   await page.keyboard.press("Escape");
   await list.waitFor({ state: "detached" });
   assert.deepEqual(errors, []);
+});
+
+test("what is further down than one has read stays unread until one gets there", async (t) => {
+  await library("halfway", 60, 15);
+  const { page } = await maya(t, "halfway");
+  await isInView(page, page.locator("[data-new]"));
+  await isInView(page, line(page, "number 16"));
+  // Longer than the page waits before it tells.
+  await page.waitForTimeout(1000);
+  const read = async () => (await ask(house.server.url, "maya", "room:get", { room: "halfway" })).room.mine.read;
+  assert.equal(await read(), 15);
+  await page.keyboard.press("Escape");
+  await isInView(page, line(page, "number 60"));
+  while ((await read()) < 60) await page.waitForTimeout(50);
+});
+
+test("what was seen as it came isn't new when one comes back", async (t) => {
+  await library("seen", 5);
+  await library("elsewhere", 1);
+  const { page } = await maya(t, "seen");
+  await said(page, "number 5").waitFor();
+  await say(house.server.url, "jonas", "seen", "hello");
+  await said(page, "hello").waitFor();
+  await page.waitForTimeout(600);
+  await page.getByRole("link", { name: /elsewhere/ }).click();
+  await said(page, "number 1").waitFor();
+  await page.getByRole("link", { name: /seen/ }).click();
+  await said(page, "hello").waitFor();
+  assert.equal(await page.locator("[data-new]").count(), 0);
+});
+
+test("a mention in a thread leads there from the list", async (t) => {
+  await library("threads", 3);
+  await library("other", 1);
+  const { page } = await maya(t, "other");
+  await said(page, "number 1").waitFor();
+  await say(house.server.url, "jonas", "threads", "Maya, what of this?", {
+    thread: 2,
+    mentions: ["dev:maya okafor"],
+  });
+  const item = page.getByRole("link", {
+    name: /threads.*mentioned in a thread/,
+  });
+  await item.click();
+  await page.getByRole("complementary", { name: "Thread" }).getByText("Maya, what of this?").waitFor();
+  await item.waitFor({ state: "detached" });
+});
+
+test("a name written to its end is a mention without being chosen", async (t) => {
+  await library("names", 3);
+  const { page } = await maya(t, "names");
+  await composer(page, "names").click();
+  await page.keyboard.type(`@${nameOf("jonas")} are you there?`);
+  await page.keyboard.press("Enter");
+  await line(page, "are you there?")
+    .locator("span", { hasText: `@${nameOf("jonas")}` })
+    .last()
+    .waitFor();
+  const { messages } = await ask(house.server.url, "jonas", "message:history", {
+    room: "names",
+  });
+  assert.deepEqual(messages.at(-1).mentions, ["dev:jonas weber"]);
+});
+
+test("somebody's new name stands at what they said before", async (t) => {
+  await library("called", 2);
+  await ask(house.server.url, "jonas", "me:set", { name: "Jonas the Second" });
+  t.after(() => ask(house.server.url, "jonas", "me:set", { name: nameOf("jonas") }));
+  const { page } = await maya(t, "called");
+  await page.getByRole("article").getByRole("button", { name: "Jonas the Second" }).first().waitFor();
+});
+
+test("on a phone a result of a search shows itself, and the way back closes what covers the messages", async (t) => {
+  await library("pocket", 40);
+  const { page } = await maya(t, "pocket", { viewport: { width: 390, height: 800 } });
+  await said(page, "number 40").waitFor();
+  const search = page.getByRole("button", { name: "Search", exact: true });
+  const panel = page.getByRole("complementary", { name: "Search" });
+  await search.click();
+  await page.getByRole("searchbox", { name: "Search messages" }).fill("number 3");
+  await panel.getByRole("button", { name: /number 3$/ }).click();
+  await panel.waitFor({ state: "detached" });
+  await isInView(page, line(page, "number 3"));
+  await search.click();
+  await panel.waitFor();
+  await page.goBack();
+  await panel.waitFor({ state: "detached" });
+  assert.match(page.url(), /\/chat\/pocket/);
 });

@@ -1,5 +1,6 @@
 /** A word on what was done, or why it was not, for people to read. It goes by itself. */
 import { LakhError } from "lakh-client";
+import { readable } from "../ui/format.ts";
 import { Store } from "./store.ts";
 
 export interface Notice {
@@ -35,7 +36,7 @@ export class Notices extends Store<Notice | null> {
       return true;
     } catch (error) {
       if (!(error instanceof LakhError)) throw error;
-      this.say(error.message, true);
+      this.say(readable(error.message), true);
       return false;
     }
   }

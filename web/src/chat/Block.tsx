@@ -6,6 +6,7 @@ import { MessageLine } from "./MessageLine.tsx";
 import { isSameBlock, type BlockRow } from "./model/grouping.ts";
 import { clockTime, fullTime } from "./model/times.ts";
 import { useActs } from "./roomContext.ts";
+import { useName } from "./useName.ts";
 
 interface BlockProps {
   block: BlockRow;
@@ -21,6 +22,7 @@ export const Block = memo(BlockView, (a, b) => {
 function BlockView({ block, isLast }: BlockProps) {
   const { showPerson } = useActs();
   const { from, lines, mine } = block;
+  const name = useName(from);
   const first = lines[0];
   if (!first) return null;
   return (
@@ -32,7 +34,7 @@ function BlockView({ block, isLast }: BlockProps) {
         aria-hidden
         onClick={() => showPerson(from.id)}
       >
-        <Avatar user={from} />
+        <Avatar user={{ ...from, name }} />
       </button>
       <header className={styles.head}>
         <button
@@ -42,7 +44,7 @@ function BlockView({ block, isLast }: BlockProps) {
           tabIndex={-1}
           onClick={() => showPerson(from.id)}
         >
-          {from.name}
+          {name}
         </button>
         {mine && <span className={styles.you}>you</span>}
         <time

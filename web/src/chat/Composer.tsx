@@ -49,6 +49,7 @@ export function Composer(props: ComposerProps) {
 
   const asked = askedAt(text, caret);
   const people = useMentionable(roomId, asked && asked.at !== dismissed ? asked.word : null);
+  const offered = useOffered(people);
   const fits = people.length > 0;
 
   const length = countChars(text);
@@ -94,7 +95,7 @@ export function Composer(props: ComposerProps) {
 
   /** What is written, as it is sent; `more` says how. */
   const written = (more: Carried = {}) => {
-    const mentions = mentionedIn(text, chosen);
+    const mentions = mentionedIn(text, chosen, [...offered.values()]);
     const attachments = ready.flatMap((one) => one.done ?? []);
     const carried = {
       ...(mentions.length > 0 ? { mentions } : {}),
@@ -108,6 +109,10 @@ export function Composer(props: ComposerProps) {
 
   const send = (more?: Carried) => {
     if (!sendable) return;
+    if (uploads.uploads.some((one) => one.error !== null)) {
+      session.say("A file could not be uploaded: remove it, then send", true);
+      return;
+    }
     session.send(roomId, written(more), thread);
     clear();
   };
@@ -122,6 +127,7 @@ export function Composer(props: ComposerProps) {
   const clear = () => {
     setText("");
     setChosen([]);
+    offered.clear();
     uploads.clear();
     onReplyDone();
     session.memory.keepDraft(roomId, "", thread);
@@ -132,8 +138,10 @@ export function Composer(props: ComposerProps) {
     const { length: count } = people;
     if (event.key === "ArrowDown") setActive((active + 1) % count);
     else if (event.key === "ArrowUp") setActive((active + count - 1) % count);
-    else if (event.key === "Escape") setDismissed(asked?.at ?? null);
-    else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
+    else if (event.key === "Escape") {
+      setDismissed(asked?.at ?? null);
+      offered.clear();
+    } else if ((event.key === "Enter" || event.key === "Tab") && !event.shiftKey) {
       const person = people[active];
       if (person) mention(person);
     } else return false;
@@ -208,6 +216,7 @@ export function Composer(props: ComposerProps) {
                 onChange={(event) => {
                   uploads.add([...(event.target.files ?? [])]);
                   event.target.value = "";
+                  field.current?.focus();
                 }}
               />
             </>
@@ -216,6 +225,7 @@ export function Composer(props: ComposerProps) {
             ref={field}
             className={styles.field}
             rows={1}
+            data-focus-home
             value={text}
             aria-label={label}
             placeholder={label}
@@ -229,6 +239,7 @@ export function Composer(props: ComposerProps) {
             onBlur={() => session.room(roomId)?.typing(false, thread)}
           />
           <EmojiPicker
+            keepFocus
             onPick={(emoji) =>
               put(text.slice(0, caret) + emoji + text.slice(caret), caret + emoji.length)
             }
@@ -245,7 +256,7 @@ export function Composer(props: ComposerProps) {
         </div>
       </div>
       {length > COUNT_FROM && (
-        <p className={styles.count} role="status">
+        <p className={styles.count} role="status" data-over={length > MAX_TEXT ? "" : undefined}>
           {length <= MAX_TEXT
             ? `${MAX_TEXT - length} characters left`
             : `${length - MAX_TEXT} characters too long`}
@@ -253,4 +264,13 @@ export function Composer(props: ComposerProps) {
       )}
     </form>
   );
+}
+
+/** Whoever the list has shown: a name may be written to its end without choosing it there. */
+function useOffered(people: readonly User[]): Map<string, User> {
+  const [offered] = useState(() => new Map<string, User>());
+  useEffect(() => {
+    for (const person of people) offered.set(person.id, person);
+  }, [offered, people]);
+  return offered;
 }

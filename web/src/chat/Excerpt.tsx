@@ -4,6 +4,7 @@ import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { shortTime } from "./model/times.ts";
 import styles from "./SidePanel.module.css";
+import { useName } from "./useName.ts";
 
 interface ExcerptProps {
   message: ChatMessage;
@@ -16,13 +17,14 @@ interface ExcerptProps {
 /** A message in a list: leads to where it was said. */
 export function Excerpt({ message, room, onOpen, children }: ExcerptProps) {
   const now = useNow();
+  const name = useName(message.from);
   return (
     <li>
       <button type="button" className={styles.excerpt} onClick={onOpen}>
-        <Avatar user={message.from} size="sm" />
+        <Avatar user={{ ...message.from, name }} size="sm" />
         <span className={styles.excerptTexts}>
           <span className={styles.excerptHead}>
-            <span className={styles.excerptName}>{message.from.name}</span>
+            <span className={styles.excerptName}>{name}</span>
             {room && <span className={styles.excerptRoom}>in {room}</span>}
             <span className={styles.excerptTime}>{shortTime(message.time, now)}</span>
           </span>

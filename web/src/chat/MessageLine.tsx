@@ -1,10 +1,12 @@
 import clsx from "clsx";
 import type { ChatMessage, Outgoing } from "lakh-client";
-import { Clock, Forward, MessageSquareText, Pin } from "lucide-react";
+import { AtSign, Clock, Forward, MessageSquareText, Pin } from "lucide-react";
 import { memo, use, useState } from "react";
+import { useStore } from "../app/store.ts";
 import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
+import { readable } from "../ui/format.ts";
 import { EditMessage } from "./EditMessage.tsx";
 import { Files } from "./Files.tsx";
 import { Expires } from "./later/Expires.tsx";
@@ -16,7 +18,8 @@ import { clockTime, fullTime, shortTime } from "./model/times.ts";
 import { Reactions } from "./Reactions.tsx";
 import { EditingContext, useActs } from "./roomContext.ts";
 import { Text } from "./Text.tsx";
-import { useChat } from "./useChat.ts";
+import { useChat, useSession } from "./useChat.ts";
+import { useName } from "./useName.ts";
 
 interface MessageLineProps {
   line: Line;
@@ -112,17 +115,29 @@ function Body({ line }: { line: Line }) {
 }
 
 function Quote({ quote }: { quote: NonNullable<ChatMessage["reply_to"]> }) {
-  const { jump } = useActs();
+  const { jump, room, thread } = useActs();
+  const name = useName(quote.from);
+  // The quote is a copy of what was said then. What its writer took back isn't shown again by it.
+  const deleted = useChat(() => {
+    const log = thread === undefined ? room.log : room.thread(thread);
+    return log.find(quote.seq)?.deleted !== undefined;
+  });
   return (
     <button type="button" className={styles.quote} onClick={() => jump(quote.seq)}>
-      <span className={styles.quoteName}>{quote.from.name}</span>
-      <span className={styles.quoteText}>{plainText(quote.text) || "A file"}</span>
+      <span className={styles.quoteName}>{name}</span>
+      <span className={styles.quoteText}>
+        {deleted ? "This message was deleted" : plainText(quote.text) || "A file"}
+      </span>
     </button>
   );
 }
 
 function ThreadLink({ message }: { message: ChatMessage }) {
   const { openThread, thread } = useActs();
+  const { threadMentions } = useSession();
+  const named = useStore(threadMentions.byRoom, (all) =>
+    all.get(message.room)?.some((one) => one.thread === message.seq),
+  );
   const now = useNow();
   const { replies } = message;
   if (!replies || thread !== undefined) return null;
@@ -138,6 +153,7 @@ function ThreadLink({ message }: { message: ChatMessage }) {
       ) : (
         <MessageSquareText size={15} aria-hidden />
       )}
+      {named && <AtSign size={15} role="img" aria-label="You are mentioned in" />}
       <span className={styles.threadCount}>{count === 1 ? "1 reply" : `${count} replies`}</span>
       <span className={styles.threadTime}>{shortTime(last_at, now)}</span>
     </button>
@@ -159,7 +175,7 @@ function Failed({ outgoing }: { outgoing: Outgoing }) {
   const log = thread === undefined ? room.log : room.thread(thread);
   return (
     <div className={styles.failed} role="alert">
-      <span>Not sent{outgoing.error ? `: ${outgoing.error}` : "."}</span>
+      <span>Not sent{outgoing.error ? `: ${readable(outgoing.error)}` : "."}</span>
       <Button look="plain" size="sm" onClick={() => log.retry(outgoing.key)}>
         Send again
       </Button>

@@ -9,6 +9,7 @@ import {
   useState,
   type KeyboardEvent,
   type ReactNode,
+  type RefObject,
 } from "react";
 import { useNow } from "../app/useNow.ts";
 import { Button } from "../ui/Button.tsx";
@@ -52,8 +53,8 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     [room, thread],
   );
   const rows = useMemo(
-    () => toRows(messages, log.atEnd ? outbox : [], me, newAfter),
-    [messages, log.atEnd, outbox, me, newAfter],
+    () => toRows(messages, log.atEnd ? outbox : [], me, newAfter, older === "none"),
+    [messages, log.atEnd, outbox, me, newAfter, older],
   );
 
   // A failure waits for a person to try again, or the page would ask without end.
@@ -84,6 +85,10 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     if (log.atEnd) toBottom();
     else void session.attempt(() => logOf().toNewest()).then(toBottom);
   };
+  const toMark = () => {
+    const first = messages.find((one) => newAfter !== null && one.seq > newAfter);
+    if (first) toMessage(first.seq);
+  };
   const mayEdit = useChat((state) => state.features.has("message:edit"));
   const press = (event: KeyboardEvent<HTMLElement>) => {
     moveFocus(event);
@@ -97,7 +102,8 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
     event.preventDefault();
   };
   const first = messages[0]?.seq ?? 0;
-  const beyond = newAfter !== null && newAfter + 1 < first ? last - newAfter : 0;
+  const away = newAfter !== null && older !== "none" && newAfter + 1 < first;
+  const { above, mark } = useMark(view, newAfter);
 
   return (
     <div className={styles.frame}>
@@ -118,7 +124,7 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
                 );
               case "new":
                 return (
-                  <p key={row.id} className={styles.new} data-new>
+                  <p key={row.id} ref={mark} className={styles.new} data-new>
                     <span>New</span>
                   </p>
                 );
@@ -131,14 +137,14 @@ export function MessageList({ log, start, newAfter = null, target, onRead }: Mes
           )}
         </div>
       </div>
-      {beyond > 0 && (
+      {newAfter !== null && (away || above) && (
         <button
           type="button"
           className={clsx(styles.pill, styles.pillUp)}
-          onClick={() => acts.jump((newAfter ?? 0) + 1)}
+          onClick={() => (above ? toMark() : acts.jump(newAfter + 1))}
         >
           <ArrowUp size={17} aria-hidden />
-          {beyond} new messages, go to the first
+          {last - newAfter} new messages, go to the first
         </button>
       )}
       {!atBottom && (
@@ -207,6 +213,33 @@ function useTarget(
     // After the rows are drawn: this effect runs behind the one that draws them.
     if (toMessage(target.seq)) reached.current = target;
   }, [target, messages, toMessage]);
+}
+
+/** Whether the line before what is new is further up than one has looked since it was drawn. */
+function useMark(view: RefObject<HTMLElement | null>, newAfter: number | null) {
+  const [above, setAbove] = useState<{ of: number | null; is: boolean }>();
+  const mark = useCallback(
+    (element: HTMLElement | null) => {
+      if (!element) return;
+      const observer = new IntersectionObserver(
+        ([entry]) => {
+          if (!entry) return;
+          const edge = entry.rootBounds?.top ?? 0;
+          const isAbove = !entry.isIntersecting && entry.boundingClientRect.top < edge;
+          // Once it was in view, it is known.
+          setAbove((old) =>
+            old?.of === newAfter && !old.is ? old : { of: newAfter, is: isAbove },
+          );
+          if (!isAbove && entry.isIntersecting) observer.disconnect();
+        },
+        { root: view.current },
+      );
+      observer.observe(element);
+      return () => observer.disconnect();
+    },
+    [view, newAfter],
+  );
+  return { above: above?.of === newAfter && above.is, mark };
 }
 
 /** Whoever writes while reading far up goes to where it will stand. */

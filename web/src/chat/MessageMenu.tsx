@@ -165,7 +165,7 @@ function MoreItems({ message }: { message: ChatMessage }) {
         <MenuItem
           danger
           icon={<Trash2 size={16} aria-hidden />}
-          onSelect={() => void session.attempt(() => room.delete(message))}
+          onSelect={() => acts.remove(message)}
         >
           Delete
         </MenuItem>

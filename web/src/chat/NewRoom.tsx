@@ -1,4 +1,4 @@
-import type { RoomKind, User } from "lakh-client";
+import { LakhError, type ChatClient, type RoomKind, type User } from "lakh-client";
 import { Hash, Lock, MessageCircle, Plus } from "lucide-react";
 import { useState } from "react";
 import { useLocation } from "wouter";
@@ -56,6 +56,16 @@ const KINDS = [
 const MOST_DIRECT = 9;
 const MOST_INVITED = 100;
 
+/** A public room by its name: made, or joined if there is one. */
+async function openPublic(chat: ChatClient, room: { id: string; name: string; topic?: string }) {
+  try {
+    return await chat.room.create({ kind: "public", ...room });
+  } catch (error) {
+    if (!(error instanceof LakhError && error.code === "exists")) throw error;
+    return chat.join(room.id);
+  }
+}
+
 function NewRoomForm({ onDone }: { onDone: () => void }) {
   const session = useSession();
   const [, navigate] = useLocation();
@@ -86,7 +96,7 @@ function NewRoomForm({ onDone }: { onDone: () => void }) {
           ? await chat.room.direct({ people: ids })
           : kind === "private"
             ? await chat.room.create({ kind, ...described, members: ids })
-            : await chat.room.create({ kind, id: name.trim(), ...described });
+            : await openPublic(chat, { id: name.trim(), ...described });
       session.add(room);
       go(room.id);
     });

@@ -1,5 +1,7 @@
-import { Ban, MessageCircle } from "lucide-react";
+import { Ban, MessageCircle, UserRoundCheck } from "lucide-react";
+import { useEffect } from "react";
 import { useLocation } from "wouter";
+import { useStore } from "../app/store.ts";
 import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Button } from "../ui/Button.tsx";
@@ -32,8 +34,14 @@ export function PersonDialog({ id, session, onClose }: PersonDialogProps) {
       navigate(roomPath(room.id));
     });
   };
-  const block = () =>
-    session.attempt(() => session.chat.block.add({ person: id }), `${person.name} is blocked`);
+  const mayBlock = features.has("block:add") && id !== me.id;
+  useEffect(() => {
+    if (mayBlock) void session.attempt(() => session.blocked.load());
+  }, [session, mayBlock]);
+  const isBlocked = useStore(session.blocked.ids, (ids) => ids?.has(id) === true);
+  const block = () => session.attempt(() => session.blocked.add(id), `${person.name} is blocked`);
+  const unblock = () =>
+    session.attempt(() => session.blocked.remove(id), `${person.name} is not blocked any more`);
   return (
     <Modal open onClose={onClose} title={person.name}>
       <div className={styles.person}>
@@ -44,22 +52,33 @@ export function PersonDialog({ id, session, onClose }: PersonDialogProps) {
           away={seen?.status === "away"}
         />
         <div className={styles.about}>
-          {status && <p className={styles.statusLine}>{status}</p>}
+          {isBlocked ? (
+            <p className={styles.statusLine}>
+              Blocked: there is no direct chat between the two of you
+            </p>
+          ) : (
+            status && <p className={styles.statusLine}>{status}</p>
+          )}
           <p className={styles.personId}>{person.id}</p>
         </div>
       </div>
       {id !== me.id && (
         <div className={styles.buttons}>
-          {features.has("room:direct") && (
+          {features.has("room:direct") && !isBlocked && (
             <Button look="solid" onClick={() => void open()}>
               <MessageCircle size={16} aria-hidden /> Message
             </Button>
           )}
-          {features.has("block:add") && (
-            <Button look="danger" onClick={() => void block()}>
-              <Ban size={16} aria-hidden /> Block
-            </Button>
-          )}
+          {mayBlock &&
+            (isBlocked ? (
+              <Button onClick={() => void unblock()}>
+                <UserRoundCheck size={16} aria-hidden /> Unblock
+              </Button>
+            ) : (
+              <Button look="danger" onClick={() => void block()}>
+                <Ban size={16} aria-hidden /> Block
+              </Button>
+            ))}
         </div>
       )}
     </Modal>

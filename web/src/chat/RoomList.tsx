@@ -1,4 +1,4 @@
-import { LogIn, Search, UserRound } from "lucide-react";
+import { Archive, LogIn, Search, UserRound } from "lucide-react";
 import type { ChatRoomSummary } from "lakh-client";
 import { useEffect, useId, useRef, useState, type KeyboardEvent, type RefObject } from "react";
 import { isModded, MOD_NAME, MOD_SIGN } from "../app/keys.ts";
@@ -12,8 +12,10 @@ import { NewRoom } from "./NewRoom.tsx";
 import { ProfileDialog } from "./ProfileDialog.tsx";
 import styles from "./RoomList.module.css";
 import { RoomListItem } from "./RoomListItem.tsx";
+import { ArchivedDialog } from "./settings/ArchivedDialog.tsx";
 import { useChat, useSession } from "./useChat.ts";
 import { useGrowing } from "./useGrowing.ts";
+import { Welcome } from "./Welcome.tsx";
 
 /** Fewer than these are found faster by eye. */
 const FILTER_FROM = 6;
@@ -29,6 +31,7 @@ interface RoomListProps {
 export function RoomList({ openRoom, onSearch }: RoomListProps) {
   const [query, setQuery] = useState("");
   const [profile, setProfile] = useState(false);
+  const [archived, setArchived] = useState(false);
   const { rooms } = useChat((state) => state.directory);
   const features = useChat((state) => state.features);
   const me = useChat((state) => state.me);
@@ -87,8 +90,14 @@ export function RoomList({ openRoom, onSearch }: RoomListProps) {
         </label>
       )}
       <div className={styles.scroll} data-scroll>
-        <Rooms query={query} openRoom={openRoom} labelledBy={titleId} />
+        <Rooms
+          query={query}
+          openRoom={openRoom}
+          labelledBy={titleId}
+          onArchived={() => setArchived(true)}
+        />
       </div>
+      {archived && <ArchivedDialog onClose={() => setArchived(false)} />}
       {profile && <ProfileDialog onClose={() => setProfile(false)} />}
     </div>
   );
@@ -118,9 +127,10 @@ interface RoomsProps {
   query: string;
   openRoom: string | null;
   labelledBy: string;
+  onArchived: () => void;
 }
 
-function Rooms({ query, openRoom, labelledBy }: RoomsProps) {
+function Rooms({ query, openRoom, labelledBy, onArchived }: RoomsProps) {
   const session = useSession();
   const { status, error, cursor, rooms } = useChat((state) => state.directory);
   const features = useChat((state) => state.features);
@@ -154,7 +164,15 @@ function Rooms({ query, openRoom, labelledBy }: RoomsProps) {
         </div>
       ) : null;
     }
-    return <p className={styles.none}>No rooms yet.</p>;
+    return (
+      <>
+        <p className={styles.none}>No rooms yet.</p>
+        {/* On a phone there is no place beside the list that would tell what to do. */}
+        <div className={styles.welcome}>
+          <Welcome />
+        </div>
+      </>
+    );
   }
   const shown = filterRooms(rooms, query);
   if (shown.length === 0) return <p className={styles.none}>No room has “{query}” in its name.</p>;
@@ -181,6 +199,13 @@ function Rooms({ query, openRoom, labelledBy }: RoomsProps) {
         <div className={styles.more}>
           <Button look="plain" size="sm" onClick={() => void session.loadMoreRooms()}>
             Show more rooms
+          </Button>
+        </div>
+      )}
+      {features.has("room:archive") && (
+        <div className={styles.more}>
+          <Button look="plain" size="sm" onClick={onArchived}>
+            <Archive size={14} aria-hidden /> Archived rooms
           </Button>
         </div>
       )}

@@ -1,15 +1,16 @@
 import clsx from "clsx";
 import type { ChatRoomSummary } from "lakh-client";
-import { AtSign, BellOff, Pencil } from "lucide-react";
+import { Archive, AtSign, BellOff, Pencil } from "lucide-react";
 import { memo } from "react";
 import { Link } from "wouter";
+import { useStore } from "../app/store.ts";
 import { useNow } from "../app/useNow.ts";
 import { Avatar } from "../ui/Avatar.tsx";
 import { Hidden } from "../ui/Hidden.tsx";
 import { activity, directPartner, type Unread } from "./model/directory.ts";
 import { plainText } from "./model/text.ts";
 import { shortTime } from "./model/times.ts";
-import { roomPath } from "./paths.ts";
+import { messagePath, roomPath } from "./paths.ts";
 import { RoomGlyph } from "./RoomGlyph.tsx";
 import styles from "./RoomList.module.css";
 import { useChat, useSession } from "./useChat.ts";
@@ -27,19 +28,27 @@ export const RoomListItem = memo(function RoomListItem(props: RoomListItemProps)
   const session = useSession();
   const myId = useChat((state) => state.me.id);
   const now = useNow();
-  const status = useStatus(directPartner(room, myId))?.status;
+  const partner = directPartner(room, myId);
+  const status = useStatus(partner)?.status;
+  const inThread = useStore(session.threadMentions.byRoom, (all) => all.get(room.id)?.at(-1));
   const { last, mine } = room;
   const draft = open ? "" : session.memory.draft(room.id).trim();
   const quiet = mine?.notify === "none";
   return (
     <Link
-      href={roomPath(room.id)}
+      // To where one was named, where that isn't among what the room shows by itself.
+      href={inThread ? messagePath(room.id, inThread.seq, inThread.thread) : roomPath(room.id)}
       className={clsx(styles.item, count > 0 && !quiet && styles.unread)}
       aria-current={open ? "page" : undefined}
       tabIndex={tabStop ? 0 : -1}
     >
       {room.kind === "direct" || room.picture ? (
-        <Avatar user={room} online={status === "online"} away={status === "away"} />
+        <Avatar
+          user={room}
+          toneOf={partner}
+          online={status === "online"}
+          away={status === "away"}
+        />
       ) : (
         <span className={styles.glyph} aria-hidden>
           <RoomGlyph room={room} />
@@ -48,6 +57,7 @@ export const RoomListItem = memo(function RoomListItem(props: RoomListItemProps)
       <span className={styles.texts}>
         <span className={styles.line}>
           <span className={styles.name}>{room.name}</span>
+          {room.archived && <Archive size={13} role="img" aria-label="Archived" />}
           {quiet && <BellOff size={13} role="img" aria-label="Silent" />}
           {last && <span className={styles.time}>{shortTime(activity(room), now)}</span>}
         </span>
@@ -62,9 +72,13 @@ export const RoomListItem = memo(function RoomListItem(props: RoomListItemProps)
               preview(room, myId)
             )}
           </span>
-          {mentions > 0 && (
+          {(mentions > 0 || inThread) && (
             <span className={styles.named}>
-              <AtSign size={13} role="img" aria-label="You are mentioned," />
+              <AtSign
+                size={13}
+                role="img"
+                aria-label={mentions > 0 ? "You are mentioned," : "You are mentioned in a thread,"}
+              />
             </span>
           )}
           {count > 0 && (

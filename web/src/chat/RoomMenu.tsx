@@ -15,6 +15,7 @@ import {
 } from "lucide-react";
 import { useState } from "react";
 import { useLocation } from "wouter";
+import { Confirm } from "../ui/Confirm.tsx";
 import { copyText } from "../ui/CopyButton.tsx";
 import { IconButton } from "../ui/IconButton.tsx";
 import { Menu, MenuChoice, MenuItem, MenuLine } from "../ui/Menu.tsx";
@@ -42,6 +43,7 @@ export function RoomMenu({ state, onPanel, onLive }: RoomMenuProps) {
   const features = useChat((now) => now.features);
   const [, navigate] = useLocation();
   const [changing, setChanging] = useState(false);
+  const [leaving, setLeaving] = useState(false);
   const { id: room, info } = state;
   const { chat } = session;
 
@@ -125,12 +127,30 @@ export function RoomMenu({ state, onPanel, onLive }: RoomMenuProps) {
         {!isVisitor(info) && (
           <>
             <MenuLine />
-            <MenuItem danger icon={<LogOut size={16} aria-hidden />} onSelect={leave}>
+            <MenuItem
+              danger
+              icon={<LogOut size={16} aria-hidden />}
+              // Back into any other room one comes by oneself.
+              onSelect={() => (info?.kind === "private" ? setLeaving(true) : leave())}
+            >
               Leave room
             </MenuItem>
           </>
         )}
       </Menu>
+      {leaving && (
+        <Confirm
+          title="Leave the room?"
+          action="Leave"
+          onConfirm={() => {
+            leave();
+            return Promise.resolve();
+          }}
+          onClose={() => setLeaving(false)}
+        >
+          “{info?.name ?? room}” is private: you can come back only if somebody invites you.
+        </Confirm>
+      )}
       {changing && <RoomSettings state={state} onClose={() => setChanging(false)} />}
     </>
   );

@@ -1,10 +1,11 @@
 import type { ChatMessage, ChatRoom, ChatRoomState } from "lakh-client";
-import { CircleAlert, Hash } from "lucide-react";
+import { CircleAlert } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { Banner } from "../ui/Banner.tsx";
 import { Button } from "../ui/Button.tsx";
 import { Empty } from "../ui/Empty.tsx";
+import { readable } from "../ui/format.ts";
 import { Spinner } from "../ui/Spinner.tsx";
 import { Announcer } from "./Announcer.tsx";
 import { Conversation } from "./Conversation.tsx";
@@ -18,12 +19,14 @@ import { MembersPanel } from "./MembersPanel.tsx";
 import { isVisitor, mayAct } from "./model/rights.ts";
 import { HistoryDialog } from "./moderation/HistoryDialog.tsx";
 import { LogPanel } from "./moderation/LogPanel.tsx";
+import { DeleteDialog } from "./moderation/DeleteDialog.tsx";
 import { PurgeDialog } from "./moderation/PurgeDialog.tsx";
 import { ReportsPanel } from "./moderation/ReportsPanel.tsx";
 import type { Panel } from "./panel.ts";
 import { roomPath, type Target } from "./paths.ts";
 import { PersonDialog } from "./PersonDialog.tsx";
 import { PinsPanel } from "./PinsPanel.tsx";
+import { RoomGlyph } from "./RoomGlyph.tsx";
 import { ReportDialog } from "./ReportDialog.tsx";
 import { ActsContext, type MessageActs } from "./roomContext.ts";
 import { RoomHeader } from "./RoomHeader.tsx";
@@ -66,7 +69,7 @@ interface OpenRoomProps extends Omit<RoomPaneProps, "id"> {
 
 type Asked =
   | { kind: "forward"; message: ChatMessage }
-  | { kind: "report" | "history" | "purge"; message: ChatMessage }
+  | { kind: "report" | "history" | "remove" | "purge"; message: ChatMessage }
   | { kind: "person"; id: string };
 
 function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
@@ -74,14 +77,14 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
   const [, navigate] = useLocation();
   const [asked, setAsked] = useState<Asked | null>(null);
   const [live, setLive] = useState(false);
-  const { jumped, jump } = useJump(room, state.loaded, target);
+  const { jumped, jump, waits } = useJump(room, state.loaded, target);
   const { id } = state;
 
   const toMessage = useCallback(
     (seq: number) => {
       // The address is of another message from now on.
       if (window.location.search !== "") navigate(roomPath(id), { replace: true });
-      jump(seq);
+      void jump(seq);
     },
     [navigate, id, jump],
   );
@@ -94,6 +97,7 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
       forward: (message) => setAsked({ kind: "forward", message }),
       report: (message) => setAsked({ kind: "report", message }),
       history: (message) => setAsked({ kind: "history", message }),
+      remove: (message) => setAsked({ kind: "remove", message }),
       purge: (message) => setAsked({ kind: "purge", message }),
       showPerson: (person) => setAsked({ kind: "person", id: person }),
       openThread: (root) => onPanel({ kind: "thread", root }),
@@ -112,7 +116,12 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
       <div className={styles.pane} data-beside={panel && panel.kind !== "search" ? "" : undefined}>
         <div className={styles.main}>
           <RoomHeader state={state} panel={panel} onPanel={onPanel} onLive={() => setLive(true)} />
-          <Messages room={room} state={state} acts={acts} target={jumped} onPanel={onPanel} />
+          <Messages
+            {...{ room, state, acts, onPanel }}
+            target={jumped}
+            // On the way elsewhere, the end is in view without being read.
+            reads={!waits}
+          />
           <LiveReactions room={room} open={live} onClose={() => setLive(false)} />
         </div>
         {panel?.kind === "thread" && (
@@ -139,6 +148,9 @@ function OpenRoom({ room, state, target, panel, onPanel }: OpenRoomProps) {
       {asked?.kind === "history" && (
         <HistoryDialog message={asked.message} onClose={() => setAsked(null)} />
       )}
+      {asked?.kind === "remove" && (
+        <DeleteDialog message={asked.message} onClose={() => setAsked(null)} />
+      )}
       {asked?.kind === "purge" && (
         <PurgeDialog message={asked.message} onClose={() => setAsked(null)} />
       )}
@@ -157,9 +169,10 @@ function ignore(): void {
 function useJump(room: ChatRoom, loaded: boolean, target: Target | null) {
   const session = useSession();
   const [jumped, setJumped] = useState<{ seq: number } | null>(null);
+  const [reached, setReached] = useState<Target | null>(null);
   const jump = useCallback(
     (seq: number) => {
-      void session.attempt(async () => {
+      return session.attempt(async () => {
         if (await room.log.jumpTo(seq)) setJumped({ seq });
         else session.say("This message is not here any more", true);
       });
@@ -168,10 +181,10 @@ function useJump(room: ChatRoom, loaded: boolean, target: Target | null) {
   );
   const wanted = target?.thread ?? target?.seq;
   useEffect(() => {
-    if (loaded && wanted !== undefined) jump(wanted);
+    if (loaded && wanted !== undefined) void jump(wanted).then(() => setReached(target));
     // Once a target, not whenever more is loaded.
   }, [loaded, wanted, target, jump]);
-  return { jumped, jump };
+  return { jumped, jump, waits: wanted !== undefined && reached !== target };
 }
 
 interface MessagesProps {
@@ -179,10 +192,12 @@ interface MessagesProps {
   state: ChatRoomState;
   acts: MessageActs;
   target: { seq: number } | null;
+  /** Whether what is in view counts as read. */
+  reads: boolean;
   onPanel: (panel: Panel | null) => void;
 }
 
-function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
+function Messages({ room, state, acts, target, reads, onPanel }: MessagesProps) {
   const session = useSession();
   const { id, phase, error, loaded, outbox, info } = state;
   const name = info?.name ?? id;
@@ -192,7 +207,9 @@ function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
     if (phase === "failed" && error) {
       return (
         <Empty icon={<CircleAlert size={26} aria-hidden />} title={titleOf(error)} action={retry}>
-          {error.message}
+          {error.code === "not_found"
+            ? "It may have been deleted, or it isn’t open to you."
+            : readable(error.message)}
         </Empty>
       );
     }
@@ -206,16 +223,16 @@ function Messages({ room, state, acts, target, onPanel }: MessagesProps) {
     <>
       {phase === "failed" && error && (
         <Banner tone="bad" icon={<CircleAlert size={18} aria-hidden />} action={retry}>
-          {error.message}
+          {readable(error.message)}
         </Banner>
       )}
-      <LoadedMessages {...{ room, state, acts, target, name, onPanel }} />
+      <LoadedMessages {...{ room, state, acts, target, reads, name, onPanel }} />
     </>
   );
 }
 
 function LoadedMessages(props: MessagesProps & { name: string }) {
-  const { room, state, acts, target, name, onPanel } = props;
+  const { room, state, acts, target, reads, name, onPanel } = props;
   const session = useSession();
   const { newAfter, noteRead } = useNewAfter(state);
   const onRead = useCallback(
@@ -251,7 +268,7 @@ function LoadedMessages(props: MessagesProps & { name: string }) {
         )
       }
       acts={acts}
-      onRead={onRead}
+      {...(reads ? { onRead } : {})}
       aboveComposer={
         <>
           <SeenBy state={state} />
@@ -269,12 +286,14 @@ function Start({ state, name }: { state: ChatRoomState; name: string }) {
     return <p className={styles.start}>This is where “{name}” begins.</p>;
   }
   return (
-    <Empty icon={<Hash size={26} aria-hidden />} title="Nothing said here yet">
-      {direct
-        ? `Only you and ${name} can read what is written here.`
-        : info?.kind === "private"
-          ? "Write the first message. Only members can read it."
-          : "Write the first message. Whoever has this page’s address can join in."}
+    <Empty icon={<RoomGlyph room={info ?? {}} size={26} />} title="Nothing said here yet">
+      {isVisitor(info)
+        ? "Join the room to write the first message."
+        : direct
+          ? `Only you and ${name} can read what is written here.`
+          : info?.kind === "private"
+            ? "Write the first message. Only members can read it."
+            : "Write the first message. Whoever has this page’s address can join in."}
     </Empty>
   );
 }
@@ -286,9 +305,13 @@ function Start({ state, name }: { state: ChatRoomState; name: string }) {
 function useNewAfter({ id, info, last, messages }: ChatRoomState) {
   const read = useChat((state) => state.read[id]);
   const myId = useChat((state) => state.me.id);
+  // What the list knows is the latest; the room's own is of when it was opened.
+  const mine =
+    useChat((state) => state.directory.rooms.find((one) => one.id === id)?.mine) ?? info?.mine;
   const [newAfter, setNewAfter] = useState(() => {
-    const seen = info?.mine?.read ?? read ?? 0;
-    return seen > 0 && seen < last ? seen : null;
+    const seen = mine?.read ?? read ?? 0;
+    const counts = mine ? mine.unread > 0 : seen > 0;
+    return counts && seen < last ? seen : null;
   });
   const readTo = useRef(newAfter ?? last);
   const noteRead = useCallback((seq: number) => {

@@ -31,7 +31,13 @@ function Part({ span, own }: { span: Span; own: boolean }) {
     case "code":
       return <code className={styles.code}>{span.text}</code>;
     case "block":
-      return <code className={styles.codeBlock}>{span.text}</code>;
+      // Long lines scroll, for the keyboard too.
+      return (
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <code className={styles.codeBlock} role="group" aria-label="Code" tabIndex={0}>
+          {span.text}
+        </code>
+      );
     case "mention":
       return (
         <span className={styles.mention} data-own={own || undefined}>

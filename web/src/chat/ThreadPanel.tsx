@@ -29,6 +29,12 @@ export function ThreadPanel({ root, target, onClose }: ThreadPanelProps) {
     if (joined) room.thread(root);
   }, [room, root, joined]);
   useEffect(() => {
+    // Also what comes while it stands open.
+    const seen = () => session.threadMentions.seen(room.room, root);
+    seen();
+    return session.threadMentions.byRoom.subscribe(seen);
+  }, [session, room, root]);
+  useEffect(() => {
     // A thread may be opened from afar: then its root is not on the page.
     if (joined && !room.log.find(root)) void session.attempt(() => room.log.jumpTo(root));
   }, [session, room, root, joined]);

@@ -10,8 +10,10 @@ export interface MessageActs {
   readonly edit: (message: ChatMessage) => void;
   readonly forward: (message: ChatMessage) => void;
   readonly report: (message: ChatMessage) => void;
-  /** Shows what it said before; asks before it goes with all of that. */
+  /** Shows what it said before. */
   readonly history: (message: ChatMessage) => void;
+  /** Ask before it goes, and before it goes with all that it said before. */
+  readonly remove: (message: ChatMessage) => void;
   readonly purge: (message: ChatMessage) => void;
   readonly openThread: (root: number) => void;
   readonly jump: (seq: number) => void;

@@ -25,12 +25,14 @@ import { Notices } from "../app/notices.ts";
 import type { Shelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
 import { authOf, personOf, type Identity } from "../signin/identity.ts";
+import { Blocked } from "./blocked.ts";
 import { Memory } from "./memory.ts";
 import * as list from "./model/directory.ts";
 import { emptyDirectory, type Directory } from "./model/directory.ts";
 import { fileAccess } from "./model/files.ts";
 import { Scheduled } from "./later/scheduled.ts";
-import { Pictures } from "./pictures.ts";
+import { Profiles } from "./profiles.ts";
+import { ThreadMentions } from "./threadMentions.ts";
 import { OwnStatus } from "./presence.ts";
 
 export interface ChatState {
@@ -72,8 +74,10 @@ export class ChatSession {
   readonly people = new Map<string, User>();
   readonly statuses: PeopleStatus;
   readonly own: OwnStatus;
-  readonly pictures: Pictures;
+  readonly profiles: Profiles;
   readonly scheduled: Scheduled;
+  readonly blocked: Blocked;
+  readonly threadMentions = new ThreadMentions();
   readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor({ auth, shelf, url, manager }: ChatSessionOptions) {
@@ -95,8 +99,9 @@ export class ChatSession {
     });
     this.statuses = new PeopleStatus(this.chat);
     this.own = new OwnStatus(this.chat, this.memory);
-    this.pictures = new Pictures(this.chat);
+    this.profiles = new Profiles(this.chat);
     this.scheduled = new Scheduled(this.chat);
+    this.blocked = new Blocked(this.chat);
     this.#live = this.#start(me);
     this.#listen();
     this.chat.connect();
@@ -139,6 +144,7 @@ export class ChatSession {
   }
 
   async leave(id: string): Promise<void> {
+    this.threadMentions.forget(id);
     this.#forget(id);
     this.#updateDirectory((old) => list.leaveRoom(old, id));
     await this.#live.leave(id).catch(ignore);
@@ -186,8 +192,9 @@ export class ChatSession {
     if (!this.knows("receipt:read") || this.#readTimers.has(id)) return;
     const timer = setTimeout(() => {
       this.#readTimers.delete(id);
-      const last = this.state.get().rooms.get(id)?.messages.at(-1)?.seq ?? seq;
-      this.chat.receipt.read({ room: id, seq: last }).catch(ignore);
+      // What came since may have come to a reader who is further up.
+      const read = this.state.get().directory.rooms.find((one) => one.id === id)?.mine?.read;
+      this.chat.receipt.read({ room: id, seq: read ?? seq }).catch(ignore);
     }, READ_EVERY_MS);
     this.#readTimers.set(id, timer);
   }
@@ -250,7 +257,7 @@ export class ChatSession {
       onListed: (rooms) => this.#updateDirectory((old) => list.addPage(old, this.#allNamed(rooms))),
       onListFailed: (error) => this.#failDirectory(error),
       onMe: (known) => {
-        this.pictures.learn(known);
+        this.profiles.learn(known);
         this.#update((state) => ({ ...state, me: known }));
       },
     });
@@ -309,9 +316,10 @@ export class ChatSession {
       if (read === undefined || user.id !== this.state.get().me.id) return;
       this.#updateDirectory((old) => list.setMine(old, room, { read, unread, mentions }));
     });
+    chat.on("mention:new", (mention) => this.threadMentions.hear(mention));
     chat.on("person:changed", (person) => {
       this.people.set(person.id, person);
-      this.pictures.learn(person);
+      this.profiles.learn(person);
       this.#updateDirectory((old) => list.renamePerson(old, person, this.state.get().me.id));
     });
   }
@@ -319,7 +327,7 @@ export class ChatSession {
   #hear(message: ChatMessage): void {
     const { me } = this.state.get();
     this.people.set(message.from.id, message.from);
-    this.pictures.want([message.from.id]);
+    this.profiles.want([message.from.id]);
     if (message.from.id === me.id) this.scheduled.sent(message);
     this.#updateDirectory((old) => list.addMessage(old, message, me.id));
   }
@@ -334,7 +342,7 @@ export class ChatSession {
     }
     if (messages !== before?.messages) {
       for (const { from } of messages) this.people.set(from.id, from);
-      this.pictures.want(messages.map(({ from }) => from.id));
+      this.profiles.want(messages.map(({ from }) => from.id));
       const last = messages.at(-1);
       const { me } = this.state.get();
       if (last && room.state.atEnd) {
@@ -359,7 +367,7 @@ export class ChatSession {
   #named<T extends ChatRoomInfo>(room: T): T {
     const { me } = this.state.get();
     const other = list.directPartner(room, me.id);
-    if (other) this.pictures.want([other]);
+    if (other) this.profiles.want([other]);
     return { ...room, name: roomName(room, me.id) };
   }
 
@@ -375,6 +383,7 @@ export class ChatSession {
   }
 
   #remove(id: string): void {
+    this.threadMentions.forget(id);
     this.#live.close(id);
     this.#forget(id);
     this.#updateDirectory((old) => list.removeRoom(old, id));

@@ -43,7 +43,8 @@ export function useScrollback(options: ScrollbackOptions): Scrollback {
   const opened = useRef(false);
   const anchor = useRef<Anchor | null>(null);
   const lastOwn = useRef(ownKey);
-  const [isDown, setIsDown] = useState(true);
+  // Not before it was looked at: what is down counts as read.
+  const [isDown, setIsDown] = useState(false);
 
   const settle = useCallback(() => {
     const element = view.current;

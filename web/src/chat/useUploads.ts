@@ -1,6 +1,7 @@
 /** Files on their way to a message: each with its progress, and a way to give it up. */
 import { LakhError, type ChatAttachment } from "lakh-client";
 import { useCallback, useEffect, useRef, useState } from "react";
+import { readable } from "../ui/format.ts";
 import { useSession } from "./useChat.ts";
 
 export interface Upload {
@@ -43,7 +44,7 @@ export function useUploads(roomId: string) {
           .then((done) => change(id, { done, progress: 1 }))
           .catch((error: unknown) => {
             if (!(error instanceof LakhError)) throw error;
-            change(id, { error: error.message });
+            change(id, { error: inWords(error, file) });
           });
       }
     },
@@ -69,4 +70,11 @@ export function useUploads(roomId: string) {
   }, []);
 
   return { uploads, add, remove, clear };
+}
+
+/** Why a file was not taken, for people. */
+function inWords({ code, message }: LakhError, { size }: File): string {
+  if (size === 0) return "The file is empty";
+  if (code === "unsupported_type") return "Files of this kind can’t be sent here";
+  return readable(message);
 }

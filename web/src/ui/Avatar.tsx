@@ -16,6 +16,8 @@ export const PictureContext = createContext<(user: Pictured) => string | undefin
 
 interface AvatarProps {
   user: Pictured;
+  /** Whose colour it has, where that is somebody else's than `user`'s. */
+  toneOf?: string | null;
   /** Shows the picture that it is given, and no other. */
   plain?: boolean;
   size?: "xs" | "sm" | "md" | "lg";
@@ -24,12 +26,17 @@ interface AvatarProps {
 }
 
 /** A picture, or initials on the person's colour. The name stands beside it, so it is hidden from readers. */
-export function Avatar({ user, plain, size = "md", online = false, away = false }: AvatarProps) {
+export function Avatar(props: AvatarProps) {
+  const { user, toneOf, plain, size = "md", online = false, away = false } = props;
   const [broken, setBroken] = useState<string | null>(null);
   const find = use(PictureContext);
   const picture = plain && user.picture === undefined ? undefined : find(user);
   return (
-    <span aria-hidden className={clsx(styles.avatar, styles[size])} data-tone={personTone(user.id)}>
+    <span
+      aria-hidden
+      className={clsx(styles.avatar, styles[size])}
+      data-tone={personTone(toneOf ?? user.id)}
+    >
       {picture && picture !== broken ? (
         <img className={styles.picture} src={picture} alt="" onError={() => setBroken(picture)} />
       ) : (

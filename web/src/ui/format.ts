@@ -26,6 +26,15 @@ export function formatBytes(bytes: number): string {
   return `${value < 10 && unit > 0 ? oneDigit.format(value) : whole.format(value)} ${units[unit]}`;
 }
 
+/** The server's words, which are for programs too, with sizes and times as people write them. */
+export function readable(text: string): string {
+  return text
+    .replaceAll(/\b(\d{4,}) bytes/g, (_, bytes: string) => formatBytes(Number(bytes)))
+    .replaceAll(/\b(\d{13})(?: \(milliseconds since 1970\))?/g, (_, ms: string) =>
+      momentFormat.format(Number(ms)),
+    );
+}
+
 /** The two largest parts: "3 d 4 h", "12 min 5 s". */
 export function formatDuration(seconds: number): string {
   const parts: [number, string][] = [
@@ -43,6 +52,10 @@ export function formatDuration(seconds: number): string {
     .join(" ");
 }
 
+const momentFormat = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "short",
+});
 const clockFormat = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatBytes, formatCount, formatDuration, formatRate } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatRate, readable } from "./format.ts";
 import { initials, personTone } from "./person.ts";
 
 test("initials are those of the first and the last word", () => {
@@ -39,4 +39,11 @@ test("figures are short and keep their sense", () => {
     "1 d 2 h",
     "1 d",
   ]);
+});
+
+test("what the server says is read with sizes and times in it", () => {
+  expect(readable("a file has at most 26214400 bytes")).toBe("a file has at most 26 MB");
+  const muted = readable("you are muted here until 1795436047644 (milliseconds since 1970)");
+  expect(muted).toMatch(/^you are muted here until .*2026/);
+  expect(readable("10 files of 999 bytes")).toBe("10 files of 999 bytes");
 });

@@ -56,6 +56,13 @@ test("a new message leaves the other blocks as they were", () => {
 describe("what is new", () => {
   const list = [message(1), message(2), message(3)];
 
+  test("is not marked where it may begin before what is here", () => {
+    const later = [message(41), message(42)];
+    expect(shape(later, [], BEN, 10, false)).toEqual(["day", "Ada: 41 42"]);
+    expect(shape(later, [], BEN, 10, true)).toEqual(["new", "day", "Ada: 41 42"]);
+    expect(shape(later, [], BEN, 40, false)).toEqual(["new", "day", "Ada: 41 42"]);
+  });
+
   test("stands below its line, also within what one person says", () => {
     expect(shape(list, [], BEN, 1)).toEqual(["day", "Ada: 1", "new", "Ada: 2 3"]);
   });

@@ -29,12 +29,16 @@ export type Row =
   | { readonly kind: "new"; readonly id: string }
   | BlockRow;
 
-/** `newAfter`: the number up to which the reader had read, where that is to be marked. */
+/**
+ * `newAfter`: the number up to which the reader had read, where that is to be marked. `fromStart`: no message came before
+ * these. Otherwise what is new may begin before them, and there is no line to draw.
+ */
 export function toRows(
   messages: readonly ChatMessage[],
   outbox: readonly Outgoing[],
   me: User,
   newAfter: number | null = null,
+  fromStart = true,
 ): Row[] {
   const rows: Row[] = [];
   let block: { from: ChatUser; mine: boolean; lines: Line[]; last: number } | null = null;
@@ -59,7 +63,8 @@ export function toRows(
     rows.push({ kind: "block", id: line.key, from, mine, lines });
   };
 
-  let marked = newAfter === null;
+  const first = messages[0]?.seq ?? 0;
+  let marked = newAfter === null || (!fromStart && first > newAfter + 1);
   for (const message of messages) {
     const { seq, from } = message;
     if (!marked && seq > (newAfter ?? 0) && from.id !== me.id) {

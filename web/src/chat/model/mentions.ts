@@ -1,5 +1,6 @@
 /** Mentions while one writes: what stands behind the @, who fits, and who is meant in the end. */
 import type { User } from "lakh-client";
+import { escape } from "./text.ts";
 
 /** The word behind an @ that the caret stands in, and where the @ is. */
 export interface Asked {
@@ -45,11 +46,35 @@ export function complete(
   return { text: text.slice(0, asked.at) + put + rest, caret };
 }
 
-/** The ids of those who are still mentioned in the text. */
-export function mentionedIn(text: string, chosen: readonly User[]): string[] {
-  const folded = fold(text);
-  const named = chosen.filter((one) => folded.includes(`@${fold(one.name)}`));
-  return [...new Set(named.map((one) => one.id))];
+/**
+ * The ids of those who are mentioned in the text: whoever was chosen and still stands in it, and whoever was offered and is
+ * written in full, unless several have the name. Longer names first: who means Ada Byron doesn't mean Ada.
+ */
+export function mentionedIn(
+  text: string,
+  chosen: readonly User[],
+  offered: readonly User[] = [],
+): string[] {
+  const byName = new Map<string, { chosen: Set<string>; offered: Set<string> }>();
+  const entry = (name: string) => {
+    const found = byName.get(fold(name)) ?? { chosen: new Set(), offered: new Set() };
+    byName.set(fold(name), found);
+    return found;
+  };
+  for (const one of chosen) entry(one.name).chosen.add(one.id);
+  for (const one of offered) entry(one.name).offered.add(one.id);
+
+  const ids = new Set<string>();
+  let rest = fold(text);
+  for (const name of [...byName.keys()].sort((a, b) => b.length - a.length)) {
+    const written = new RegExp(`(^|[\\s([{"'])@${escape(name)}(?![\\p{L}\\p{N}])`, "gu");
+    const without = rest.replaceAll(written, "$1 ");
+    const named = entry(name);
+    const meant = named.chosen.size > 0 || named.offered.size > 1 ? named.chosen : named.offered;
+    if (without !== rest) meant.forEach((id) => ids.add(id));
+    rest = without;
+  }
+  return [...ids];
 }
 
 function rankOf(name: string, wanted: string): number {

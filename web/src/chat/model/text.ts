@@ -129,7 +129,8 @@ function mentions(span: Span, names: readonly string[]): Span[] {
   return split([span], pattern, (match) => ({ kind: "mention", text: match[0] }));
 }
 
-function escape(text: string): string {
+/** For a regular expression. */
+export function escape(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\/]/gu, "\\$&");
 }
 

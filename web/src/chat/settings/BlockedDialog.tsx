@@ -28,7 +28,7 @@ export function BlockedDialog({ onClose }: { onClose: () => void }) {
   const pages = usePages<ChatBlocked>(load);
   const { items, change } = pages;
   const unblock = async ({ id, name }: ChatBlocked) => {
-    const act = () => chat.block.remove({ person: id });
+    const act = () => session.blocked.remove(id);
     if (!(await session.attempt(act, `${name} is not blocked any more`))) return;
     change((all) => all.filter((one) => one.id !== id));
   };

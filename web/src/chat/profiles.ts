@@ -1,6 +1,6 @@
 /**
- * The pictures of people, by their ids: messages and lists name people without them, so they are
- * asked for once, many at a time, and what changes is told.
+ * What people are called and look like now, by their ids: messages name them as they were called then, and without a
+ * picture. They are asked for once, many at a time, and what changes is told.
  */
 import { LakhError, type ChatClient, type ChatUser } from "lakh-client";
 import { Store } from "../app/store.ts";
@@ -8,8 +8,13 @@ import { Store } from "../app/store.ts";
 /** As many as one request may name. */
 const AT_ONCE = 100;
 
-export class Pictures {
-  readonly known = new Store<ReadonlyMap<string, string>>(new Map());
+export interface Profile {
+  readonly name: string;
+  readonly picture?: string;
+}
+
+export class Profiles {
+  readonly known = new Store<ReadonlyMap<string, Profile>>(new Map());
   readonly #chat: ChatClient;
   readonly #asked = new Set<string>();
   readonly #wanted = new Set<string>();
@@ -34,13 +39,9 @@ export class Pictures {
   }
 
   /** What the server has told by itself. */
-  learn({ id, picture }: ChatUser): void {
-    this.#asked.add(id);
-    const known = new Map(this.known.get());
-    if (known.get(id) === picture) return;
-    if (picture) known.set(id, picture);
-    else known.delete(id);
-    this.known.set(known);
+  learn(person: ChatUser): void {
+    this.#asked.add(person.id);
+    this.#know([person]);
   }
 
   async #ask(): Promise<void> {
@@ -48,12 +49,7 @@ export class Pictures {
     for (const id of people) this.#wanted.delete(id);
     try {
       const answer = await this.#chat.person.get({ people });
-      const found = answer.people.filter((one) => one.picture !== undefined);
-      if (found.length > 0) {
-        const known = new Map(this.known.get());
-        for (const { id, picture } of found) if (picture) known.set(id, picture);
-        this.known.set(known);
-      }
+      this.#know(answer.people);
     } catch (error) {
       if (!(error instanceof LakhError)) throw error;
       // Initials do; whoever is seen again later is asked for again.
@@ -61,5 +57,19 @@ export class Pictures {
       return;
     }
     if (this.#wanted.size > 0) await this.#ask();
+  }
+
+  #know(people: readonly ChatUser[]): void {
+    const before = this.known.get();
+    const news = people.filter(({ id, name, picture }) => {
+      const known = before.get(id);
+      return known?.name !== name || known.picture !== picture;
+    });
+    if (news.length === 0) return;
+    const known = new Map(before);
+    for (const { id, name, picture } of news) {
+      known.set(id, { name, ...(picture === undefined ? {} : { picture }) });
+    }
+    this.known.set(known);
   }
 }
