@@ -44,6 +44,25 @@ test("a picture is uploaded, keeps its place while it loads, and opens large", a
   await grace.page.getByRole("dialog").waitFor({ state: "detached" });
 });
 
+test("a file that waits for its message stays in its room", async (t) => {
+  const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", "desk");
+  const buffer = Buffer.from("a, b\n1, 2\n");
+  await ada.page.getByLabel("Files to attach").setInputFiles({ name: "sums.csv", mimeType: "text/csv", buffer });
+  const waiting = ada.page.getByRole("list", { name: "Files" }).getByText("sums.csv");
+  await waiting.waitFor();
+  await ada.page.getByRole("button", { name: "New room" }).first().click();
+  await ada.page.getByRole("dialog").getByRole("textbox", { name: "Name" }).fill("shed");
+  await ada.page.getByRole("button", { name: "Go to room" }).click();
+  await composer(ada.page, "shed").waitFor();
+  await waiting.waitFor({ state: "detached" });
+  await ada.page.getByRole("link", { name: /^desk/ }).click();
+  await composer(ada.page, "desk").waitFor();
+  await waiting.waitFor();
+  await composer(ada.page, "desk").fill("The sums");
+  await ada.page.getByRole("button", { name: "Send", exact: true }).click();
+  await ada.page.getByRole("article").getByRole("link", { name: /sums\.csv/ }).waitFor();
+});
+
 test("what was said is found by its words, marked, and led to", async (t) => {
   const room = "library";
   const ada = await newcomer(await person(t, house.browser), house.server.url, "Ada", room);

@@ -2,7 +2,9 @@ import type { Carried, ChatMessage, User } from "lakh-client";
 import { Paperclip, SendHorizontal, SmilePlus, X } from "lucide-react";
 import { useEffect, useId, useRef, useState, type ClipboardEvent, type KeyboardEvent } from "react";
 import { touch } from "../app/keys.ts";
+import { useStore } from "../app/store.ts";
 import { IconButton } from "../ui/IconButton.tsx";
+import type { Attaching } from "./attaching.ts";
 import styles from "./Composer.module.css";
 import { EmojiPicker } from "./EmojiPicker.tsx";
 import { SendMenu } from "./later/SendMenu.tsx";
@@ -14,7 +16,6 @@ import { Uploads } from "./Uploads.tsx";
 import { useChat, useSession } from "./useChat.ts";
 import { useFittedHeight } from "./useFittedHeight.ts";
 import { useMentionable } from "./useMentionable.ts";
-import type { useUploads } from "./useUploads.ts";
 
 /** The count is shown once there is little left. */
 const COUNT_FROM = MAX_TEXT - 500;
@@ -26,7 +27,7 @@ interface ComposerProps {
   /** What the field is called: "Message to tea". */
   label: string;
   thread?: number;
-  uploads: ReturnType<typeof useUploads>;
+  attaching: Attaching;
   replyTo: ChatMessage | null;
   onReplyDone: () => void;
   /** The arrow key upwards in an empty field. */
@@ -35,7 +36,7 @@ interface ComposerProps {
 
 /** Where one writes. What is not sent stays as the room's draft. */
 export function Composer(props: ComposerProps) {
-  const { roomId, label, thread, uploads, replyTo, onReplyDone, onEditLast } = props;
+  const { roomId, label, thread, attaching, replyTo, onReplyDone, onEditLast } = props;
   const session = useSession();
   const mayUpload = useChat((state) => state.features.has("attachment:upload"));
   const [text, setText] = useState(() => session.memory.draft(roomId, thread));
@@ -53,8 +54,9 @@ export function Composer(props: ComposerProps) {
   const fits = people.length > 0;
 
   const length = countChars(text);
-  const ready = uploads.uploads.filter((one) => one.done);
-  const busy = uploads.uploads.some((one) => !one.done && one.error === null);
+  const uploads = useStore(attaching.list);
+  const ready = uploads.filter((one) => one.done);
+  const busy = uploads.some((one) => !one.done && one.error === null);
   const sendable = (text.trim() !== "" || ready.length > 0) && length <= MAX_TEXT && !busy;
 
   useEffect(() => {
@@ -109,7 +111,7 @@ export function Composer(props: ComposerProps) {
 
   const send = (more?: Carried) => {
     if (!sendable) return;
-    if (uploads.uploads.some((one) => one.error !== null)) {
+    if (uploads.some((one) => one.error !== null)) {
       session.say("A file could not be uploaded: remove it, then send", true);
       return;
     }
@@ -128,7 +130,7 @@ export function Composer(props: ComposerProps) {
     setText("");
     setChosen([]);
     offered.clear();
-    uploads.clear();
+    attaching.clear();
     onReplyDone();
     session.memory.keepDraft(roomId, "", thread);
     field.current?.focus();
@@ -169,7 +171,7 @@ export function Composer(props: ComposerProps) {
     const pasted = [...event.clipboardData.files];
     if (pasted.length === 0 || !mayUpload) return;
     event.preventDefault();
-    uploads.add(pasted);
+    attaching.add(pasted);
   };
 
   return (
@@ -200,7 +202,7 @@ export function Composer(props: ComposerProps) {
             </IconButton>
           </div>
         )}
-        <Uploads uploads={uploads.uploads} onRemove={uploads.remove} />
+        <Uploads uploads={uploads} onRemove={(id) => attaching.remove(id)} />
         <div className={styles.row}>
           {mayUpload && (
             <>
@@ -214,7 +216,7 @@ export function Composer(props: ComposerProps) {
                 hidden
                 aria-label="Files to attach"
                 onChange={(event) => {
-                  uploads.add([...(event.target.files ?? [])]);
+                  attaching.add([...(event.target.files ?? [])]);
                   event.target.value = "";
                   field.current?.focus();
                 }}

@@ -19,8 +19,7 @@ import {
   type MessageActs,
 } from "./roomContext.ts";
 import { TypingLine } from "./TypingLine.tsx";
-import { useChat } from "./useChat.ts";
-import { useUploads } from "./useUploads.ts";
+import { useChat, useSession } from "./useChat.ts";
 
 interface ConversationProps {
   room: ChatRoom;
@@ -49,9 +48,9 @@ export function Conversation(props: ConversationProps) {
   const [replyTo, setReplyTo] = useState<ChatMessage | null>(null);
   const [editing, setEditing] = useState<number | null>(null);
   const [jumped, setJumped] = useState<{ seq: number } | null>(null);
-  const uploads = useUploads(room.room);
+  const attaching = useSession().attaching(room.room, thread);
   const frame = useRef<HTMLDivElement>(null);
-  const drop = useDrop(mayWrite && mayUpload, uploads.add);
+  const drop = useDrop(mayWrite && mayUpload, (files) => attaching.add(files));
   const { acts } = props;
 
   const stopEditing = useCallback(() => {
@@ -114,7 +113,7 @@ export function Conversation(props: ConversationProps) {
                 roomId={room.room}
                 label={label}
                 {...(thread === undefined ? {} : { thread })}
-                uploads={uploads}
+                attaching={attaching}
                 replyTo={replyTo}
                 onReplyDone={() => setReplyTo(null)}
                 onEditLast={editLast}

@@ -4,7 +4,7 @@ import { formatBytes } from "../ui/format.ts";
 import { IconButton } from "../ui/IconButton.tsx";
 import styles from "./Composer.module.css";
 import { isPicture } from "./model/files.ts";
-import type { Upload } from "./useUploads.ts";
+import type { Upload } from "./attaching.ts";
 
 interface UploadsProps {
   uploads: readonly Upload[];

@@ -25,6 +25,7 @@ import { Notices } from "../app/notices.ts";
 import type { Shelf } from "../app/storage.ts";
 import { Store } from "../app/store.ts";
 import { authOf, personOf, type Identity } from "../signin/identity.ts";
+import { Attaching } from "./attaching.ts";
 import { Blocked } from "./blocked.ts";
 import { Memory } from "./memory.ts";
 import * as list from "./model/directory.ts";
@@ -78,6 +79,7 @@ export class ChatSession {
   readonly scheduled: Scheduled;
   readonly blocked: Blocked;
   readonly threadMentions = new ThreadMentions();
+  readonly #attaching = new Map<string, Attaching>();
   readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
 
   constructor({ auth, shelf, url, manager }: ChatSessionOptions) {
@@ -110,6 +112,7 @@ export class ChatSession {
   close(): void {
     this.notices.quiet();
     for (const timer of this.#readTimers.values()) clearTimeout(timer);
+    for (const one of this.#attaching.values()) one.stop();
     this.#live.stop();
     this.statuses.stop();
     this.own.stop();
@@ -170,6 +173,14 @@ export class ChatSession {
     return this.attempt(async () => {
       this.scheduled.put(await this.chat.schedule(id, text, at, carried));
     });
+  }
+
+  /** The files of what is being written there. */
+  attaching(id: string, thread?: number): Attaching {
+    const key = JSON.stringify([id, thread ?? null]);
+    const known = this.#attaching.get(key) ?? new Attaching(this.chat, this.notices, id);
+    this.#attaching.set(key, known);
+    return known;
   }
 
   send(id: string, draft: Draft, thread?: number): void {
