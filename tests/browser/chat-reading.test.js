@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { person, picture } from "./support/browser.js";
-import { composer, line, newcomer, said } from "./support/chat.js";
+import { act, composer, line, newcomer, said } from "./support/chat.js";
 import { openHouse } from "./support/house.js";
 import { ask, nameOf, say } from "./support/team.js";
 
@@ -233,6 +233,17 @@ test("what was seen as it came isn't new when one comes back", async (t) => {
   await page.getByRole("link", { name: /seen/ }).click();
   await said(page, "hello").waitFor();
   assert.equal(await page.locator("[data-new]").count(), 0);
+});
+
+test("what is marked as unread has its line at once, and its count in the list", async (t) => {
+  await library("later", 6);
+  await library("now", 1);
+  const { page } = await maya(t, "later");
+  await said(page, "number 6").waitFor();
+  await act(page, "number 4", "Mark unread from here");
+  await page.locator("[data-new]").waitFor();
+  await page.getByRole("link", { name: /^now/ }).click();
+  await page.getByRole("link", { name: /^later.*3\s*unread/ }).waitFor();
 });
 
 test("a mention in a thread leads there from the list", async (t) => {

@@ -324,6 +324,17 @@ function useNewAfter({ id, info, last, messages }: ChatRoomState) {
 
     if (!own && seen > 0 && seen < last) setNewAfter(seen);
   }, [last, own]);
+  const { markedUnread } = useSession();
+  useEffect(
+    () =>
+      markedUnread.subscribe(() => {
+        const marked = markedUnread.get();
+        if (marked?.room !== id) return;
+        readTo.current = marked.seq - 1;
+        setNewAfter(marked.seq - 1);
+      }),
+    [markedUnread, id],
+  );
   return { newAfter, noteRead };
 }
 

@@ -78,6 +78,8 @@ export class ChatSession {
   readonly profiles: Profiles;
   readonly scheduled: Scheduled;
   readonly blocked: Blocked;
+  /** What was marked last: the room may stand open. */
+  readonly markedUnread = new Store<{ room: string; seq: number } | null>(null);
   readonly threadMentions = new ThreadMentions();
   readonly #attaching = new Map<string, Attaching>();
   readonly #readTimers = new Map<string, ReturnType<typeof setTimeout>>();
@@ -214,6 +216,7 @@ export class ChatSession {
   async markUnread(id: string, seq: number): Promise<void> {
     const { unread, mentions } = await this.chat.receipt.unread({ room: id, seq });
     this.#updateDirectory((old) => list.setMine(old, id, { read: seq - 1, unread, mentions }));
+    this.markedUnread.set({ room: id, seq });
   }
 
   knows(request: ChatRequestName): boolean {
