@@ -56,21 +56,29 @@ describe("entities", () => {
     const entities = new Map<number, Entity>();
     let time = 0;
     let steps = 0;
-    for (const bytes of frames) {
-      const before = replica.tick;
+    for (const [index, bytes] of frames.entries()) {
+      const { tick } = story!.frames[index]!;
+      time += replica.tick === 0 ? 0 : (tick - replica.tick) * 50;
+      // As all stand when the frame comes: what it says is read before anybody hears of it.
+      const shown = new Map<number, { position: number[]; rotation: Entity["rotation"] }>();
+      for (const [id, entity] of entities) {
+        entity.show(tick, time);
+        shown.set(id, { position: [...entity.position], rotation: entity.rotation });
+      }
       const applied = replica.apply(bytes);
-      time += before === 0 ? 0 : (applied.tick - before) * 50;
       for (const id of applied.entered) {
         entities.set(id, new Entity(id, replica, replica.home(id)!, applied.tick, time));
       }
       for (const id of applied.left) entities.delete(id);
       for (const id of applied.changed) {
         const entity = entities.get(id)!;
-        // All are at where they were shown last; nothing is too far to be walked to.
-        entity.show(applied.tick, time);
-        const shown = [...entity.position];
-        entity.tell(replica, replica.home(id)!, applied.tick, time, Infinity);
-        entity.position.forEach((x, axis) => expect(x).toBeCloseTo(shown[axis]!, 6));
+        // Nothing is too far to be walked to.
+        entity.tell(replica, replica.home(id)!, tick, time, Infinity);
+        const { position, rotation } = shown.get(id)!;
+        entity.position.forEach((x, axis) => expect(x).toBeCloseTo(position[axis]!, 6));
+        if (typeof rotation === "number") {
+          expect(Math.cos(Number(entity.rotation) - rotation)).toBeCloseTo(1, 6);
+        }
         steps += 1;
       }
     }

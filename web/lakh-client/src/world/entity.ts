@@ -6,7 +6,7 @@
  * tellings. What jumps farther than it can walk is there at once.
  */
 import type { FieldValue } from "./parcel.js";
-import type { Home, Replica } from "./replica.js";
+import { movedOnFor, type Home, type Replica } from "./replica.js";
 
 /** In which time what was off goes down to a third. */
 const MEND_MS = 90;
@@ -37,9 +37,14 @@ export class Entity {
   #replica: Replica;
   #home: Home;
   #fields: EntityFields | null = null;
-  /** Where it was told to be, at which tick; or from where it walks there, in which time. */
+  /**
+   * Where it was told to be, at which tick, how fast and how turned: copies, since a frame changes the slot before the
+   * entity hears of it, and until then it is shown by what it knew. And from where it walks there, in which time.
+   */
   #told: number[] = [];
   #toldAt = 0;
+  #toldSpeed: number[] = [];
+  #toldRotation: Rotation = null;
   #from: number[] = [];
   #fromTime = 0;
   #glideMs = 0;
@@ -56,7 +61,7 @@ export class Entity {
     this.position.push(...this.#told);
     this.#from = [...this.#told];
     this.#off.push(...this.#told.map(() => 0));
-    this.#turnFrom = this.rotation = this.#toldRotation();
+    this.#turnFrom = this.rotation = this.#toldRotation;
     this.show(tick, now);
   }
 
@@ -111,7 +116,7 @@ export class Entity {
     if (distance(shown, target) > snap) {
       this.#from = [...target];
       this.#off.fill(0);
-      this.#turnFrom = this.#toldRotation();
+      this.#turnFrom = this.#toldRotation;
     } else {
       this.#from = shown;
       shown.forEach((x, axis) => {
@@ -142,13 +147,18 @@ export class Entity {
     const { dims } = this.#replica.layout;
     this.#told = this.#replica.place(this.#home, slot.at);
     this.#toldAt = held.kind.hasVelocity ? slot.at : tick;
-    this.velocity.splice(0, dims, ...slot.velocity.slice(0, dims));
+    this.#toldSpeed = slot.velocity.slice(0, dims);
+    this.#toldRotation = this.#readRotation();
+    this.velocity.splice(0, dims, ...this.#toldSpeed);
     this.#fields = null;
     this.#fromTime = this.#offTime = this.#turnTime = now;
   }
 
   #target(tick: number, now: number): number[] {
-    if (this.#home.held.kind.reckoned) return this.#replica.place(this.#home, tick);
+    if (this.#home.held.kind.reckoned) {
+      const seconds = movedOnFor(tick - this.#toldAt) / this.#replica.layout.hz;
+      return this.#told.map((x, axis) => x + (this.#toldSpeed[axis] ?? 0) * seconds);
+    }
     const part = this.#glideMs === 0 ? 1 : Math.min(1, (now - this.#fromTime) / this.#glideMs);
     return this.#told.map((x, axis) => {
       const from = this.#from[axis] ?? x;
@@ -157,12 +167,11 @@ export class Entity {
   }
 
   #turn(now: number): void {
-    const to = this.#toldRotation();
     const part = Math.min(1, (now - this.#turnTime) / TURN_MS);
-    this.rotation = between(this.#turnFrom, to, part);
+    this.rotation = between(this.#turnFrom, this.#toldRotation, part);
   }
 
-  #toldRotation(): number | number[] | null {
+  #readRotation(): Rotation {
     const { kind } = this.#home.held;
     if (!kind.schema.rotation) return null;
     const { rotation } = this.#home.slot;

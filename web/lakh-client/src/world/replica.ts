@@ -111,7 +111,7 @@ export class Replica {
   /** Where an entity is at a tick, which may be between two; moved on by its velocity if its kind is. */
   place({ held, slot }: Home, tick: number, out: number[] = []): number[] {
     const { dims, precision, hz } = this.layout;
-    const ticks = held.kind.reckoned ? Math.min(Math.max(0, tick - slot.at), KEEPALIVE) : 0;
+    const ticks = held.kind.reckoned ? movedOnFor(tick - slot.at) : 0;
     for (let axis = 0; axis < dims; axis += 1) {
       out[axis] = (slot.q[axis] ?? 0) * precision + (slot.velocity[axis] ?? 0) * (ticks / hz);
     }
@@ -310,4 +310,9 @@ function readHead(reader: Reader, dims: number): Head {
   const merged = paced ? reader.u8() : 0;
   const late = (first & LATE) === 0 ? 0 : reader.varint();
   return { tick, input, settled: (first & SETTLED) !== 0, own, dilation, ease, merged, late };
+}
+
+/** How many of the ticks since something was told it's moved on for. */
+export function movedOnFor(ticks: number): number {
+  return Math.min(Math.max(0, ticks), KEEPALIVE);
 }
