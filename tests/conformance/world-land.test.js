@@ -98,8 +98,19 @@ for (const kind of ["SQLite", "Redis"]) {
       await ok(socket, "world:set", set({ at: [3, 3], value: 6, if: { version: 1 } }));
       await land.until(() => land.value(3, 3) === 6, "the second colour");
       assert.equal(land.value(0, 0), 0);
-      for (const cells of [[], [{ at: [1], value: 1 }], [{ at: [0, 0], value: 256 }], [{ at: [2 ** 30, 0], value: 1 }]]) {
+      for (const cells of [[], [{ at: [1], value: 1 }], [{ at: [0, 0], value: 256 }]]) {
         await refused(socket, "world:set", { cells }, "bad_request");
+      }
+      for (const x of [1_000_000, -1_000_000, 2 ** 30]) {
+        const far = { cells: [{ at: [0, 0], value: 7 }, { at: [x, 3], value: 7 }] };
+        await refused(socket, "world:set", far, "out_of_bounds");
+      }
+      assert.equal(land.value(0, 0), 0);
+      await refused(socket, "world:put_chunk", { chunk: [1_000_000, 0], layer: "height", bytes: Buffer.alloc(1) }, "out_of_bounds");
+      for (const condition of [{}, { value: 1, version: 1 }]) {
+        const cells = [{ at: [0, 0], value: 1, if: condition }];
+        const { message } = await refused(socket, "world:set", { cells }, "bad_request");
+        assert.match(message, /cells\[0\]\.if`: either a value or a version/);
       }
       await refused(socket, "world:set", { world: "nowhere at all", cells: [{ at: [0, 0], value: 1 }] }, "not_found");
     });

@@ -143,6 +143,9 @@ fn answer(file: File<'_>, request: &HeaderMap) -> Response {
     set(header::ETAG, &tag);
     set(header::CACHE_CONTROL, cache_control(name));
     set(header::VARY, "accept-encoding");
+    if is_library(name) {
+        set(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    }
     if !unchanged {
         set(header::CONTENT_TYPE, &kind);
         if let Some(encoding) = encoding {
@@ -190,6 +193,12 @@ fn etag(file: &EmbeddedFile) -> String {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("\"{hex}\"")
+}
+
+/// What pages of any origin may import: they are the same for everybody. Whether they may connect is another question,
+/// which `cors.origins` answers.
+fn is_library(name: &str) -> bool {
+    matches!(name, "client.js" | "lakh-client.js") || name.starts_with("socket.io/")
 }
 
 fn cache_control(name: &str) -> &'static str {

@@ -16,6 +16,7 @@ use super::ground::{Ground, collection};
 use super::plan::{Coords, LandPlan};
 use super::writing::{NotSetOr, Work};
 use crate::asker::Asker;
+use crate::play::Bounds;
 use crate::{Worlds, play, stored};
 
 /// Cells of one request at most.
@@ -42,10 +43,35 @@ impl Place {
 
 /// What a cell must be.
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(try_from = "Ifs")]
 enum If {
     Value(u16),
     Version(u32),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ifs {
+    value: Option<u16>,
+    version: Option<u32>,
+}
+
+impl TryFrom<Ifs> for If {
+    type Error = &'static str;
+
+    fn try_from(ifs: Ifs) -> Result<Self, Self::Error> {
+        match ifs {
+            Ifs {
+                value: Some(value),
+                version: None,
+            } => Ok(Self::Value(value)),
+            Ifs {
+                value: None,
+                version: Some(version),
+            } => Ok(Self::Version(version)),
+            _ => Err("either a value or a version is expected"),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -161,15 +187,29 @@ async fn ground(
     worlds: &Worlds,
     asker: &Asker,
     (act, world): (&'static str, Option<String>),
-) -> Result<Arc<Ground>, Failure> {
+) -> Result<(Arc<Ground>, Bounds), Failure> {
     let here = || asker.socket().and_then(play::world_of);
     let world = world
         .or_else(here)
         .ok_or_else(|| Failure::bad_request("name the world, or enter one with world:enter"))?;
     asker.allow(act, &world)?;
     let plan = play::land_of(worlds, &world).await?;
-    let plan = plan.ok_or_else(|| Failure::new("unsupported", "this world has no land"))?;
-    Ok(worlds.0.grounds.of(worlds, &world, &plan))
+    let (plan, bounds) =
+        plan.ok_or_else(|| Failure::new("unsupported", "this world has no land"))?;
+    Ok((worlds.0.grounds.of(worlds, &world, &plan), bounds))
+}
+
+/// Refuses cells or chunks of so many units that lie outside of the world altogether: nobody could come to see them.
+fn check_bounds(at: &Place, units: f64, bounds: &Bounds, what: &str) -> Result<(), Failure> {
+    let mut axes = at.0.iter().zip(bounds.min.iter().zip(&bounds.max));
+    let reaches = |at: i32, min: f64, max: f64| {
+        f64::from(at) * units <= max && (f64::from(at) + 1.0) * units >= min
+    };
+    if axes.all(|(at, (min, max))| reaches(*at, *min, *max)) {
+        return Ok(());
+    }
+    let message = format!("{what} is outside of the world");
+    Err(Failure::new("out_of_bounds", message))
 }
 
 /// Why it was not done, as it's answered.
@@ -201,13 +241,15 @@ pub(crate) async fn set(
     asker: &Asker,
     request: SetRequest,
 ) -> Result<Set, Failure> {
-    let ground = ground(worlds, asker, ("paint", request.world)).await?;
+    let (ground, bounds) = ground(worlds, asker, ("paint", request.world)).await?;
     if !(1..=MAX_SET).contains(&request.cells.len()) {
         return Err(Failure::bad_request(format!("cells are 1 to {MAX_SET}")));
     }
     let cells = request.cells.iter().map(|cell| {
+        let at = cell.at.coords(&ground.plan, "at")?;
+        check_bounds(&cell.at, ground.plan.cell, &bounds, "at")?;
         Ok(SetCell {
-            at: cell.at.coords(&ground.plan, "at")?,
+            at,
             value: cell.value,
             expect: match cell.r#if {
                 None => Expect::Any,
@@ -229,8 +271,9 @@ pub(crate) async fn put_chunk(
     asker: &Asker,
     request: PutRequest,
 ) -> Result<Put, Failure> {
-    let ground = ground(worlds, asker, ("paint", request.world)).await?;
+    let (ground, bounds) = ground(worlds, asker, ("paint", request.world)).await?;
     let at = request.chunk.coords(&ground.plan, "chunk")?;
+    check_bounds(&request.chunk, ground.plan.chunk_units(), &bounds, "chunk")?;
     let layer = layer(&ground, &request.layer)?;
     let bytes = match (request.bytes, request.base64) {
         (Some(Binary(bytes)), _) => bytes.to_vec(),
@@ -275,7 +318,7 @@ pub(crate) async fn land(
     asker: &Asker,
     request: LandRequest,
 ) -> Result<LandAnswer, Failure> {
-    let ground = ground(worlds, asker, ("enter", request.world)).await?;
+    let (ground, _) = ground(worlds, asker, ("enter", request.world)).await?;
     let at = request.chunk.coords(&ground.plan, "chunk")?;
     if !ground.plan.has(at) {
         return Err(Failure::bad_request("there is no such chunk"));

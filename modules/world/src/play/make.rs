@@ -7,7 +7,7 @@ use lakh_hub::{Beside, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use super::plan::{Plan, Wishes, check_name};
+use super::plan::{Bounds, Plan, Wishes, check_name};
 use super::saving::{ENTITIES, PEOPLE, keys_of};
 use crate::asker::Asker;
 use crate::{LandPlan, Worlds, land, stored};
@@ -168,13 +168,17 @@ async fn remove_all(worlds: &Worlds, collection: &str, world: &str) -> Result<()
 ///
 /// # Errors
 /// `not_found`.
-pub(crate) async fn land_of(worlds: &Worlds, world: &str) -> Result<Option<LandPlan>, Failure> {
+pub(crate) async fn land_of(
+    worlds: &Worlds,
+    world: &str,
+) -> Result<Option<(LandPlan, Bounds)>, Failure> {
+    let land = |plan: &Plan| plan.land.clone().map(|land| (land, plan.bounds.clone()));
     if let Ok(live) = super::registry::at_work(worlds, world) {
-        return Ok(live.plan.land.clone());
+        return Ok(land(&live.plan));
     }
     check_name(world)?;
     let plan = find(worlds, world).await?.ok_or_else(no_world)?;
-    Ok(plan.land)
+    Ok(land(&plan))
 }
 
 async fn find(worlds: &Worlds, world: &str) -> Result<Option<Plan>, Failure> {

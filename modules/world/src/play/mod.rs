@@ -32,6 +32,7 @@ pub(crate) use input::{OnInput, input};
 pub(crate) use live::Live;
 pub(crate) use make::{create, delete, info, land_of, list};
 pub(crate) use pacing::Pacing;
+pub(crate) use plan::Bounds;
 pub(crate) use registry::{Registry, restored};
 pub(crate) use things::{change, entity, remove, spawn};
 
