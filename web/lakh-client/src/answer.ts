@@ -1,6 +1,6 @@
 /**
  * The shape of every acknowledgement: `{ok: true, …fields}` or
- * `{ok: false, error: {code, message}}`.
+ * `{ok: false, error: {code, message, current?}}`.
  */
 import { LakhError } from "./errors.js";
 
@@ -12,10 +12,11 @@ export function readAnswer(event: string, answer: unknown): object {
       return fields;
     }
     if (answer.ok === false && isRecord(answer.error)) {
-      const { code, message } = answer.error;
+      const { code, message, current } = answer.error;
       throw new LakhError(
         typeof code === "string" ? code : "internal",
         typeof message === "string" ? message : `The server refused ${event}.`,
+        { current },
       );
     }
   }

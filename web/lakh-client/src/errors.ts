@@ -24,11 +24,14 @@ export type ErrorCode =
 
 export class LakhError extends Error {
   readonly code: ErrorCode;
+  /** What is there instead of what was expected, where a `conflict` or `locked` says it. */
+  readonly current: unknown;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions & { current?: unknown }) {
     super(message, options);
     this.name = "LakhError";
     this.code = code;
+    this.current = options?.current;
   }
 
   /** Whether sending the same request again may succeed without the caller changing it. */

@@ -6,6 +6,7 @@ import {
   type ConnectionState,
   type NamespaceClient,
 } from "../src/index.js";
+import { readAnswer } from "../src/answer.js";
 import { TestServer } from "./server.js";
 
 let server: TestServer;
@@ -77,6 +78,14 @@ describe("requests", () => {
     const error = await failure(chat.send("tea", "hello"));
     expect(error).toMatchObject({ code: "not_member", message: "Join the room first." });
     expect(error.retryable).toBe(false);
+  });
+
+  test("a conflict says what is there instead", () => {
+    const error = { code: "conflict", message: "Not as expected.", current: { version: 8 } };
+    const read = () => readAnswer("world:set", { ok: false, error });
+    expect(read).toThrow(
+      expect.objectContaining({ code: "conflict", current: { version: 8 } }) as Error,
+    );
   });
 
   test("an answer that never comes rejects with timeout", async () => {
