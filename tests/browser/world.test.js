@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { startLakh } from "../conformance/support/server.js";
 import { launch, person, picture } from "./support/browser.js";
 import { startProxy } from "./support/proxy.js";
-import { at, inSight, people, stage, traveller, until, walk } from "./support/world.js";
+import { at, inSight, people, place, stage, traveller, until, walk } from "./support/world.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -142,22 +143,60 @@ for (const colorScheme of ["light", "dark"]) {
   }
 }
 
-test("the page of the documents, which has no build step, walks", async (t) => {
+test("the page of the documents, which has no build step, is given out by another server and walks", async (t) => {
   const words = readFileSync(new URL("../../docs/world.md", import.meta.url), "utf8");
   const [, example] = /## The client[^]*?```html\n([^]*?)```/.exec(words);
-  // The policy is that of the server's own page.
-  const { page, errors } = await person(t, browser, { bypassCSP: true });
-  const other = await newcomer(t, "Grace", "plaza");
-  const here = await at(other.page);
-  await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
-  await page.goto(`${server.url}/live`);
-  await page.setContent(`<!doctype html>${example}`);
+  let lakh;
+  const other = createServer((request, answer) => {
+    answer.setHeader("content-type", "text/html; charset=utf-8");
+    answer.end(request.url === "/" ? `<!doctype html>${example.replaceAll("http://localhost:3000", lakh.url)}` : "");
+  });
+  await new Promise((done) => other.listen(0, "127.0.0.1", done));
+  t.after(() => other.close());
+  const origin = `http://127.0.0.1:${other.address().port}`;
+  lakh = await startLakh({ env: { LAKH_CORS__ORIGINS: origin } });
+  t.after(() => lakh.stop());
+  const grace = await newcomer(t, "Grace", "plaza", { url: lakh.url });
+  const here = await at(grace.page);
+  const { page, errors } = await person(t, browser);
+  await page.goto(origin);
   const figures = () => page.locator("#figures").innerText();
   await until(page, figures, (text) => JSON.parse(text || "{}").entities === 2, "two are in sight");
-  await until(other.page, people, (seen) => "Ada" in seen, "Grace sees Ada come");
-  const { Ada: before } = await people(other.page);
+  await until(grace.page, people, (seen) => "Ada" in seen, "Grace sees Ada come");
+  const { Ada: before } = await people(grace.page);
   await page.keyboard.down("KeyD");
-  await until(other.page, people, (seen) => Math.abs(seen.Ada - before) >= 8, `Grace at ${here} sees Ada walk`);
+  await until(grace.page, people, (seen) => Math.abs(seen.Ada - before) >= 8, `Grace at ${here} sees Ada walk`);
   await page.keyboard.up("KeyD");
   assert.deepEqual(errors, []);
+});
+
+test("who goes elsewhere is gone at once, and bots that others let loose are counted", async (t) => {
+  const ada = await newcomer(t, "Ada", "gate");
+  const grace = await newcomer(t, "Grace", "gate");
+  await until(ada.page, people, (seen) => "Grace" in seen, "Grace is in sight");
+  const bots = grace.page.getByRole("slider", { name: "Bots" });
+  await bots.focus();
+  await grace.page.keyboard.press("ArrowRight");
+  const count = () => ada.page.getByRole("slider", { name: "Bots" }).inputValue();
+  await until(ada.page, count, (value) => value === "10", "Ada's page counts Grace's bots");
+  const from = await at(grace.page);
+  // A slider takes the arrows, and no letters.
+  await walk(grace.page, "KeyD", ([x]) => x > from[0] + 4, "Grace walks on with the slider in hand");
+  await grace.page.getByRole("link", { name: "Chat" }).click();
+  const end = Date.now() + 10_000;
+  await until(ada.page, people, (seen) => !("Grace" in seen), "Grace is gone");
+  assert.ok(Date.now() < end, "before the grace of a lost connection is over");
+});
+
+test("one walks under a still pointer, and not past the edge", async (t) => {
+  const ada = await newcomer(t, "Ada", "brink");
+  const box = await stage(ada.page).boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  const from = await at(ada.page);
+  await ada.page.mouse.move(x + 120, y);
+  await ada.page.mouse.down();
+  // Farther than the place that was pointed at first.
+  await until(ada.page, at, ([now]) => now > from[0] + 15, "Ada walks on");
+  await ada.page.mouse.up();
+  await until(ada.page, () => place(ada.page).getAttribute("aria-busy"), (busy) => busy === "false", "Ada stands");
 });

@@ -2,6 +2,7 @@ import { Minus, Plus } from "lucide-react";
 import { useEffect, useRef } from "react";
 import { useColorScheme } from "../app/useColorScheme.ts";
 import { IconButton } from "../ui/IconButton.tsx";
+import { Hint } from "./Hint.tsx";
 import { Stage } from "./stage.ts";
 import type { ViewState } from "./useView.ts";
 import { useWorld, useWorldSession } from "./useWorld.ts";
@@ -60,6 +61,7 @@ export function View({ view }: { view: ViewState }) {
       <p id="world-summary" className={styles.summary}>
         {summary}
       </p>
+      <Hint />
       <div className={styles.map}>
         <div role="img" aria-label={`Map: ${summary}`}>
           <canvas ref={map} className={styles.minimap} />

@@ -15,7 +15,8 @@ export class Keys {
     region.addEventListener(
       "keydown",
       (event) => {
-        if (event.ctrlKey || event.metaKey || event.altKey || isOfOthers(event.target)) return;
+        if (event.ctrlKey || event.metaKey || event.altKey) return;
+        if (isOfOthers(event.target) && !isFree(event)) return;
         if (stage.press(event)) event.preventDefault();
       },
       { signal },
@@ -34,6 +35,11 @@ export class Keys {
   close(): void {
     this.#stops.abort();
   }
+}
+
+/** A slider takes the arrows and no letters. */
+function isFree({ target, code }: KeyboardEvent): boolean {
+  return target instanceof Element && target.matches("[type=range]") && code.startsWith("Key");
 }
 
 function isOfOthers(target: EventTarget | null): boolean {

@@ -7,6 +7,8 @@ import type { Stage } from "./stage.ts";
 
 /** A touch that is shorter, and did not move, says where to go. */
 const TAP_MS = 250;
+/** A finger that rests still moves as much. */
+const REST_PX = 8;
 const WHEEL_ZOOM = 0.0015;
 
 export class Pointing {
@@ -18,6 +20,8 @@ export class Pointing {
   #began = 0;
   #last: Point | null = null;
   #pinch: number | null = null;
+  /** Where a finger came down to paint: the first of two only comes nearer. */
+  #waits: { at: Point; place: Point } | null = null;
   readonly #stops = new AbortController();
 
   constructor(canvas: HTMLCanvasElement, stage: Stage) {
@@ -43,6 +47,12 @@ export class Pointing {
     this.#stops.abort();
   }
 
+  /** Where a finger or the mouse is held, in the world: one walks under it. */
+  get held(): Point | null {
+    const [place] = this.#pinch === null ? this.#fingers.values() : [];
+    return place ? this.#stage.camera.toWorld(place) : null;
+  }
+
   /** The cells that a stroke goes over. */
   stroke(at: Point, from: Point | null, cell: number): Point[] {
     const cellOf = ({ x, y }: Point) => ({ x: Math.floor(x / cell), y: Math.floor(y / cell) });
@@ -58,14 +68,16 @@ export class Pointing {
     this.#fingers.set(event.pointerId, this.#place(event));
     if (this.#fingers.size > 1) {
       this.#pinch = this.#spread();
+      this.#waits = null;
       this.#stage.walking.stop();
       return;
     }
     this.#began = event.timeStamp;
     const at = this.#inWorld(event);
     this.#last = at;
-    if (this.#stage.tool === null) this.#stage.walking.goTo(at, true);
-    else this.#stage.paint(at, null);
+    if (this.#stage.tool === null) this.#stage.walkTo(at, true);
+    else if (event.pointerType === "mouse") this.#stage.paint(at, null);
+    else this.#waits = { at, place: this.#place(event) };
   }
 
   #move(event: PointerEvent): void {
@@ -73,13 +85,17 @@ export class Pointing {
     if (!this.#fingers.has(event.pointerId)) return;
     this.#fingers.set(event.pointerId, this.#place(event));
     if (this.#pinch !== null) {
+      // One finger that is left says nothing.
+      if (this.#fingers.size < 2) return;
       const spread = this.#spread();
       if (spread > 0) this.#stage.camera.zoomBy(spread / this.#pinch);
       this.#pinch = spread;
       return;
     }
+    if (this.#waits && near(this.#waits.place, this.#place(event))) return;
+    this.#paintWaiting();
     const at = this.#inWorld(event);
-    if (this.#stage.tool === null) this.#stage.walking.goTo(at, true);
+    if (this.#stage.tool === null) this.#stage.walkTo(at, true);
     else this.#stage.paint(at, this.#last);
     this.#last = at;
   }
@@ -87,15 +103,21 @@ export class Pointing {
   #up(event: PointerEvent): void {
     if (!this.#fingers.delete(event.pointerId)) return;
     if (this.#pinch !== null) {
-      if (this.#fingers.size === 0) this.#pinch = null;
+      this.#pinch = this.#fingers.size === 0 ? null : this.#spread();
       return;
     }
+    this.#paintWaiting();
     if (this.#stage.tool !== null) return;
     if (event.timeStamp - this.#began < TAP_MS) {
-      this.#stage.walking.goTo(this.#inWorld(event), false);
+      this.#stage.walkTo(this.#inWorld(event), false);
     } else {
       this.#stage.walking.stop();
     }
+  }
+
+  #paintWaiting(): void {
+    if (this.#waits) this.#stage.paint(this.#waits.at, null);
+    this.#waits = null;
   }
 
   #place(event: PointerEvent): Point {
@@ -111,4 +133,8 @@ export class Pointing {
     const [a, b] = [...this.#fingers.values()];
     return a && b ? Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) : 1;
   }
+}
+
+function near(a: Point, b: Point): boolean {
+  return Math.hypot(a.x - b.x, a.y - b.y) < REST_PX;
 }

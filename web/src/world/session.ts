@@ -72,6 +72,8 @@ const REASONS: Record<string, string> = {
 };
 const LOOK_EVERY_MS = 250;
 const TRAFFIC_POINTS = 240;
+/** Others let bots loose, too: asked for at every so many looks. */
+const LOOKS_A_COUNT = 20;
 const MAX_NAME_BYTES = 32;
 const SIGHT = 60;
 const BUDGET = 65_536;
@@ -90,6 +92,7 @@ export class WorldSession {
   #world: World | null = null;
   #entering = false;
   #ended = false;
+  #looks = 0;
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor({ auth, world, shelf, url, manager }: WorldSessionOptions) {
@@ -137,6 +140,10 @@ export class WorldSession {
     this.#ended = true;
     clearInterval(this.#timer);
     this.notices.quiet();
+    // Who looks elsewhere is gone at once; only who loses the connection may stand there for a while.
+    void this.#world?.leave().catch(() => {
+      // It ends with the connection, then.
+    });
     this.#lakh.close();
   }
 
@@ -251,6 +258,10 @@ export class WorldSession {
   #look(): void {
     const world = this.#world;
     if (!world) return;
+    this.#looks += 1;
+    if (this.#looks % LOOKS_A_COUNT === 0 && document.visibilityState === "visible") {
+      void this.#countBots();
+    }
     const { stats } = world;
     const traffic = [...this.state.get().traffic, stats.bytesPerSecond].slice(-TRAFFIC_POINTS);
     const entities = [...world.entities.values()];

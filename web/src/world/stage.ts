@@ -128,6 +128,14 @@ export class Stage {
     }
   }
 
+  /** To a place, or to where the world ends before it. */
+  walkTo({ x, y }: Point, held: boolean): void {
+    const bounds = this.#session.world?.info.bounds;
+    const cut = (at: number, axis: number) =>
+      Math.min(Math.max(at, bounds?.min[axis] ?? -Infinity), bounds?.max[axis] ?? Infinity);
+    this.walking.goTo({ x: cut(x, 0), y: cut(y, 1) }, held);
+  }
+
   #resize(): void {
     const { clientWidth, clientHeight } = this.#canvas;
     const ratio = window.devicePixelRatio;
@@ -157,8 +165,12 @@ export class Stage {
   }
 
   #steer(world: World, seconds: number): void {
+    const { held } = this.#pointing;
+    if (held && this.tool === null && this.walking.target) this.walkTo(held, true);
     const speed = Math.min(this.#runs ? RUN : WALK, world.info.max_speed ?? RUN);
-    const way = this.walking.direction(pointOf(world.position), speed * seconds);
+    const here = pointOf(world.position);
+    const { bounds } = world.info;
+    const way = within(here, this.walking.direction(here, speed * seconds), bounds);
     const velocity = { x: way.x * speed, y: way.y * speed };
     const turned = Math.hypot(velocity.x - this.#way.x, velocity.y - this.#way.y);
     const moves = way.x !== 0 || way.y !== 0;
@@ -251,6 +263,17 @@ export class Stage {
     const above = zoom < 9 ? 10 : zoom * 1.85;
     this.#labels.name(this.#pen, name, x, y - above, this.#palette, own);
   }
+}
+
+/** A way that the edge doesn't end. */
+function within(here: Point, way: Point, bounds: World["info"]["bounds"]): Point {
+  const blocked = (axis: number, at: number, by: number) =>
+    (by > 0 && at >= (bounds?.max[axis] ?? Infinity)) ||
+    (by < 0 && at <= (bounds?.min[axis] ?? -Infinity));
+  return {
+    x: blocked(0, here.x, way.x) ? 0 : way.x,
+    y: blocked(1, here.y, way.y) ? 0 : way.y,
+  };
 }
 
 function sortOf({ kind }: Entity): Sort {

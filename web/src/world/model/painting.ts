@@ -57,11 +57,18 @@ export class Painting {
   }
 
   paint(x: number, y: number, value: number): void {
-    if (this.valueOf(x, y) === value) return;
+    if (this.valueOf(x, y) === value || !this.#isShown(x, y)) return;
     const key = `${x} ${y}`;
     this.#fresh.set(key, { value, until: Infinity });
     this.#queue.set(key, { at: [x, y], value });
     if (!this.#waits) this.#plan();
+  }
+
+  /** What is painted farther off would not be told of, and so be gone from the page again. */
+  #isShown(x: number, y: number): boolean {
+    const [atX = 0, atY = 0] = this.#world?.position ?? [];
+    const { cell = 1, reach = Infinity } = this.land?.plan ?? {};
+    return Math.hypot((x + 0.5) * cell - atX, (y + 0.5) * cell - atY) <= reach;
   }
 
   async #flush(): Promise<void> {
