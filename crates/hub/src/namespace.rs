@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use lakh_auth::Principal;
@@ -152,6 +152,8 @@ pub(crate) struct NamespaceInner {
     pub sieve: std::sync::OnceLock<Arc<dyn Sieve>>,
     /// Made by a pattern or a function, and removed when it's empty.
     pub dynamic: bool,
+    /// Whether what other nodes publish in it is known to arrive here; see [`Hub::subscribed`].
+    pub subscribed: AtomicBool,
 }
 
 impl NamespaceInner {
@@ -169,6 +171,7 @@ impl NamespaceInner {
             listeners: Listeners::default(),
             sieve: std::sync::OnceLock::new(),
             dynamic,
+            subscribed: AtomicBool::new(!dynamic),
         }
     }
 

@@ -155,7 +155,7 @@ function rooms(context) {
       await context.node.ask("join", { to: [person.id] }, [room]);
       assert.deepEqual(await members(people, room), [index]);
       person.rooms = [room];
-      await context.fleet.subscribed(person.node, person);
+      await context.fleet.subscribed(person);
       await context.node.emit({ to: [room] }, `in ${index}`);
       assert.deepEqual(await whoGot(context, people, `in ${index}`), [index]);
       await context.node.ask("leave", { to: [person.id] }, [room]);

@@ -43,6 +43,17 @@ export function broadcasts(context, adapter) {
     assert.deepEqual(sorted(sockets.map(({ id }) => id)), ids(people));
   });
 
+  test("who was let into a namespace made for them gets all that is said in it from then on", async () => {
+    const last = context.fleet.of("lakh").at(-1);
+    for (let round = 0; round < 20; round += 1) {
+      const nsp = `/${context.fleet.name("dynamic-new")}`;
+      await context.fleet.person(context.node, { nsp });
+      const newcomer = await context.fleet.newcomer(last, { nsp });
+      await context.node.emit({ nsp }, "at once");
+      await newcomer.event("at once");
+    }
+  });
+
   test("a broadcast to a room", async () => {
     const room = context.fleet.name("room");
     const people = await context.fleet.everywhere([{}, { rooms: [room] }, { rooms: [room] }, {}]);

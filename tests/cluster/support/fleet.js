@@ -198,33 +198,47 @@ export class Fleet {
     return `${prefix}-${this.serial}`;
   }
 
-  // Somebody who is in their rooms, as all nodes know by then.
-  async person(node, options) {
+  // Somebody who was let in this moment.
+  async newcomer(node, options) {
     const person = new Person(node, options);
     this.people.push(person);
     if (!person.socket.connected) await within(once(person.socket, "connect"), `a client of ${node.name}`);
+    return person;
+  }
+
+  // Somebody who is in their rooms, as all nodes know by then.
+  async person(node, options) {
+    const person = await this.newcomer(node, options);
     const target = { nsp: person.nsp, to: [person.id], local: true };
     await until(`${node.name} to have a socket in its rooms`, async () => {
       const { sockets } = await node.ask("fetch", target);
       return sockets[0] && person.rooms.every((room) => sockets[0].rooms.includes(room));
     });
-    await this.subscribed(node, person);
+    await this.subscribed(person);
     return person;
   }
 
-  // Rooms have channels of their own where the sharded adapter is dynamic; nobody is told when they are subscribed to.
-  async subscribed(node, { nsp, rooms }) {
+  // Namespaces have channels, and rooms have some of their own where the sharded adapter is dynamic; a Node server tells
+  // nobody when it has subscribed to them.
+  async subscribed({ nsp, rooms }) {
     const { BROKER, MODE } = this.settings;
-    if (BROKER !== "redis-sharded" || MODE === "static" || !this.asking) return;
-    const own = rooms.filter((room) => room.length !== 20 || MODE === "dynamic-private");
-    for (const room of own) {
-      const members = this.people.filter((one) => one.nsp === nsp && one.rooms.includes(room) && one.socket.connected);
-      const nodes = new Set(members.map((one) => one.node)).size;
-      await until(`the channel of ${room}`, async () => {
-        const channel = `socket.io#${nsp}#${room}#`;
-        const [[, count]] = Object.entries(await this.asking.pubSubShardNumSub([channel]));
-        return Number(count) >= nodes;
+    if (BROKER === "redis-streams" || !this.asking) return;
+    const sharded = BROKER === "redis-sharded";
+    const has = async (channel, people) => {
+      const nodes = new Set(people.filter((one) => one.nsp === nsp && one.socket.connected).map((one) => one.node));
+      await until(`${nodes.size} nodes to subscribe to ${channel}`, async () => {
+        const counts = await (sharded ? this.asking.pubSubShardNumSub([channel]) : this.asking.pubSubNumSub([channel]));
+        return Number(Object.values(counts)[0]) >= nodes.size;
       });
+    };
+    // The classic adapter subscribes to its requests behind its broadcasts, which are a pattern.
+    await has(`socket.io${sharded ? "" : "-request"}#${nsp}#`, this.people);
+    if (!sharded || MODE === "static") return;
+    for (const room of rooms.filter((name) => name.length !== 20 || MODE === "dynamic-private")) {
+      await has(
+        `socket.io#${nsp}#${room}#`,
+        this.people.filter((one) => one.rooms.includes(room)),
+      );
     }
   }
 

@@ -15,6 +15,7 @@ mod tie;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use lakh_broker::Once;
 use lakh_broker::cluster::{self, Data, Message, Opts, Requests};
@@ -27,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::hub::Hub;
 use crate::mailbox::Full;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, NamespaceInner};
 use crate::outgoing::{Flags, Outgoing, Targets};
 
 pub use ask::Missing;
@@ -39,6 +40,8 @@ use tie::{Tie, TieInbound};
 
 /// Requests to other nodes that wait to be sent.
 const MAX_JOBS: usize = 10_000;
+/// A client that enters a new namespace is kept waiting for Redis at most this long.
+const MOST_SUBSCRIBING: Duration = Duration::from_secs(1);
 
 /// What is known of an entry that now stands in the stream, and was delivered here.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +169,21 @@ impl Hub {
             let _ = cluster.ready.subscribe().wait_for(|ready| *ready).await;
             cluster.tie.settled().await;
         }
+    }
+
+    /// Waits until what other nodes publish in a namespace that was just made for a client arrives here: who was let in is to
+    /// miss nothing. While Redis is away they'd miss it in any other namespace as well, so nobody waits for it.
+    pub(crate) async fn subscribed(&self, namespace: &NamespaceInner) {
+        if namespace.subscribed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(cluster) = self.cluster() {
+            let settled = tokio::time::timeout(MOST_SUBSCRIBING, cluster.tie.settled());
+            if !cluster.tie.is_up() || settled.await.is_err() {
+                return;
+            }
+        }
+        namespace.subscribed.store(true, Ordering::Release);
     }
 
     /// Sends what is on its way to the other nodes, or to the log, and leaves them.

@@ -50,6 +50,7 @@ impl Shard {
         }
         let entered = self.hub.enter_existing(&name);
         if let Some(namespace) = &entered
+            && namespace.inner.subscribed.load(Ordering::Acquire)
             && namespace.inner.handlers.load().asks_nothing()
             && !Self::comes_back(namespace, auth.as_deref())
         {
@@ -63,6 +64,9 @@ impl Shard {
                 Some(namespace) => Some(namespace),
                 None => hub.enter(&name, auth.as_deref()).await,
             };
+            if let Some(namespace) = &namespace {
+                hub.subscribed(&namespace.inner).await;
+            }
             let Some(shard) = hub.current_shard(index) else {
                 return;
             };
