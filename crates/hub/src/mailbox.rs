@@ -11,6 +11,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use crate::namespace::NamespaceInner;
 use crate::outgoing::Outgoing;
 use crate::shard::Shard;
 
@@ -28,6 +29,16 @@ impl Command {
             // The bytes are shared among all mailboxes, but each must be able to hold them back.
             Self::Deliver(outgoing) => outgoing.cost(),
             Self::Run(_, cost) => *cost,
+        }
+    }
+
+    /// The place in the namespace's log of what is to be delivered, if it is of that namespace and has one.
+    pub(crate) fn logged_in(&self, namespace: &NamespaceInner) -> Option<u64> {
+        match self {
+            Self::Deliver(outgoing) if outgoing.namespace.id == namespace.id => {
+                outgoing.logged_at()
+            }
+            _ => None,
         }
     }
 }
@@ -124,6 +135,11 @@ impl Mailbox {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) == 0
+    }
+
+    /// The first command in which this is found, among those that wait.
+    pub(crate) fn find<T>(&self, find: impl Fn(&Command) -> Option<T>) -> Option<T> {
+        self.queue.lock().commands.iter().find_map(find)
     }
 
     /// Takes what waits, up to the command that fills `most` bytes, and says how many bytes that were.

@@ -99,6 +99,12 @@ impl Outgoing {
         self
     }
 
+    /// Its own place in the log. What passes carries that of an earlier one, and is never replayed.
+    pub(crate) fn logged_at(&self) -> Option<u64> {
+        let at = self.offset.filter(|_| !self.flags.is_passing());
+        at.map(|at| at.seq)
+    }
+
     /// The bytes for a connection that uses this parser; made at the first call.
     pub(crate) fn encoded(&self, parser: Parser) -> &Encoded {
         let cell = match parser {

@@ -118,11 +118,7 @@ impl Shard {
 
     fn fan_out(&self, outgoing: &Arc<Outgoing>, mut each: impl FnMut(u32, &mut SocketEntry)) {
         let mut push = self.pusher(outgoing.flags);
-        // Volatile broadcasts carry the position of an earlier one and are never replayed.
-        let logged = outgoing
-            .offset
-            .filter(|_| !outgoing.flags.is_passing())
-            .map(|at| at.seq);
+        let logged = outgoing.logged_at();
         if logged.is_some() {
             // Its client would take the next offset for a sign that it has everything before it.
             push.policy = SlowReader::Disconnect;
@@ -137,11 +133,6 @@ impl Shard {
         let mut held = Vec::new();
         {
             let mut state = self.state.borrow_mut();
-            if let Some(seq) = logged
-                && let Some(space) = state.spaces.get_mut(&outgoing.namespace.id)
-            {
-                space.delivered = seq;
-            }
             state.fan_out(outgoing, |slot, entry, session, pool| {
                 if logged.is_some_and(|seq| seq <= entry.after) {
                     return false;

@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use lakh_broker::{Position, Room};
+use lakh_broker::Room;
 use smallvec::SmallVec;
 
 use super::{RoomEntry, Shard, SocketKey, Space, State, hash};
@@ -35,12 +35,10 @@ impl Shard {
         let Some(recovery) = namespace.recovery.get() else {
             return 0;
         };
-        let settled = |at: Position| self.is_settled().then_some(at.seq);
-        recovery.channel.pass(settled).unwrap_or_else(|| {
-            // Something is still to be done here, and may be a broadcast that reaches them.
-            let state = self.state.borrow();
-            let space = state.spaces.get(&namespace.id);
-            space.map_or(0, |space| space.delivered)
+        // Under the channel's lock, so nothing is on its way from the log into the mailbox meanwhile.
+        recovery.channel.pass(|at| {
+            let waiting = self.first_waiting(|command| command.logged_in(namespace));
+            waiting.map_or(at.seq, |seq| seq.saturating_sub(1))
         })
     }
 

@@ -92,8 +92,8 @@ pub struct Shard {
     pressed: Cell<bool>,
     /// Whose handler runs at the moment.
     running: Cell<Option<SocketKey>>,
-    /// Empty, kept for its memory.
-    commands: Cell<VecDeque<Command>>,
+    /// What was taken out of the mailbox and is still to be done.
+    commands: RefCell<VecDeque<Command>>,
 }
 
 pub(crate) struct State {
@@ -194,8 +194,6 @@ pub(crate) struct Space {
     rooms: Slab<RoomEntry>,
     by_room: HashTable<u32>,
     hasher: NameHasher,
-    /// The place in the log of the last broadcast that came here.
-    delivered: u64,
 }
 
 pub(crate) struct RoomEntry {
@@ -265,7 +263,7 @@ impl Shard {
             draining: Cell::new(false),
             pressed: Cell::new(false),
             running: Cell::new(None),
-            commands: Cell::default(),
+            commands: RefCell::default(),
         });
         drop(CURRENT.replace(Some(Rc::clone(&shard))));
         shard
@@ -322,11 +320,11 @@ impl Shard {
         }
         let mailbox = self.hub.mailbox(self.index);
         let mut left = self.hub.settings().hub_limits.outbox_bytes / 4;
-        // It changes places with the mailbox's own queue, so neither is ever made anew.
-        let mut commands = self.commands.take();
         while left > 0 && !mailbox.is_empty() {
-            left = left.saturating_sub(mailbox.take(&mut commands, left));
-            for command in commands.drain(..) {
+            // They change places with the mailbox's own queue, so neither is ever made anew.
+            let taken = mailbox.take(&mut self.commands.borrow_mut(), left);
+            left = left.saturating_sub(taken);
+            while let Some(command) = self.next_command() {
                 match command {
                     Command::Deliver(outgoing) => self.deliver(&outgoing),
                     Command::Run(work, _) => {
@@ -335,8 +333,18 @@ impl Shard {
                 }
             }
         }
-        self.commands.set(commands);
         self.draining.set(false);
+    }
+
+    /// Not in the head of the loop: the commands would stay borrowed while one is carried out.
+    fn next_command(&self) -> Option<Command> {
+        self.commands.borrow_mut().pop_front()
+    }
+
+    /// Of what was sent to this shard and is still to be done, the first in which this is found.
+    fn first_waiting<T>(&self, find: impl Fn(&Command) -> Option<T>) -> Option<T> {
+        let taken = self.commands.borrow().iter().find_map(&find);
+        taken.or_else(|| self.hub.mailbox(self.index).find(find))
     }
 
     /// Whether nothing that was sent to this shard is still to be done: what is done now comes in its turn.

@@ -153,6 +153,52 @@ fn a_half_open_connection_on_another_loop_is_evicted() {
     assert_eq!(ns.socket_count(), 1);
 }
 
+/// From a thread that is no loop, so all of it waits for its turn.
+fn elsewhere(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+    });
+}
+
+#[test]
+fn who_joins_while_the_loop_has_work_left_is_replayed_what_was_said_since_and_no_more() {
+    let loops = Loops::start(2);
+    let ns = recoverable(&loops);
+    ns.on("enter", async |socket: Socket| {
+        socket.join("late");
+    });
+    let memory = loops.on(0, async move |world| {
+        let say = |room: &str, n: u32| ns.to(room).emit("n", &(0, n)).unwrap();
+        let mut memory = Memory::default();
+        let client = memory.connect(&world).await;
+        say("late", 1);
+        // Left when the handler joins.
+        elsewhere(|| say("r", 2));
+        client.send(r#"42["enter"]"#);
+        elsewhere(|| say("late", 3));
+        client.cut();
+        world.settle().await;
+        let client = memory.connect(&world).await;
+        assert_eq!(memory.seen[&0], [2, 3]);
+
+        say("later", 4);
+        elsewhere(|| {
+            say("r", 5);
+            // One of the things that are left, with some before it and some behind.
+            ns.sockets_join(["later"]);
+            say("later", 6);
+        });
+        client.get_stuck();
+        world.settle().await;
+        client.cut();
+        let client = memory.connect(&world).await;
+        client.cut();
+        memory
+    });
+    assert_eq!((memory.recovered, memory.refused), (2, 0));
+    assert_eq!(memory.seen[&0], [2, 3, 5, 6]);
+}
+
 #[test]
 fn of_many_newcomers_with_one_session_at_most_one_stays() {
     let loops = Loops::start(3);
