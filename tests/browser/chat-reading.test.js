@@ -160,6 +160,22 @@ test("a message is answered, edited and left by the keyboard alone", async (t) =
   await thread.waitFor({ state: "detached" });
 });
 
+test("a quote says what the quoted message says by now, before and after the page is loaded anew", async (t) => {
+  await library("quotes", 2);
+  const { page } = await maya(t, "quotes");
+  const by = (person, event, request) => ask(house.server.url, person, event, { room: "quotes", ...request });
+  await by("maya", "message:send", { key: "answer", text: "so it is", reply_to: 2 });
+  const quote = (text) => page.getByRole("article").getByRole("button", { name: `${nameOf("jonas")} ${text}` });
+  await quote("number 2").waitFor();
+  await by("jonas", "message:edit", { seq: 2, text: "number two" });
+  await quote("number two").waitFor();
+  await by("jonas", "message:delete", { seq: 2 });
+  await quote("This message was deleted").waitFor();
+  await page.reload();
+  await said(page, "so it is").waitFor();
+  await quote("This message was deleted").waitFor();
+});
+
 test("Ctrl and K find a room by a part of its name, from anywhere", async (t) => {
   for (const room of ["find-a", "find-b", "find-c", "find-d", "find-e", "find-zebra"]) await library(room, 1);
   const { page } = await maya(t, "find-a");

@@ -143,13 +143,19 @@ pub(crate) struct Replies {
     pub people: Vec<Person>,
 }
 
-/// The message that another answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The message that another answers. Of all this only the number is stored: what a message said is gone with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Quote {
     pub seq: u64,
-    pub from: Person,
+    /// Nobody, where the message isn't there any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Person>,
     /// Its beginning.
+    #[serde(default)]
     pub text: String,
+    /// It's deleted, or gone.
+    #[serde(default, skip_serializing_if = "crate::records::is_false")]
+    pub deleted: bool,
 }
 
 /// Where a message was forwarded from.

@@ -40,6 +40,55 @@ async fn become_role(store: &Store, name: &str, role: &str, muted_until: Option<
 }
 
 #[test]
+fn a_quote_says_what_the_quoted_message_says_now() {
+    on_each_store(async |on, _| {
+        let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);
+        for (key, text) in [("1", "first"), ("2", "in a thread")] {
+            let root = json!((key == "2").then_some(1));
+            say(&ada, with(message(key, text), json!({"thread": root}))).await;
+        }
+        let answer = say(&ben, with(message("3", "so"), json!({"reply_to": 1}))).await;
+        assert_eq!(answer["reply_to"]["text"], "first");
+        let in_thread = json!({"reply_to": 1, "thread": 1});
+        say(&ben, with(message("4", "so"), in_thread.clone())).await;
+        let quotes = async || {
+            let history = ben.ok("message:history", in_room()).await;
+            let search = json!({"room": "r", "words": "so"});
+            let hits = ben.ok("message:search", search).await;
+            let sync = json!({"room": "r", "seq": 1, "rev": 0});
+            let get = json!({"room": "r", "seq": 2});
+            let edit = json!({"room": "r", "seq": 2, "text": "so"});
+            let list = ben.ok("room:list", json!({})).await;
+            let of_thread = ben.ok("message:get", json!({"room": "r", "seq": 2, "thread": 1}));
+            let thread = of_thread.await["message"]["reply_to"].clone();
+            let hits = hits["hits"].as_array().expect("hits").iter();
+            let mut hits = hits.filter(|hit| hit["message"]["thread"].is_null());
+            let all = [
+                history["messages"][1]["reply_to"].clone(),
+                hits.next().expect("a hit")["message"]["reply_to"].clone(),
+                ben.ok("message:sync", sync).await["messages"][0]["reply_to"].clone(),
+                ben.ok("message:get", get).await["message"]["reply_to"].clone(),
+                ben.ok("message:edit", edit).await["message"]["reply_to"].clone(),
+                say(&ben, with(message("3", "so"), json!({"reply_to": 1}))).await["reply_to"]
+                    .clone(),
+                list["rooms"][0]["last"]["reply_to"].clone(),
+            ];
+            assert!(all.iter().all(|quote| *quote == all[0]), "{all:#?}");
+            (all[0].clone(), thread)
+        };
+        let quoted = |text: &str| json!({"seq": 1, "from": user("Ada"), "text": text});
+        let edit = json!({"room": "r", "seq": 1, "text": "second"});
+        ada.ok("message:edit", edit).await;
+        assert_eq!(quotes().await, (quoted("second"), quoted("in a thread")));
+        for at in [json!({"seq": 1}), json!({"seq": 1, "thread": 1})] {
+            ada.ok("message:delete", with(in_room(), at)).await;
+        }
+        let deleted = with(quoted(""), json!({"deleted": true}));
+        assert_eq!(quotes().await, (deleted.clone(), deleted));
+    });
+}
+
+#[test]
 fn a_message_carries_data_mentions_and_a_quote() {
     on_each_store(async |on, _| {
         let (ada, ben) = (here(&on, "Ada").await, here(&on, "Ben").await);

@@ -73,6 +73,7 @@ async fn live(on: &Rc<Loop>, clock: &TestClock, chat: &Chat) -> (Client, Client)
         json!({"attachments": [file(chat, &ben, "b").await]}),
     )
     .await;
+    send(&ben, "quote", json!({"reply_to": 1})).await;
     file(chat, &zelda, "c").await;
     for (name, request) in [
         ("message:edit", json!({"seq": 1, "text": "other words"})),

@@ -69,7 +69,8 @@ fn messages_go_when_their_time_is_over_with_all_that_came_to_them() {
         )
         .await;
         clock.advance(DAY_MS);
-        ada.ok("message:send", message("3", "young")).await;
+        let young = json!({"room": "r", "key": "3", "text": "young", "reply_to": 1});
+        ada.ok("message:send", young).await;
         ben.ok("message:send", in_thread("4", "young reply")).await;
         tidy(&chat).await;
         assert_eq!(ada.ok("message:history", in_room()).await["first"], 1);
@@ -78,6 +79,8 @@ fn messages_go_when_their_time_is_over_with_all_that_came_to_them() {
         let history = ada.ok("message:history", in_room()).await;
         assert_eq!((&history["first"], &history["seq"]), (&json!(2), &json!(2)));
         assert_eq!(history["messages"][0]["text"], "young");
+        let gone = json!({"seq": 1, "text": "", "deleted": true});
+        assert_eq!(history["messages"][0]["reply_to"], gone);
         assert_eq!(history["more_before"], false);
         let thread = ada
             .ok("message:history", json!({"room": "r", "thread": 1}))

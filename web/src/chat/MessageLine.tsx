@@ -1,5 +1,5 @@
 import clsx from "clsx";
-import type { ChatMessage, Outgoing } from "lakh-client";
+import type { ChatMessage, Outgoing, User } from "lakh-client";
 import { AtSign, Clock, Forward, MessageSquareText, Pin } from "lucide-react";
 import { memo, use, useState } from "react";
 import { useStore } from "../app/store.ts";
@@ -116,20 +116,24 @@ function Body({ line }: { line: Line }) {
 
 function Quote({ quote }: { quote: NonNullable<ChatMessage["reply_to"]> }) {
   const { jump, room, thread } = useActs();
-  const name = useName(quote.from);
-  // The quote is a copy of what was said then. What its writer took back isn't shown again by it.
-  const deleted = useChat(() => {
+  // It came with what was said by then, which may have been changed or taken back since.
+  const quoted = useChat(() => {
     const log = thread === undefined ? room.log : room.thread(thread);
-    return log.find(quote.seq)?.deleted !== undefined;
+    return log.find(quote.seq);
   });
+  const { from, text, deleted } = quoted ?? quote;
   return (
     <button type="button" className={styles.quote} onClick={() => jump(quote.seq)}>
-      <span className={styles.quoteName}>{name}</span>
+      {from && <Name user={from} />}
       <span className={styles.quoteText}>
-        {deleted ? "This message was deleted" : plainText(quote.text) || "A file"}
+        {deleted ? "This message was deleted" : plainText(text) || "A file"}
       </span>
     </button>
   );
+}
+
+function Name({ user }: { user: User }) {
+  return <span className={styles.quoteName}>{useName(user)}</span>;
 }
 
 function ThreadLink({ message }: { message: ChatMessage }) {

@@ -3,7 +3,7 @@
 use lakh_hub::store::{Answer, Applied, Batch, Entry, Op, Query};
 use lakh_hub::{Failure, Passed, What};
 
-use super::{mention, reply, view};
+use super::{mention, quote, reply, view};
 use crate::asker::Asker;
 use crate::changes::placed;
 use crate::ordered::{self, Told};
@@ -53,7 +53,7 @@ impl Post {
         time: u64,
         reached: &[String],
     ) -> Result<Entry, Failure> {
-        let entry = Entry::new(time, records::to_bytes(&self.said)?)
+        let entry = Entry::new(time, records::to_bytes(&*quote::stored(&self.said))?)
             .dedupe(&names::dedupe(asker.id(), &self.said.key));
         let (room, thread) = (self.room.as_str(), self.thread);
         let entry = match chat.0.store.can_search() {
@@ -162,6 +162,7 @@ pub(super) async fn again(
     seq: u64,
 ) -> Result<Posted, Failure> {
     let mut message = view::read_one(chat, room, thread, seq).await?;
+    quote::fill(chat, [&mut message]).await?;
     let is_young = chat.now_ms().saturating_sub(message.time) < TELL_AGAIN_MS;
     if is_young && chat.0.namespace.hub().cluster_state().is_some() {
         // Backends have heard of it, or will by what the hub keeps for them.
@@ -174,7 +175,7 @@ pub(super) async fn again(
         }
         ordered::heard(chat).await?;
     }
-    view::fill_mine(chat, asker, room, std::slice::from_mut(&mut message)).await?;
+    view::fill(chat, asker, room, std::slice::from_mut(&mut message)).await?;
     Ok(Posted {
         message,
         duplicate: true,

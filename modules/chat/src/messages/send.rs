@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::post::{self, Ahead, Post, Posted};
-use super::{At, change, check_data, check_text, excerpt, gate, gone, mention, order};
+use super::{At, change, check_data, check_text, gate, gone, mention, order, quote};
 use crate::asker::Asker;
 use crate::moderation::Held;
 use crate::permissions::Right;
-use crate::shapes::{Message, Quote, Said};
+use crate::shapes::{Message, Said};
 use crate::standing::{self, Standing};
 use crate::{
     Chat, attachments, moderation, names, ordered, records, rooms, schedule, stored, sweep, told,
@@ -262,7 +262,7 @@ pub(crate) async fn foresee(
         }
     }
     if let Some(seq) = request.reply_to {
-        quote(chat, room, thread, seq).await?;
+        quote::of(chat, room, thread, seq).await?;
     }
     let mut said = Said {
         text: request.text.clone(),
@@ -315,7 +315,7 @@ async fn prepare(
 ) -> Result<Said, Failure> {
     let room = request.room.as_str();
     let reply_to = match request.reply_to {
-        Some(seq) => Some(quote(chat, room, request.thread, seq).await?),
+        Some(seq) => Some(quote::of(chat, room, request.thread, seq).await?),
         None => None,
     };
     let attachments = match request.attachments.is_empty() {
@@ -335,19 +335,6 @@ async fn prepare(
         expires_at: request
             .expires_in_s
             .map(|seconds| chat.now_ms() + seconds * 1_000),
-    })
-}
-
-/// What a message says that another answers, in the same room or thread.
-async fn quote(chat: &Chat, room: &str, thread: Option<u64>, seq: u64) -> Result<Quote, Failure> {
-    let quoted = change::read(chat, At { room, thread, seq }, &[]).await?;
-    if quoted.is_deleted() {
-        return Err(gone(seq));
-    }
-    Ok(Quote {
-        seq,
-        from: quoted.said.from,
-        text: excerpt(&quoted.said.text),
     })
 }
 

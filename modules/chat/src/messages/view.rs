@@ -3,7 +3,8 @@
 use lakh_hub::Failure;
 use lakh_hub::store::{Answer, Document, LogEntry, LogInfo, LogPage, Order, Query, Range, Scan};
 
-use super::no_message;
+use super::change::At;
+use super::{no_message, quote};
 use crate::asker::Asker;
 use crate::records::{self, GivenRecord};
 use crate::shapes::{Deleted, Message, Overlay, Said};
@@ -189,28 +190,37 @@ pub(super) async fn read_one(
     messages.pop().ok_or_else(|| no_message(seq))
 }
 
-/// Messages by thread and number, as they are now, in the order asked for. Those that aren't there are left out.
+/// Messages of a room by thread and number, as they are now, in the order asked for. Those that aren't there are left out.
 pub(crate) async fn read_some(
     chat: &Chat,
     room: &str,
     which: &[(Option<u64>, u64)],
 ) -> Result<Vec<Message>, Failure> {
-    let queries = which.iter().flat_map(|(thread, seq)| {
+    let which = which.iter();
+    let which: Vec<At<'_>> = which
+        .map(|&(thread, seq)| At { room, thread, seq })
+        .collect();
+    read_all(chat, &which).await
+}
+
+/// The same of any rooms.
+pub(crate) async fn read_all(chat: &Chat, which: &[At<'_>]) -> Result<Vec<Message>, Failure> {
+    let queries = which.iter().flat_map(|&At { room, thread, seq }| {
         let range = Range {
-            to: *seq,
-            ..Range::from(*seq, 1)
+            to: seq,
+            ..Range::from(seq, 1)
         };
         [
             Query::Range {
-                log: names::log_of(room, *thread),
+                log: names::log_of(room, thread),
                 range,
             },
-            Query::get(names::overlay(room, *thread), names::seq_key(*seq)),
+            Query::get(names::overlay(room, thread), names::seq_key(seq)),
         ]
     });
     let mut answers = stored::read(chat, queries.collect()).await?.into_iter();
     let mut messages = Vec::with_capacity(which.len());
-    for (thread, _) in which {
+    for &At { room, thread, .. } in which {
         let (page, overlay) = match (answers.next(), answers.next()) {
             (Some(Answer::Entries(page)), Some(Answer::Document(overlay))) => (page, overlay),
             (other, _) => return Err(stored::unexpected(other.as_ref())),
@@ -218,7 +228,7 @@ pub(crate) async fn read_some(
         let Some(entry) = page.entries.first() else {
             continue;
         };
-        let mut message = of_entry(room, *thread, entry)?;
+        let mut message = of_entry(room, thread, entry)?;
         if let Some(overlay) = &overlay {
             message.overlay = records::read(overlay)?;
         }
@@ -226,6 +236,17 @@ pub(crate) async fn read_some(
     }
     expired(chat, &mut messages);
     Ok(messages)
+}
+
+/// Adds what doesn't stand with messages: what those say that they answer, and how many of the reactions are of whoever asks.
+pub(crate) async fn fill(
+    chat: &Chat,
+    asker: &Asker,
+    room: &str,
+    messages: &mut [Message],
+) -> Result<(), Failure> {
+    quote::fill(chat, &mut *messages).await?;
+    fill_mine(chat, asker, room, messages).await
 }
 
 /// Says how many of the reactions are of whoever asks. Costs a read if there are any.

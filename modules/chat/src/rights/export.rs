@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::place;
 use crate::asker::Asker;
-use crate::messages::{pace, read_some};
+use crate::messages::{fill_quotes, pace, read_some};
 use crate::records;
 use crate::{Chat, moderation, names, stored};
 
@@ -228,7 +228,9 @@ impl Export {
         }
         let mut lines = Vec::new();
         for (room, which) in of_rooms {
-            for message in read_some(&self.chat, room, &which).await? {
+            let mut messages = read_some(&self.chat, room, &which).await?;
+            fill_quotes(&self.chat, &mut messages).await?;
+            for message in messages {
                 if message.said.from.id != self.person || message.overlay.deleted.is_some() {
                     continue;
                 }

@@ -190,6 +190,8 @@ pub(super) async fn summaries(
     }
     let last = known.iter_mut().filter_map(|(_, last)| last.as_mut());
     add_overlays(chat, last.collect()).await?;
+    let last = known.iter_mut().filter_map(|(_, last)| last.as_mut());
+    messages::fill_quotes(chat, last).await?;
     let between = found.iter().flat_map(|(_, _, record)| &record.people);
     let named = people::named(chat, between).await?;
     let mut rooms = Vec::with_capacity(found.len());

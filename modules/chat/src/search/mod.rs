@@ -5,7 +5,7 @@
 
 mod through;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lakh_hub::Failure;
 use lakh_hub::store::search::{Term, marks, terms};
@@ -13,7 +13,7 @@ use lakh_hub::store::{Answer, MAX_SEARCHED_LOGS, Query, Scan, SearchCursor};
 use serde::{Deserialize, Serialize};
 
 use crate::asker::Asker;
-use crate::messages::{fill_mine, read_some};
+use crate::messages::{self, At, read_all};
 use crate::permissions::{Right, Role};
 use crate::records::{self, MembershipRecord};
 use crate::shapes::{Message, Said};
@@ -333,18 +333,22 @@ async fn some_hits(
 
 /// The messages of hits, as they are now.
 async fn messages(chat: &Chat, hits: &[SearchCursor]) -> Result<Vec<Option<Message>>, Failure> {
-    let mut of_rooms: BTreeMap<&str, Vec<(Option<u64>, u64)>> = BTreeMap::new();
-    for hit in hits {
-        if let Some((room, thread)) = place(&hit.log) {
-            of_rooms.entry(room).or_default().push((thread, hit.seq));
-        }
-    }
-    let mut read = BTreeMap::new();
-    for (room, which) in of_rooms {
-        for message in read_some(chat, room, &which).await? {
-            read.insert((names::log_of(room, message.thread), message.seq), message);
-        }
-    }
+    let which = hits.iter().filter_map(|hit| {
+        let (room, thread) = place(&hit.log)?;
+        let seq = hit.seq;
+        Some(At { room, thread, seq })
+    });
+    let which: Vec<At<'_>> = which.collect();
+    let mut read: BTreeMap<_, _> = read_all(chat, &which)
+        .await?
+        .into_iter()
+        .map(|message| {
+            (
+                (names::log_of(&message.room, message.thread), message.seq),
+                message,
+            )
+        })
+        .collect();
     let found = hits
         .iter()
         .map(|hit| read.remove(&(hit.log.clone(), hit.seq)));
@@ -353,17 +357,9 @@ async fn messages(chat: &Chat, hits: &[SearchCursor]) -> Result<Vec<Option<Messa
 
 /// Adds what only whoever asks is told.
 async fn fill(chat: &Chat, asker: &Asker, found: &mut Found) -> Result<(), Failure> {
-    let rooms: BTreeSet<String> = found
-        .hits
-        .iter()
-        .filter(|hit| !hit.message.overlay.reactions.is_empty())
-        .map(|hit| hit.message.room.clone())
-        .collect();
-    for room in rooms {
-        let of_room = found.hits.iter_mut().filter(|hit| hit.message.room == room);
-        for hit in of_room {
-            fill_mine(chat, asker, &room, std::slice::from_mut(&mut hit.message)).await?;
-        }
+    for Hit { message, .. } in &mut found.hits {
+        let room = message.room.clone();
+        messages::fill(chat, asker, &room, std::slice::from_mut(message)).await?;
     }
     Ok(())
 }

@@ -103,11 +103,14 @@ export interface ChatAttachment {
   thumbnail?: string;
 }
 
+/** What a message answers, as of when it was told or read. Who has the quoted message itself knows it as it is now. */
 export interface ChatQuote {
   seq: number;
-  from: ChatUser;
+  /** Absent where the message isn't there any more. */
+  from?: ChatUser;
   /** Its beginning. */
   text: string;
+  deleted?: boolean;
 }
 
 export interface ChatReaction {

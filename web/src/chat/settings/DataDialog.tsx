@@ -72,7 +72,7 @@ export function DataDialog({ onClose }: { onClose: () => void }) {
           onClose={() => setAsking(false)}
         >
           All that you wrote, reacted and uploaded goes, for everybody, and you are signed out. What
-          others have quoted of you stays. It can’t be taken back.
+          others have forwarded of you stays. It can’t be taken back.
         </Confirm>
       )}
     </Modal>
