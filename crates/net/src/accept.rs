@@ -276,9 +276,9 @@ const NO_SYN: [SockFilter; 5] = {
 };
 
 /// The newer `AsyncFd::register` is unsafe because a type might lie about its descriptor; the standard library's
-/// listeners, the only ones that come here, don't.
+/// own types, the only ones that come here, don't.
 #[allow(deprecated)]
-fn register<T: std::os::fd::AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
+pub(crate) fn register<T: std::os::fd::AsRawFd>(socket: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
 

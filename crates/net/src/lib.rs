@@ -5,6 +5,7 @@
 //! answered here, every other request goes through the HTTP library.
 
 mod admission;
+mod alarm;
 mod batch;
 mod clock;
 mod event_loop;

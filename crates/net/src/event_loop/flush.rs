@@ -8,9 +8,8 @@
 //! Sending is nearly all that a broadcast costs, and costs the same for one packet as for ten. So who has just been written
 //! to as one of many waits a little for what comes next: see [`GATHER_US`].
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::num::NonZeroU16;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use lakh_wire::engine::{Control, End, Side, Version};
 use tokio::time::Instant;
 
 use super::EventLoop;
+use crate::alarm::Alarm;
 use crate::batch::{Batch, MOST_SENDS};
 use crate::polling::PollAnswer;
 use crate::ring::Ring;
@@ -97,18 +97,20 @@ impl EventLoop {
     /// Writes out what the turn left in outboxes. It's woken by the first and runs behind all that was ready then: so
     /// a burst of events costs a connection one write.
     pub(super) async fn flusher(self: Rc<Self>) {
-        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        let (mut alarm, mut set) = (Alarm::new(), None);
         loop {
             let due = {
                 let turn = self.turn.borrow();
                 turn.due
-                    .map(|due| Instant::now() + STEP * until(due, turn.now()).into())
+                    .map(|due| (due, STEP * until(due, turn.now()).into()))
             };
-            if let Some(due) = due {
-                sleep.as_mut().reset(due);
+            if let Some((due, wait)) = due
+                && set.replace(due) != Some(due)
+            {
+                alarm.set(wait);
             }
             let is_due = poll_fn(|cx| {
-                if due.is_some() && sleep.as_mut().poll(cx).is_ready() {
+                if due.is_some() && alarm.poll(cx).is_ready() {
                     return Poll::Ready(true);
                 }
                 match self.shard.register_flusher(cx.waker()) {
@@ -118,6 +120,7 @@ impl EventLoop {
             })
             .await;
             if is_due {
+                set = None;
                 self.take_up();
             }
             // After a batch other tasks get their turn.
