@@ -9,6 +9,7 @@ import { startLakh } from "../conformance/support/server.js";
 import { person, picture } from "./support/browser.js";
 import { join as enter } from "./support/chat.js";
 import { openHouse } from "./support/house.js";
+import { ask } from "./support/team.js";
 
 const house = openHouse();
 
@@ -98,6 +99,7 @@ test("a page whose server dies says so, and sends what was written once it is ba
   const { page } = await person(t, house.browser);
   await page.goto(`${own.url}/chat/${room}`);
   await signIn(page, "Ada");
+  await enter(page);
   await say(page, room, "before");
   await said(page, "before").waitFor();
   await own.stop("SIGKILL");
@@ -140,6 +142,29 @@ test("a phone in the dark can chat too", async (t) => {
   await picture(ada.page, "chat-phone-dark");
 });
 
+test("an address of no room makes one when one says so, and not before", async (t) => {
+  const room = "the-kichen";
+  const rooms = async () => {
+    const lists = await Promise.all([{}, { mine: true }].map((which) => ask(house.server.url, "jonas", "room:list", which)));
+    return lists.flatMap((list) => list.rooms.map(({ id }) => id));
+  };
+  const { page } = await person(t, house.browser);
+  await page.goto(`${house.server.url}/chat/${room}`);
+  await signIn(page, "Wil");
+  await page.getByText("There is no such room").waitFor();
+  assert.equal((await rooms()).includes(room), false);
+  await picture(page, "chat-no-room");
+  // Somebody else's room of that name isn't theirs to see, and isn't made a second time.
+  await ask(house.server.url, "maya", "room:create", { id: room, kind: "private" });
+  await page.getByRole("button", { name: "Make this room" }).click();
+  await page.getByText("isn’t open to you. Somebody in it can invite you.").waitFor();
+  await ask(house.server.url, "maya", "room:delete", { room });
+  await page.reload();
+  await page.getByRole("button", { name: "Make this room" }).click();
+  await composer(page, room).waitFor();
+  assert.equal((await rooms()).includes(room), true);
+});
+
 test("the chat is usable by keyboard alone", async (t) => {
   const room = "the-piano";
   const { page } = await person(t, house.browser);
@@ -148,13 +173,22 @@ test("the chat is usable by keyboard alone", async (t) => {
   // The dialog has taken the focus, and Enter submits it.
   await page.keyboard.type("Clara");
   await page.keyboard.press("Enter");
+  // Tab reaches everything within a page's worth of stops.
+  const reach = async (wanted) => {
+    for (let stops = 0; stops < 40; stops += 1) {
+      const name = await page.evaluate(() => {
+        const one = document.activeElement;
+        return one?.getAttribute("aria-label") ?? one?.textContent;
+      });
+      if (name === wanted) break;
+      await page.keyboard.press("Tab");
+    }
+  };
+  await page.getByRole("button", { name: "Make this room" }).waitFor();
+  await reach("Make this room");
+  await page.keyboard.press("Enter");
   await composer(page, room).waitFor();
-  // Tab reaches the composer within a page's worth of stops.
-  for (let stops = 0; stops < 40; stops += 1) {
-    const label = await page.evaluate(() => document.activeElement?.getAttribute("aria-label"));
-    if (label === `Message to ${room}`) break;
-    await page.keyboard.press("Tab");
-  }
+  await reach(`Message to ${room}`);
   await page.keyboard.type("By keyboard.");
   await page.keyboard.press("Enter");
   await said(page, "By keyboard.").waitFor();

@@ -14,9 +14,9 @@ export async function newcomer(who, url, name, path = "") {
   return who;
 }
 
-// In a room that is there already one is a visitor first; whoever makes it is in it.
+// In a room that is there already one is a visitor first; one that isn't is made when one says so, and whoever makes it is in it.
 export async function join(page) {
-  const button = page.getByRole("button", { name: "Join room" });
+  const button = page.getByRole("button", { name: /^(Join room|Make this room)$/ });
   const field = page.getByRole("textbox", { name: /^Message to / });
   await button.or(field).first().waitFor();
   if (await button.isVisible()) await button.click();

@@ -23,7 +23,7 @@ export function Invitation({ id, by }: { id: string; by: ChatUser }) {
       title={`${by.name} invites you to ${room?.name ?? id}`}
       action={
         <div className={styles.choices}>
-          <Button look="solid" onClick={() => session.open(id)}>
+          <Button look="solid" onClick={() => void session.join(id)}>
             Join
           </Button>
           <Button onClick={() => void decline()}>Decline</Button>

@@ -201,15 +201,21 @@ function Messages({ room, state, acts, target, reads, onPanel }: MessagesProps) 
   const session = useSession();
   const { id, phase, error, loaded, outbox, info } = state;
   const name = info?.name ?? id;
+  const [tried, setTried] = useState(false);
   const retry = <Button onClick={() => session.open(id)}>Try again</Button>;
+  const make = async () => {
+    await session.attempt(() => session.join(id));
+    setTried(true);
+  };
 
   if (!loaded && outbox.length === 0) {
+    if (phase === "failed" && error?.code === "not_found") {
+      return <NoRoom id={id} tried={tried} onMake={() => void make()} />;
+    }
     if (phase === "failed" && error) {
       return (
         <Empty icon={<CircleAlert size={26} aria-hidden />} title={titleOf(error)} action={retry}>
-          {error.code === "not_found"
-            ? "It may have been deleted, or it isn’t open to you."
-            : readable(error.message)}
+          {readable(error.message)}
         </Empty>
       );
     }
@@ -279,6 +285,21 @@ function LoadedMessages(props: MessagesProps & { name: string }) {
   );
 }
 
+/** Whoever follows an address may have mistyped it, so a room is made only when they say so. */
+function NoRoom({ id, tried, onMake }: { id: string; tried: boolean; onMake: () => void }) {
+  return (
+    <Empty
+      icon={<CircleAlert size={26} aria-hidden />}
+      title="There is no such room"
+      action={!tried && <Button onClick={onMake}>Make this room</Button>}
+    >
+      {tried
+        ? `“${id}” isn’t open to you. Somebody in it can invite you.`
+        : `“${id}” may be mistyped or deleted, or isn’t open to you. If you make it, everybody on this server can see and join it.`}
+    </Empty>
+  );
+}
+
 function Start({ state, name }: { state: ChatRoomState; name: string }) {
   const { info, messages } = state;
   const direct = info?.kind === "direct";
@@ -341,6 +362,5 @@ function useNewAfter({ id, info, last, messages }: ChatRoomState) {
 function titleOf({ code }: { code: string }): string {
   if (code === "forbidden") return "You may not enter this room";
   if (code === "banned") return "You are banned from this room";
-  if (code === "not_found") return "There is no such room";
   return "This room did not open";
 }

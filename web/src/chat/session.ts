@@ -130,9 +130,9 @@ export class ChatSession {
 
   // Rooms
 
-  /** Looks at a room, as a visitor if one isn't in it; one that isn't there is made. */
+  /** Looks at a room, as a visitor if one isn't in it. One that isn't there isn't made: the address may be mistyped. */
   open(id: string): void {
-    const room = this.#live.open(id, { enter: "look" });
+    const room = this.#live.open(id, { enter: "watch" });
     this.#show(room);
     this.#closeOldest();
   }
@@ -140,7 +140,7 @@ export class ChatSession {
   /** Becomes a member of a room, which makes it when there is none. */
   async join(id: string): Promise<void> {
     const room = this.#live.get(id);
-    if (room?.state.phase === "joined") await room.join();
+    if (room) await room.join();
     else this.#show(this.#live.open(id, { enter: "join" }));
   }
 

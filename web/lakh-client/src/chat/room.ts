@@ -191,9 +191,10 @@ export class ChatRoom implements LogOwner {
     }
   }
 
-  /** Becomes a member of a room that one only looks at. */
+  /** Becomes a member of a room that one only looks at, or that isn't there yet. */
   async join(): Promise<void> {
     this.#enter = "join";
+    if (this.#state.phase !== "joined") return this.enter();
     const { room, members, count } = await this.chat.join(this.room);
     this.#set({ info: this.#named(room), ...here(members, count) });
   }
