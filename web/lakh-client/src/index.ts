@@ -109,4 +109,5 @@ export { layoutOf, type FieldSchema, type KindSchema, type WorldSchema } from ".
 export type { FieldValue } from "./world/parcel.js";
 export type { Move } from "./world/steering.js";
 export type * from "./world/shapes.js";
+export { Space, type SpaceHandleEvents, type SpacePhase } from "./world/space.js";
 export type * from "./world/spaces.js";

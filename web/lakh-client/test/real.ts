@@ -15,18 +15,23 @@ const SETTINGS = { LAKH_CHAT__MESSAGES_PER_SECOND: "1000000" };
 export class RealServer {
   readonly #folder = mkdtempSync(join(tmpdir(), "lakh-client-"));
   readonly #settings: Record<string, string>;
+  readonly #module: string;
   #child: ChildProcess | undefined;
   #url = "";
 
-  private constructor(settings: Record<string, string>) {
+  private constructor(settings: Record<string, string>, module: string) {
     this.#settings = settings;
+    this.#module = module;
   }
 
-  static async start(settings: Record<string, string> = {}): Promise<RealServer> {
+  static async start(
+    settings: Record<string, string> = {},
+    module: "chat" | "world" = "chat",
+  ): Promise<RealServer> {
     if (!existsSync(program)) {
       throw new Error(`${program} is missing: build it first with \`cargo build -p lakh-server\``);
     }
-    const server = new RealServer(settings);
+    const server = new RealServer(settings, module);
     await server.#run("127.0.0.1:0");
     return server;
   }
@@ -56,7 +61,7 @@ export class RealServer {
   }
 
   #run(bind: string): Promise<void> {
-    const args = ["serve", "chat", "--bind", bind, "--data", this.#folder];
+    const args = ["serve", this.#module, "--bind", bind, "--data", this.#folder];
     const env = { ...process.env, ...SETTINGS, ...this.#settings };
     const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;

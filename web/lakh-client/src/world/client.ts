@@ -3,7 +3,9 @@ import type { Manager } from "socket.io-client";
 import { readAnswer } from "../answer.js";
 import { LakhError } from "../errors.js";
 import { NamespaceClient, type NamespaceOptions, type RequestOptions } from "../namespace.js";
-import type { EnterAnswer, EnterFields, WorldRequests, WorldServerEvents } from "./shapes.js";
+import type { WorldRequests, WorldServerEvents } from "./shapes.js";
+import { Space, type SpaceWire } from "./space.js";
+import type { SpaceRequests } from "./spaces.js";
 import { World, type EnterOptions, type WorldWire } from "./world.js";
 
 type Answer<K extends keyof WorldRequests> = Promise<WorldRequests[K]["answer"]>;
@@ -22,6 +24,7 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     locks: this.#asks("space:locks"),
   } as const;
   readonly #timeoutMs: number;
+  readonly #spaces = new Map<string, Space>();
   #world: World | null = null;
 
   constructor(manager: Manager, options: NamespaceOptions) {
@@ -31,10 +34,14 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     this.on("world:closed", (closed) => {
       if (closed.world === this.#world?.name) this.#world.closed(closed);
     });
+    this.#hearSpaces();
     this.onState(({ status }) => {
       // Also a session that was recovered has missed frames, which nobody keeps.
-      if (status === "connected") this.#world?.comeBack();
-      else this.#world?.away();
+      const all = [this.#world, ...this.#spaces.values()];
+      for (const one of all) {
+        if (status === "connected") one?.comeBack();
+        else one?.away();
+      }
     });
   }
 
@@ -51,7 +58,8 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
   ): Promise<World> {
     const fields = { world, ...options };
     let entered: World | undefined;
-    await this.#enter(
+    await this.#first(
+      "world:enter",
       fields,
       (answer) => {
         this.#world?.end();
@@ -62,6 +70,32 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     // The promise is kept only after that.
     if (!entered) throw new LakhError("internal", "The world was not entered.");
     return entered;
+  }
+
+  /**
+   * Enters a space, of which one may be in several, and enters it again after a lost connection. Whoever is in it already
+   * gets the same object.
+   */
+  async enterSpace(
+    space: string,
+    { profile }: { profile?: unknown } = {},
+    { timeoutMs }: RequestOptions = {},
+  ): Promise<Space> {
+    const known = this.#spaces.get(space);
+    if (known) {
+      if (profile !== undefined) await known.setProfile(profile);
+      return known;
+    }
+    const fields = { space, ...(profile === undefined ? {} : { profile }) };
+    const entered = (answer: SpaceRequests["space:enter"]["answer"]) => {
+      if (!this.#spaces.has(space)) {
+        this.#spaces.set(space, new Space(this.#spaceWire(), fields, answer));
+      }
+    };
+    await this.#first("space:enter", fields, entered, timeoutMs);
+    const handle = this.#spaces.get(space);
+    if (!handle) throw new LakhError("internal", "The space was left before it was entered.");
+    return handle;
   }
 
   list(fields: WorldRequests["world:list"]["fields"] = {}): Answer<"world:list"> {
@@ -97,9 +131,34 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
       seen: (tick) => {
         if (this.socket.connected) this.socket.emit("world:look", { seen: tick });
       },
-      enter: (fields, entered) => this.#enter(fields, entered),
+      enter: (fields, entered) => this.#first("world:enter", fields, entered),
       left: (world) => {
         if (this.#world === world) this.#world = null;
+      },
+    };
+  }
+
+  #hearSpaces(): void {
+    const of = (space: string) => this.#spaces.get(space);
+    this.on("space:members", (news) => of(news.space)?.hearMembers(news));
+    this.on("space:location", (news) => of(news.space)?.hearLocation(news));
+    this.on("space:cursors", (news) => of(news.space)?.hearCursors(news));
+    this.on("space:lock", (news) => of(news.space)?.hearLock(news));
+    this.on("space:closed", ({ space }) => {
+      of(space)?.away();
+      of(space)?.comeBack();
+    });
+  }
+
+  #spaceWire(): SpaceWire {
+    return {
+      request: (event, fields) => this.request(event, fields),
+      enter: (fields, entered) => this.#first("space:enter", fields, entered),
+      cursor: (fields) => {
+        if (this.socket.connected) this.socket.emit("space:cursor", fields);
+      },
+      left: (space) => {
+        if (this.#spaces.get(space.name) === space) this.#spaces.delete(space.name);
       },
     };
   }
@@ -108,28 +167,29 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
    * Asks, and hands the answer on as it is read: what waits for a promise may come after the first frames, which make no
    * sense without it.
    */
-  #enter(
-    fields: EnterFields,
-    entered: (answer: EnterAnswer) => void,
+  #first<K extends "world:enter" | "space:enter">(
+    event: K,
+    fields: WorldRequests[K]["fields"],
+    entered: (answer: WorldRequests[K]["answer"]) => void,
     timeoutMs = this.#timeoutMs,
   ): Promise<void> {
     if (!this.socket.active) {
-      return Promise.reject(new LakhError("disconnected", "Not connected: no world was entered."));
+      return Promise.reject(new LakhError("disconnected", `Not connected: ${event} was not sent.`));
     }
     return new Promise((done, fail) => {
       const heard = (lost: Error | null, answer?: unknown) => {
         if (lost) {
-          fail(new LakhError("timeout", "No answer to world:enter in time.", { cause: lost }));
+          fail(new LakhError("timeout", `No answer to ${event} in time.`, { cause: lost }));
           return;
         }
         try {
-          entered(readAnswer("world:enter", answer) as EnterAnswer);
+          entered(readAnswer(event, answer) as WorldRequests[K]["answer"]);
           done();
         } catch (error) {
           fail(error instanceof Error ? error : new Error(String(error)));
         }
       };
-      this.socket.timeout(timeoutMs).emit("world:enter", fields, heard);
+      this.socket.timeout(timeoutMs).emit(event, fields, heard);
     });
   }
 }

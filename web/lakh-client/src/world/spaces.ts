@@ -82,6 +82,8 @@ export interface SpaceEvents {
   ) => void;
   /** Where others point: one event for all that moved in 25 ms. */
   "space:cursors": (batch: SpaceNamed & { cursors: SpaceCursor[] }) => void;
+  /** One is a member no longer; entering anew makes sense. */
+  "space:closed": (closed: SpaceNamed & { again: boolean }) => void;
   /** A lock was taken, or is free: then there is none. */
   "space:lock": (
     change: SpaceNamed & {
