@@ -6,7 +6,7 @@
 //! to io_uring with one system call. Everybody else goes through [`EventLoop::flush`], one at a time.
 //!
 //! Sending is nearly all that a broadcast costs, and costs the same for one packet as for ten. So who has just been written
-//! to as one of many waits a little for what comes next: see [`GATHER_US`].
+//! to as one of many waits a little for what comes next: see [`GATHER`].
 
 use std::future::poll_fn;
 use std::num::NonZeroU16;
