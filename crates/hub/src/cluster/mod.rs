@@ -41,7 +41,7 @@ use tie::{Tie, TieInbound};
 /// Requests to other nodes that wait to be sent.
 const MAX_JOBS: usize = 10_000;
 /// A client that enters a new namespace is kept waiting for Redis at most this long.
-const MOST_SUBSCRIBING: Duration = Duration::from_secs(1);
+const MOST_SUBSCRIBING: Duration = Duration::from_secs(5);
 
 /// What is known of an entry that now stands in the stream, and was delivered here.
 #[derive(Clone, Copy, Debug)]
