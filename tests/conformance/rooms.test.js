@@ -131,7 +131,10 @@ describe("requests", { concurrency: true }, () => {
     await ok(grace, "room:leave", { room });
     await ok(ada, "room:emit", { room, event: "tick", data: 1 });
     await ok(grace, "room:join", { room });
+    // Ada's answer says nothing of when Grace, who may be on another loop, hears of it.
+    const heard = next(grace, "tick");
     await ok(ada, "room:emit", { room, event: "tick", data: 2 });
+    await heard;
     await ok(grace, "room:leave", { room });
     assert.deepEqual(seen, [2]);
   });
