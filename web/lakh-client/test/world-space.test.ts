@@ -1,24 +1,32 @@
 /** Spaces against the real server: they stay true, whatever becomes of the connection. */
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { Lakh, LakhError, Space, type SpaceHandleEvents } from "../src/index.js";
-import type { SpaceWire } from "../src/world/space.js";
 import { RealServer } from "./real.js";
 
 const BOUND_MS = 60_000;
+/** Whoever wants to be away comes back when told to. */
+const NEVER_MS = 3_600_000;
+vi.setConfig({ testTimeout: BOUND_MS });
 let server: RealServer;
+/** It waits for members who are cut off for a second only. */
+let hasty: RealServer;
 const open: (() => void)[] = [];
 
 beforeAll(async () => {
-  server = await RealServer.start({}, "world");
+  [server, hasty] = await Promise.all([
+    RealServer.start({}, "world"),
+    RealServer.start({ LAKH_SPACES__GRACE_MS: "1000" }, "world"),
+  ]);
 }, BOUND_MS);
 afterEach(() => {
   for (const close of open.splice(0)) close();
 });
-afterAll(() => server.stop());
+afterAll(() => Promise.all([server.stop(), hasty.stop()]));
 
-async function person(name: string) {
-  const manager = { reconnectionDelay: 20, reconnectionDelayMax: 50, forceNew: true };
-  const lakh = new Lakh(server.url, { auth: { name }, timeoutMs: BOUND_MS, manager });
+async function person(name: string, { url } = server, reconnectionDelay = 20) {
+  const manager = { reconnectionDelay, reconnectionDelayMax: reconnectionDelay, forceNew: true };
+  const lakh = new Lakh(url, { auth: { name }, timeoutMs: BOUND_MS, manager });
   open.push(() => lakh.close());
   lakh.world.connect();
   await new Promise<void>((done) => {
@@ -44,16 +52,54 @@ function until(space: Space, wanted: () => boolean): Promise<void> {
   });
 }
 
-const plain = (space: Space) =>
-  [...space.members.values()].sort((one, other) => (one.session < other.session ? -1 : 1));
+const bySession = (one: { session: string }, other: { session: string }) =>
+  one.session < other.session ? -1 : 1;
+const plain = (space: Space) => [...space.members.values()].sort(bySession);
 
-async function two(name: string) {
-  const [ada, ben] = [await person("Ada"), await person("Ben")];
+/** Ada comes back when told to, with `reconnectNow`. */
+async function two(name: string, from = server) {
+  const [ada, ben] = [await person("Ada", from, NEVER_MS), await person("Ben", from)];
   const adas = await ada.world.enterSpace(name, { profile: { colour: "teal" } });
   const bens = await ben.world.enterSpace(name);
   await until(adas, () => adas.members.size === 2);
   return { ada, ben, adas, bens };
 }
+
+async function cut(lakh: Lakh, space: Space) {
+  lakh.world.socket.io.engine.close();
+  await until(space, () => space.phase === "away");
+}
+
+/** What the client has is what the server says. */
+async function expectTrue(space: Space, lakh: Lakh): Promise<void> {
+  const truth = await lakh.world.space.get({ space: space.name });
+  expect(plain(space)).toEqual(truth.members.sort(bySession));
+  expect([...space.locks.values()].sort(bySession)).toEqual(truth.locks.sort(bySession));
+}
+
+interface Ran {
+  board: Space;
+  lock: object;
+}
+
+test("the example of the document does what it says", async () => {
+  const page = readFileSync(new URL("../../../docs/world.md", import.meta.url), "utf8");
+  const [, example] = /### Spaces that come back\n\n```js\n([^]*?)```/u.exec(page) ?? [];
+  type Run = (lakh: Lakh, draw: () => void, console: object) => Promise<Ran>;
+  const body = `return (async () => { ${example}; return { board, lock }; })();`;
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- it runs as it stands there
+  const run = new Function("lakh", "draw", "console", body) as Run;
+  const lines: string[] = [];
+  const ignore = () => undefined;
+  const log = (line: string) => lines.push(line);
+  const { board, lock } = await run(await person("Ada"), ignore, { log });
+  await until(board, () => board.me?.location !== null);
+  expect(board.me).toMatchObject({ profile: { colour: "teal" }, location: { slide: 3 } });
+  expect(board.locks.get("title")).toEqual(lock);
+  await (await person("Ben")).world.enterSpace(board.name);
+  await until(board, () => board.members.size === 2);
+  expect(lines).toEqual(["Ben is here, as one of 2"]);
+});
 
 test("members, locations, cursors and locks are what the others did", async () => {
   const { adas, bens, ben } = await two("board");
@@ -83,98 +129,89 @@ test("members, locations, cursors and locks are what the others did", async () =
   expect(await bens.lock("title").catch((error: unknown) => error)).toBeInstanceOf(LakhError);
 });
 
-test("whoever comes back is the member they were, with what they have said meanwhile", async () => {
-  const { ada, adas, bens } = await two("back");
+test("whoever is back in time was never gone, and says what they have said meanwhile", async () => {
+  const { ada, ben, adas, bens } = await two("back");
   const { session } = adas;
   await adas.setLocation("here");
   await adas.lock("title");
-  const left: string[] = [];
-  bens.on("leave", (member) => left.push(member.session));
-  ada.world.socket.io.engine.close();
-  await until(adas, () => adas.phase === "away");
+  const heard: string[] = [];
+  bens.on("enter", (member) => heard.push(`+${member.session}`));
+  bens.on("leave", (member) => heard.push(`-${member.session}`));
+  await cut(ada, adas);
+  await until(bens, () => bens.members.get(session)?.connected === false);
+  // What happens meanwhile.
   await adas.setLocation("there");
+  await bens.setLocation("body");
+  await bens.lock("body");
+  ada.reconnectNow();
   await until(adas, () => adas.phase === "in" && adas.me?.location === "there");
   await until(bens, () => bens.members.get(session)?.location === "there");
   await until(bens, () => bens.members.get(session)?.connected === true);
-  expect([adas.session, left]).toEqual([session, []]);
+  expect([adas.session, heard]).toEqual([session, []]);
+  expect([...adas.locks.keys()].sort()).toEqual(["body", "title"]);
   expect(adas.locks.get("title")?.session).toBe(session);
+  expect(adas.members.get(bens.session)?.location).toBe("body");
+  await until(adas, () => adas.me?.connected === true);
   expect(plain(bens)).toEqual(plain(adas));
+  await expectTrue(adas, ada);
+  await expectTrue(bens, ben);
 });
 
-test(
-  "whoever is known no longer is a new member, and says what they had said",
-  async () => {
-    const { adas, bens } = await two("new");
-    await adas.setLocation("here");
-    const before = [adas.session, bens.session];
-    await server.restart();
-    for (const space of [adas, bens]) {
-      await until(space, () => space.phase === "in" && !before.includes(space.session));
-      await until(
-        space,
-        () => space.members.size === 2 && !before.some((one) => space.members.has(one)),
-      );
-    }
-    await until(bens, () => bens.members.get(adas.session)?.location === "here");
-    await until(adas, () => adas.me?.location === "here");
-    expect(bens.members.get(adas.session)?.profile).toEqual({ colour: "teal" });
-    expect(plain(bens)).toEqual(plain(adas));
-  },
-  BOUND_MS,
-);
-
-const answer = {
-  space: "s",
-  session: "a",
-  resume: "a.x",
-  resumed: false,
-  members: [],
-  locations: [],
-  locks: [],
-};
-
-test("who leaves on the way back is out of it", async () => {
-  const asked: string[] = [];
-  let back: (() => void) | undefined;
-  const wire: SpaceWire = {
-    request: (event) => {
-      asked.push(event);
-      return Promise.reject(new LakhError("disconnected", "away"));
-    },
-    enter: (_, entered) => {
-      back = () => entered(answer);
-      return Promise.resolve();
-    },
-    cursor: () => undefined,
-    left: () => undefined,
-  };
-  const space = new Space(wire, { space: "s" }, answer);
-  space.away();
-  space.comeBack();
-  await space.leave();
-  expect(asked).toEqual([]);
-  back?.();
-  expect([asked, space.phase]).toEqual([["space:leave"], "left"]);
+test("whoever is back too late is a member again, with profile and place, once", async () => {
+  const { ada, ben, adas, bens } = await two("late", hasty);
+  const cleos = await (await person("Cleo", hasty)).world.enterSpace(adas.name);
+  await adas.setLocation("title");
+  await adas.lock("title");
+  await until(bens, () => bens.locks.has("title"));
+  const before = adas.session;
+  await cut(ada, adas);
+  await until(bens, () => !bens.members.has(before) && !bens.locks.has("title"));
+  await cleos.leave();
+  await until(bens, () => bens.members.size === 1);
+  ada.reconnectNow();
+  await until(adas, () => adas.phase === "in");
+  await until(bens, () => bens.members.get(adas.session)?.location === "title");
+  expect(bens.members.get(adas.session)?.profile).toEqual({ colour: "teal" });
+  await until(adas, () => adas.me?.location === "title");
+  expect([adas.members.size, bens.members.size]).toEqual([2, 2]);
+  await expectTrue(adas, ada);
+  await expectTrue(bens, ben);
+  // One is a member as any other: what one does is told, and what others do is heard.
+  await adas.lock("title");
+  await until(bens, () => bens.locks.get("title")?.session === adas.session);
+  await bens.setLocation("end");
+  await until(adas, () => adas.members.get(bens.session)?.location === "end");
 });
 
-test("of two words about a lock the later one counts, in whichever order they come", () => {
-  const wire = {} as SpaceWire;
-  const space = new Space(wire, { space: "s" }, answer);
-  const heard: unknown[] = [];
-  space.on("lock", (component, lock) => heard.push([component, lock?.version ?? null]));
-  const lock = (version: number) => ({ component: "c", version, session: "b", since: 1, until: 2 });
-  const word = (version: number, free = false) =>
-    space.hearLock({ space: "s", component: "c", version, lock: free ? null : lock(version) });
-  word(5);
-  word(4);
-  word(4, true);
-  word(5);
-  word(5, true);
-  word(5);
-  word(6);
-  expect(heard).toEqual([
-    ["c", 5],
-    ["c", null],
-    ["c", 6],
-  ]);
+test("whoever leaves while the connection is lost is gone, and may come in anew", async () => {
+  const { ada, ben, adas, bens } = await two("left", hasty);
+  await adas.lock("title");
+  await until(bens, () => bens.locks.has("title"));
+  await cut(ada, adas);
+  await adas.leave();
+  ada.reconnectNow();
+  await until(bens, () => bens.members.size === 1 && bens.locks.size === 0);
+  await expectTrue(bens, ben);
+  const again = await ada.world.enterSpace(adas.name);
+  await until(bens, () => bens.members.has(again.session));
+  expect(again.phase).toBe("in");
+  await expectTrue(again, ada);
+});
+
+test("whoever is known no longer is a new member, and says what they had said", async () => {
+  const { ada, adas, bens } = await two("new");
+  await adas.setLocation("here");
+  const before = [adas.session, bens.session];
+  await server.restart();
+  await until(adas, () => adas.phase === "away");
+  ada.reconnectNow();
+  for (const space of [adas, bens]) {
+    await until(space, () => space.phase === "in" && !before.includes(space.session));
+    const isAnew = () => !before.some((one) => space.members.has(one));
+    await until(space, () => space.members.size === 2 && isAnew());
+  }
+  await until(bens, () => bens.members.get(adas.session)?.location === "here");
+  await until(adas, () => adas.me?.location === "here");
+  expect(bens.members.get(adas.session)?.profile).toEqual({ colour: "teal" });
+  expect(plain(bens)).toEqual(plain(adas));
 });

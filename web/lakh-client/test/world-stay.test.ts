@@ -142,6 +142,15 @@ describe("a lost connection", () => {
     expect(world.phase).toBe("left");
     expect(heard).toEqual(["away", "closed false", "left"]);
   });
+
+  test("is not tried where there is no connection: that calls when it is back", async () => {
+    const { wire, world } = begin();
+    wire.refusal = new LakhError("disconnected", "not sent");
+    world.away();
+    world.comeBack();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([world.phase, vi.getTimerCount()]).toEqual(["away", 0]);
+  });
 });
 
 test("a frame that can't be read makes it enter again, but not without end", async () => {

@@ -25,6 +25,10 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
   } as const;
   readonly #timeoutMs: number;
   readonly #spaces = new Map<string, Space>();
+  /** The first times: whoever asks meanwhile gets the same object. */
+  readonly #entering = new Map<string, Promise<Space>>();
+  /** Left while there was no connection: a server that recovers it takes one for a member still. */
+  readonly #unsaid = new Set<string>();
   #world: World | null = null;
 
   constructor(manager: Manager, options: NamespaceOptions) {
@@ -42,6 +46,9 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
         if (status === "connected") one?.comeBack();
         else one?.away();
       }
+      if (status !== "connected") return;
+      for (const space of this.#unsaid) this.#leave(space);
+      this.#unsaid.clear();
     });
   }
 
@@ -81,21 +88,50 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     { profile }: { profile?: unknown } = {},
     { timeoutMs }: RequestOptions = {},
   ): Promise<Space> {
-    const known = this.#spaces.get(space);
-    if (known) {
+    const entered = this.#spaces.get(space) ?? this.#entering.get(space);
+    if (entered) {
+      const known = await entered;
       if (profile !== undefined) await known.setProfile(profile);
       return known;
     }
     const fields = { space, ...(profile === undefined ? {} : { profile }) };
-    const entered = (answer: SpaceRequests["space:enter"]["answer"]) => {
-      if (!this.#spaces.has(space)) {
-        this.#spaces.set(space, new Space(this.#spaceWire(), fields, answer));
-      }
-    };
-    await this.#first("space:enter", fields, entered, timeoutMs);
-    const handle = this.#spaces.get(space);
-    if (!handle) throw new LakhError("internal", "The space was left before it was entered.");
-    return handle;
+    const entering = this.#firstInto(fields, timeoutMs);
+    this.#entering.set(space, entering);
+    try {
+      return await entering;
+    } finally {
+      this.#entering.delete(space);
+    }
+  }
+
+  async #firstInto(
+    fields: SpaceRequests["space:enter"]["fields"],
+    timeoutMs: number | undefined,
+  ): Promise<Space> {
+    const { space } = fields;
+    const early: Parameters<WorldServerEvents["space:lock"]>[0][] = [];
+    let entered: Space | undefined;
+    // What is told of locks before the answer may have happened after it was put together.
+    const stop = this.on("space:lock", (news) => {
+      if (news.space === space && !entered) early.push(news);
+    });
+    try {
+      await this.#first(
+        "space:enter",
+        fields,
+        (answer) => {
+          entered = new Space(this.#spaceWire(), fields, answer);
+          this.#spaces.set(space, entered);
+          for (const news of early) entered.hearLock(news);
+        },
+        timeoutMs,
+      );
+    } finally {
+      stop();
+    }
+    // The promise is kept only after that.
+    if (!entered) throw new LakhError("internal", "The space was not entered.");
+    return entered;
   }
 
   list(fields: WorldRequests["world:list"]["fields"] = {}): Answer<"world:list"> {
@@ -144,9 +180,11 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     this.on("space:location", (news) => of(news.space)?.hearLocation(news));
     this.on("space:cursors", (news) => of(news.space)?.hearCursors(news));
     this.on("space:lock", (news) => of(news.space)?.hearLock(news));
-    this.on("space:closed", ({ space }) => {
-      of(space)?.away();
-      of(space)?.comeBack();
+    this.on("space:closed", ({ space, again }) => {
+      const closed = of(space);
+      if (!again) closed?.end(null);
+      closed?.away();
+      closed?.comeBack();
     });
   }
 
@@ -159,8 +197,16 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
       },
       left: (space) => {
         if (this.#spaces.get(space.name) === space) this.#spaces.delete(space.name);
+        if (space.phase === "away") this.#unsaid.add(space.name);
       },
+      leave: (space) => this.#leave(space),
     };
+  }
+
+  /** Unless it was entered anew meanwhile. */
+  #leave(space: string): void {
+    if (this.#spaces.has(space) || this.#entering.has(space)) return;
+    this.socket.emit("space:leave", { space });
   }
 
   /**
@@ -179,7 +225,8 @@ export class WorldClient extends NamespaceClient<WorldRequests, WorldServerEvent
     return new Promise((done, fail) => {
       const heard = (lost: Error | null, answer?: unknown) => {
         if (lost) {
-          fail(new LakhError("timeout", `No answer to ${event} in time.`, { cause: lost }));
+          const code = this.socket.connected ? "timeout" : "disconnected";
+          fail(new LakhError(code, `No answer to ${event} in time.`, { cause: lost }));
           return;
         }
         try {

@@ -42,6 +42,8 @@ export interface SpaceWire {
   enter(fields: Fields<"space:enter">, entered: (answer: EnterAnswer) => void): Promise<void>;
   cursor(fields: Fields<"space:cursor">): void;
   left(space: Space): void;
+  /** Leaves what one has entered and wants no more. */
+  leave(space: string): void;
 }
 
 export class Space extends Emitter<SpaceHandleEvents> {
@@ -54,6 +56,8 @@ export class Space extends Emitter<SpaceHandleEvents> {
   readonly #locks = new Map<string, SpaceLock>();
   /** Versions of locks that have ended: what was said of them before may come later. */
   readonly #ended = new Map<string, number>();
+  /** Told of on the way back, by component: the answer may have been put together before. */
+  readonly #early = new Map<string, News<"space:lock">>();
   #resume: string;
   #profile: unknown;
   #location: unknown = null;
@@ -68,6 +72,7 @@ export class Space extends Emitter<SpaceHandleEvents> {
     this.session = answer.session;
     this.#resume = answer.resume;
     this.#replace(answer);
+    this.#location = this.me?.location ?? null;
   }
 
   /** By session. */
@@ -87,14 +92,29 @@ export class Space extends Emitter<SpaceHandleEvents> {
 
   /** While one is away it's kept, and said as one comes back; so is a location. */
   async setProfile(profile: unknown): Promise<void> {
+    const before = this.#profile;
     this.#profile = profile;
-    if (this.phase === "in") await this.#ask("space:profile", { space: this.name, profile });
+    if (this.phase !== "in") return;
+    try {
+      await this.#ask("space:profile", { space: this.name, profile });
+    } catch (error) {
+      // With what the server refuses one would not be let in again.
+      if (wasRefused(error) && this.#profile === profile) this.#profile = before;
+      throw error;
+    }
   }
 
   /** `null` is nowhere. */
   async setLocation(location: unknown): Promise<void> {
+    const before = this.#location;
     this.#location = location;
-    if (this.phase === "in") await this.#ask("space:location", { space: this.name, location });
+    if (this.phase !== "in") return;
+    try {
+      await this.#ask("space:location", { space: this.name, location });
+    } catch (error) {
+      if (wasRefused(error) && this.#location === location) this.#location = before;
+      throw error;
+    }
   }
 
   /** As often as the mouse moves; nobody is told while one is away. */
@@ -125,6 +145,7 @@ export class Space extends Emitter<SpaceHandleEvents> {
 
   away(): void {
     clearTimeout(this.#retry);
+    this.#early.clear();
     if (this.phase === "in") this.#turn("away", null);
   }
 
@@ -163,25 +184,40 @@ export class Space extends Emitter<SpaceHandleEvents> {
     this.emit("cursors", cursors);
   }
 
-  hearLock({ component, version, lock }: News<"space:lock">): void {
-    this.#take(component, version, lock);
+  hearLock(news: News<"space:lock">): void {
+    if (this.phase === "away") this.#early.set(news.component, news);
+    else this.#take(news.component, news.version, news.lock);
   }
 
   #again(answer: EnterAnswer): void {
     if (this.phase === "left") {
       // Left while one was on the way back.
-      this.#wire.request("space:leave", { space: this.name }).catch(expected);
+      this.#wire.leave(this.name);
     }
     if (this.phase !== "away") return;
     this.#tries = 0;
     this.session = answer.session;
     this.#resume = answer.resume;
     this.#replace(answer);
-    this.#turn("in", null);
-    // Said while one was away, or lost with the member that one was.
-    if (!isSame(this.me?.location ?? null, this.#location)) {
-      this.setLocation(this.#location).catch(expected);
+    for (const { component, version, lock } of this.#early.values()) {
+      this.#take(component, version, lock);
     }
+    this.#early.clear();
+    this.#turn("in", null);
+    this.#sayLocation();
+  }
+
+  /** It was set while one was away, or is lost with the member that one was. */
+  #sayLocation(): void {
+    const { name: space } = this;
+    const location = this.#location;
+    if (this.phase !== "in" || isSame(this.me?.location ?? null, location)) return;
+    this.#ask("space:location", { space, location }).catch((error: unknown) => {
+      expected(error);
+      // Who comes back to many spaces at once has more to say than the server takes in a second.
+      if (this.phase !== "in" || !mayTryAgain(error)) return;
+      this.#retry = setTimeout(() => this.#sayLocation(), RETRY_MS);
+    });
   }
 
   #notBack(error: unknown): void {
@@ -190,6 +226,8 @@ export class Space extends Emitter<SpaceHandleEvents> {
       this.end(error);
       return;
     }
+    // One is called again when there is a connection.
+    if (error instanceof LakhError && error.code === "disconnected") return;
     const wait = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.#tries);
     this.#tries += 1;
     this.#retry = setTimeout(() => this.comeBack(), wait);
@@ -270,4 +308,13 @@ function isSame(one: unknown, other: unknown): boolean {
 /** The connection is lost again, and it is said as one comes back. */
 function expected(error: unknown): void {
   if (!(error instanceof LakhError)) throw error;
+}
+
+/** The server has answered, and said no. */
+function wasRefused(error: unknown): boolean {
+  return error instanceof LakhError && error.code !== "timeout" && error.code !== "disconnected";
+}
+
+function mayTryAgain(error: unknown): boolean {
+  return error instanceof LakhError && error.retryable && error.code !== "disconnected";
 }

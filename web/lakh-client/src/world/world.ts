@@ -341,6 +341,8 @@ export class World extends Emitter<WorldEvents> {
       this.end();
       return;
     }
+    // One is called again when there is a connection.
+    if (error instanceof LakhError && error.code === "disconnected") return;
     const wait = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** this.#tries);
     this.#tries += 1;
     this.#retry = setTimeout(() => this.comeBack(), wait);
