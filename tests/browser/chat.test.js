@@ -9,6 +9,7 @@ import { startLakh } from "../conformance/support/server.js";
 import { person, picture } from "./support/browser.js";
 import { join as enter } from "./support/chat.js";
 import { openHouse } from "./support/house.js";
+import { startProxy } from "./support/proxy.js";
 import { ask } from "./support/team.js";
 
 const house = openHouse();
@@ -158,11 +159,49 @@ test("an address of no room makes one when one says so, and not before", async (
   await ask(house.server.url, "maya", "room:create", { id: room, kind: "private" });
   await page.getByRole("button", { name: "Make this room" }).click();
   await page.getByText("isn’t open to you. Somebody in it can invite you.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Make this room" }).count(), 0);
   await ask(house.server.url, "maya", "room:delete", { room });
   await page.reload();
   await page.getByRole("button", { name: "Make this room" }).click();
   await composer(page, room).waitFor();
   assert.equal((await rooms()).includes(room), true);
+  // Whoever has mistyped goes back to the rooms that there are.
+  await page.goto(`${house.server.url}/chat/${room}-2`);
+  await page.getByText("There is no such room").waitFor();
+  await page.getByRole("region", { name: `Room ${room}-2` }).getByRole("link", { name: "All rooms" }).last().click();
+  await page.getByText("Choose a room").waitFor();
+  assert.equal((await rooms()).includes(`${room}-2`), false);
+});
+
+test("comments of a thing are made by who comes first, and other rooms by who may", async (t) => {
+  const env = { LAKH_CHAT__THINGS: "post:*", LAKH_AUTH__RULES: '[{ who = "anyone", deny = "chat:create:t*" }]' };
+  const own = await startLakh({ env });
+  t.after(() => own.stop());
+  const { page } = await person(t, house.browser);
+  await page.goto(`${own.url}/chat/post%3A123`);
+  await signIn(page, "Ada");
+  await say(page, "post:123", "First!");
+  await said(page, "First!").waitFor();
+  await page.goto(`${own.url}/chat/the-attic`);
+  await page.getByRole("button", { name: "Make this room" }).click();
+  await page.getByText("“the-attic” isn’t there, and you may not make it.").waitFor();
+  await picture(page, "chat-may-not-make");
+});
+
+test("a room that is asked for without a connection is made when that is back, and not refused before", async (t) => {
+  const room = "the-ferry";
+  const network = await startProxy(t, house.server);
+  const { page } = await person(t, house.browser);
+  await page.goto(`${network.url}/chat/${room}`);
+  await signIn(page, "Wilma");
+  const make = page.getByRole("button", { name: "Make this room" });
+  await make.waitFor();
+  network.cut();
+  await page.getByText(/No connection to the server/).waitFor();
+  await make.click();
+  await page.getByText(/may be mistyped/).waitFor();
+  network.mend();
+  await composer(page, room).waitFor();
 });
 
 test("the chat is usable by keyboard alone", async (t) => {

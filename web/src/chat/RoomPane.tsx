@@ -24,6 +24,7 @@ import { PurgeDialog } from "./moderation/PurgeDialog.tsx";
 import { ReportsPanel } from "./moderation/ReportsPanel.tsx";
 import type { Panel } from "./panel.ts";
 import { roomPath, type Target } from "./paths.ts";
+import { NoRoom, useNoRoom } from "./NoRoom.tsx";
 import { PersonDialog } from "./PersonDialog.tsx";
 import { PinsPanel } from "./PinsPanel.tsx";
 import { RoomGlyph } from "./RoomGlyph.tsx";
@@ -201,17 +202,11 @@ function Messages({ room, state, acts, target, reads, onPanel }: MessagesProps) 
   const session = useSession();
   const { id, phase, error, loaded, outbox, info } = state;
   const name = info?.name ?? id;
-  const [tried, setTried] = useState(false);
+  const missing = useNoRoom(state);
   const retry = <Button onClick={() => session.open(id)}>Try again</Button>;
-  const make = async () => {
-    await session.attempt(() => session.join(id));
-    setTried(true);
-  };
 
   if (!loaded && outbox.length === 0) {
-    if (phase === "failed" && error?.code === "not_found") {
-      return <NoRoom id={id} tried={tried} onMake={() => void make()} />;
-    }
+    if (missing) return <NoRoom {...missing} />;
     if (phase === "failed" && error) {
       return (
         <Empty icon={<CircleAlert size={26} aria-hidden />} title={titleOf(error)} action={retry}>
@@ -282,21 +277,6 @@ function LoadedMessages(props: MessagesProps & { name: string }) {
         </>
       }
     />
-  );
-}
-
-/** Whoever follows an address may have mistyped it, so a room is made only when they say so. */
-function NoRoom({ id, tried, onMake }: { id: string; tried: boolean; onMake: () => void }) {
-  return (
-    <Empty
-      icon={<CircleAlert size={26} aria-hidden />}
-      title="There is no such room"
-      action={!tried && <Button onClick={onMake}>Make this room</Button>}
-    >
-      {tried
-        ? `“${id}” isn’t open to you. Somebody in it can invite you.`
-        : `“${id}” may be mistyped or deleted, or isn’t open to you. If you make it, everybody on this server can see and join it.`}
-    </Empty>
   );
 }
 
