@@ -188,6 +188,38 @@ test("who goes elsewhere is gone at once, and bots that others let loose are cou
   assert.ok(Date.now() < end, "before the grace of a lost connection is over");
 });
 
+test("the menu leads back to the world that one was in, in this tab", async (t) => {
+  const ada = await newcomer(t, "Ada", "sea%20side");
+  const { page } = ada;
+  const menu = page.getByRole("navigation", { name: "Modules" });
+  const inWorld = async (name) => {
+    await page.getByRole("application", { name: new RegExp(`^The world ${name}`) }).waitFor();
+    await place(page).waitFor();
+  };
+  const back = async (name) => {
+    await menu.getByRole("link", { name: "World" }).click();
+    await inWorld(name);
+  };
+  await back("sea side");
+  await menu.getByRole("link", { name: "Chat" }).click();
+  await back("sea side");
+  // Also after the page was loaded anew.
+  await page.goto(`${server.url}/chat`);
+  await back("sea side");
+  assert.equal(new URL(page.url()).pathname, "/world/sea%20side");
+  // A tab that was in no world goes to the usual one.
+  const fresh = await page.context().newPage();
+  await fresh.goto(`${server.url}/chat`);
+  const link = fresh.getByRole("navigation", { name: "Modules" }).getByRole("link", { name: "World" });
+  assert.equal(await link.getAttribute("href"), "/world");
+  await page.goto(`${server.url}/world`);
+  await inWorld("plaza");
+  await menu.getByRole("link", { name: "Chat" }).click();
+  await back("plaza");
+  assert.equal(new URL(page.url()).pathname, "/world");
+  assert.deepEqual(ada.errors, []);
+});
+
 test("one walks under a still pointer, and not past the edge", async (t) => {
   const ada = await newcomer(t, "Ada", "brink");
   const box = await stage(ada.page).boundingBox();

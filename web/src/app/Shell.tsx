@@ -4,8 +4,9 @@ import { SessionBanner } from "../signin/SessionBanner.tsx";
 import { watchSession } from "../signin/session.ts";
 import { Logo } from "../ui/Logo.tsx";
 import { Tip } from "../ui/Tip.tsx";
-import { isWithin, modules } from "./modules.ts";
+import { isWithin, modules, type ModuleEntry } from "./modules.ts";
 import styles from "./Shell.module.css";
+import { Store, useStore } from "./store.ts";
 import { UserMenu } from "./UserMenu.tsx";
 
 /** The frame of every page: modules at the side, or along the foot of a phone. */
@@ -23,23 +24,11 @@ export function Shell({ children }: { children: ReactNode }) {
           <span className={styles.wordmark}>Lakh</span>
         </Link>
         <ul className={styles.list}>
-          {modules.map(({ path, name, icon: Icon }) => {
-            const here = isWithin(location, path);
-            return (
-              <li key={path}>
-                <Tip text={name} side="right">
-                  <Link
-                    href={path}
-                    className={styles.link}
-                    aria-current={here ? "page" : undefined}
-                  >
-                    <Icon size={20} aria-hidden />
-                    <span className={styles.name}>{name}</span>
-                  </Link>
-                </Tip>
-              </li>
-            );
-          })}
+          {modules.map((entry) => (
+            <li key={entry.path}>
+              <ModuleLink entry={entry} here={isWithin(location, entry.path)} />
+            </li>
+          ))}
         </ul>
         <div className={styles.foot}>
           <UserMenu />
@@ -50,5 +39,20 @@ export function Shell({ children }: { children: ReactNode }) {
         <div className={styles.page}>{children}</div>
       </main>
     </div>
+  );
+}
+
+const NOWHERE = new Store<string | null>(null);
+
+function ModuleLink({ entry, here }: { entry: ModuleEntry; here: boolean }) {
+  const { path, name, icon: Icon, last = NOWHERE } = entry;
+  const href = useStore(last) ?? path;
+  return (
+    <Tip text={name} side="right">
+      <Link href={href} className={styles.link} aria-current={here ? "page" : undefined}>
+        <Icon size={20} aria-hidden />
+        <span className={styles.name}>{name}</span>
+      </Link>
+    </Tip>
   );
 }

@@ -1,7 +1,7 @@
 import type { World } from "lakh-client";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { cut } from "../session.ts";
-import { worldOfPath } from "../paths.ts";
+import { worldOfPath, worldPath } from "../paths.ts";
 import { Camera } from "./camera.ts";
 import { cellsBetween } from "./geometry.ts";
 import { chance, noise } from "./noise.ts";
@@ -73,6 +73,8 @@ test("names are cut between letters, worlds are found in addresses", () => {
   expect(worldOfPath("/world")).toBe("plaza");
   expect(worldOfPath("/world/sea%20side")).toBe("sea side");
   expect(worldOfPath("/world/%E0%A4%A")).toBe("plaza");
+  expect(worldPath("plaza")).toBe("/world");
+  expect(worldPath("sea side.2")).toBe("/world/sea%20side%2E2");
 });
 
 describe("painting", () => {
