@@ -298,7 +298,7 @@ async fn react_once(
     })
     .await?;
     let mut message = changed.message;
-    fill_mine(chat, asker, at.room, std::slice::from_mut(&mut message)).await?;
+    fill_mine(chat, asker, [&mut message]).await?;
     Ok(Reacted {
         reactions: message.overlay.reactions,
     })

@@ -88,7 +88,7 @@ pub(crate) async fn edit(chat: &Chat, asker: &Asker, request: AskEdit) -> Result
     drop(passed);
     let mut message = changed.message;
     mention::tell(chat, asker, &message, &new);
-    view::fill(chat, asker, &room, std::slice::from_mut(&mut message)).await?;
+    view::fill(chat, asker, [&mut message]).await?;
     Ok(Answer { message })
 }
 

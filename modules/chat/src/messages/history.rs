@@ -91,7 +91,7 @@ pub(crate) async fn history(
         page.more_after = is_behind && page.seq > 0;
         page.more_before = !is_backwards && page.seq > 0;
     }
-    view::fill(chat, asker, room, &mut page.messages).await?;
+    view::fill(chat, asker, &mut page.messages).await?;
     Ok(page)
 }
 
@@ -191,7 +191,7 @@ pub(crate) async fn get(chat: &Chat, asker: &Asker, request: OfMessage) -> Resul
     let standing = standing::of(chat, asker, room).await?;
     standing.need(chat, Right::Read)?;
     let mut messages = view::read_some(chat, room, &[(request.thread, request.seq)]).await?;
-    view::fill(chat, asker, room, &mut messages).await?;
+    view::fill(chat, asker, &mut messages).await?;
     let message = messages.pop().ok_or_else(|| no_message(request.seq))?;
     Ok(Answer { message })
 }

@@ -52,7 +52,7 @@ pub(crate) async fn pin(chat: &Chat, asker: &Asker, request: AskPin) -> Result<A
     })
     .await?;
     let mut message = changed.message;
-    view::fill(chat, asker, room, std::slice::from_mut(&mut message)).await?;
+    view::fill(chat, asker, [&mut message]).await?;
     Ok(Answer { message })
 }
 
@@ -128,6 +128,6 @@ pub(crate) async fn pins(chat: &Chat, asker: &Asker, request: InRoom) -> Result<
     let mut messages = view::read_some(chat, room, &which).await?;
     // One may have been taken down since the list was read, or gone with the oldest messages.
     messages.retain(|message| message.overlay.pinned.is_some());
-    view::fill(chat, asker, room, &mut messages).await?;
+    view::fill(chat, asker, &mut messages).await?;
     Ok(Pins { pins: messages })
 }

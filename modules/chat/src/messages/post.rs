@@ -175,7 +175,7 @@ pub(super) async fn again(
         }
         ordered::heard(chat).await?;
     }
-    view::fill_mine(chat, asker, room, std::slice::from_mut(&mut message)).await?;
+    view::fill_mine(chat, asker, [&mut message]).await?;
     Ok(Posted {
         message,
         duplicate: true,

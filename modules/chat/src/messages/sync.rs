@@ -107,8 +107,7 @@ pub(crate) async fn sync(chat: &Chat, asker: &Asker, request: AskSync) -> Result
     let touched = touched(&changes, &request, limit)?;
     let mut changed = view::read_some(chat, room, &touched.which).await?;
     let mut messages = new.messages;
-    view::fill(chat, asker, room, &mut messages).await?;
-    view::fill(chat, asker, room, &mut changed).await?;
+    view::fill(chat, asker, messages.iter_mut().chain(&mut changed)).await?;
     let last = messages.last().map(|message| message.seq);
     Ok(Missed {
         seq: if new.more {

@@ -239,33 +239,32 @@ pub(crate) async fn read_all(chat: &Chat, which: &[At<'_>]) -> Result<Vec<Messag
 }
 
 /// Adds what doesn't stand with messages: what those say that they answer, and how many of the reactions are of whoever asks.
-pub(crate) async fn fill(
+pub(crate) async fn fill<'a>(
     chat: &Chat,
     asker: &Asker,
-    room: &str,
-    messages: &mut [Message],
+    messages: impl IntoIterator<Item = &'a mut Message>,
 ) -> Result<(), Failure> {
-    quote::fill(chat, &mut *messages).await?;
-    fill_mine(chat, asker, room, messages).await
+    let mut messages: Vec<&mut Message> = messages.into_iter().collect();
+    quote::fill(chat, messages.iter_mut().map(|message| &mut **message)).await?;
+    fill_mine(chat, asker, messages).await
 }
 
 /// Says how many of the reactions are of whoever asks. Costs a read if there are any.
 ///
 /// It may be newer than the counts beside it: then the event that tells of these is on its way.
-pub(crate) async fn fill_mine(
+pub(crate) async fn fill_mine<'a>(
     chat: &Chat,
     asker: &Asker,
-    room: &str,
-    messages: &mut [Message],
+    messages: impl IntoIterator<Item = &'a mut Message>,
 ) -> Result<(), Failure> {
     let with_reactions = |message: &&mut Message| !message.overlay.reactions.is_empty();
-    let mut reacted: Vec<&mut Message> = messages.iter_mut().filter(with_reactions).collect();
+    let mut reacted: Vec<&mut Message> = messages.into_iter().filter(with_reactions).collect();
     if reacted.is_empty() {
         return Ok(());
     }
     let queries = reacted.iter().map(|message| {
         Query::get(
-            names::reactions(room, message.thread),
+            names::reactions(&message.room, message.thread),
             format!("{}\n{}", names::seq_key(message.seq), asker.id()),
         )
     });

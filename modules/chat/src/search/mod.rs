@@ -68,6 +68,12 @@ struct Hit {
     marks: Vec<(usize, usize)>,
 }
 
+impl Found {
+    fn messages_mut(&mut self) -> impl Iterator<Item = &mut Message> {
+        self.hits.iter_mut().map(|hit| &mut hit.message)
+    }
+}
+
 pub(crate) async fn search(
     chat: &Chat,
     asker: &Asker,
@@ -302,7 +308,7 @@ async fn indexed(
         cursor: cursor.as_ref().map(write_cursor),
         complete,
     };
-    fill(chat, asker, &mut found).await?;
+    messages::fill(chat, asker, found.messages_mut()).await?;
     Ok(found)
 }
 
@@ -353,15 +359,6 @@ async fn messages(chat: &Chat, hits: &[SearchCursor]) -> Result<Vec<Option<Messa
         .iter()
         .map(|hit| read.remove(&(hit.log.clone(), hit.seq)));
     Ok(found.collect())
-}
-
-/// Adds what only whoever asks is told.
-async fn fill(chat: &Chat, asker: &Asker, found: &mut Found) -> Result<(), Failure> {
-    for Hit { message, .. } in &mut found.hits {
-        let room = message.room.clone();
-        messages::fill(chat, asker, &room, std::slice::from_mut(message)).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

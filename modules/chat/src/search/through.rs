@@ -6,9 +6,9 @@ use lakh_hub::Failure;
 use lakh_hub::store::search::matches;
 use lakh_hub::store::{Answer, Order, Query, Range, SearchCursor};
 
-use super::{AT_ONCE, Found, Readable, Wish, fill, logs, messages, place, text_of, write_cursor};
+use super::{AT_ONCE, Found, Readable, Wish, logs, messages, place, text_of, write_cursor};
 use crate::asker::Asker;
-use crate::messages::of_entry;
+use crate::messages::{fill, of_entry};
 use crate::shapes::Message;
 use crate::{Chat, names, stored};
 
@@ -93,7 +93,7 @@ pub(super) async fn looked_through(
         cursor: found.last().filter(|_| more).map(write_cursor),
         complete,
     };
-    fill(chat, asker, &mut page).await?;
+    fill(chat, asker, page.messages_mut()).await?;
     Ok(page)
 }
 
