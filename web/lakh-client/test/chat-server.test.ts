@@ -291,6 +291,26 @@ describe("a room", { timeout: BOUND_MS }, () => {
     await until(made, ({ info }) => info?.members === 2);
   });
 
+  test("is made by whoever says so, and not when the connection is back after that was refused", async () => {
+    const ada = withRooms();
+    const vera = withRooms(fresh("Vera"));
+    await connected(ada.chat);
+    const id = fresh("vault");
+    await ada.chat.room.create({ id, kind: "private" });
+    const seen = vera.rooms.open(id, { enter: "watch" });
+    const missing = await until(seen, ({ phase }) => phase === "failed");
+    expect(missing.error?.code).toBe("not_found");
+    await seen.join();
+    const refused = await until(seen, ({ phase }) => phase === "failed");
+    expect(refused.error).not.toBe(missing.error);
+    await ada.chat.room.delete({ room: id });
+    vera.lakh.manager.engine.close();
+    await until(seen, ({ phase, error }) => phase === "failed" && error !== refused.error);
+    expect(seen.state.error?.code).toBe("not_found");
+    await seen.join();
+    expect(seen.state.info?.mine?.role).toBe("owner");
+  });
+
   test("of two is called by the other, and after they have another name by that", async () => {
     const ada = withRooms();
     const ben = withRooms(fresh("Ben"));

@@ -46,7 +46,9 @@ export class ChatRoom implements LogOwner {
   readonly #owner: RoomOwner;
   readonly #threads = new Map<number, MessageLog>();
   readonly #watchers = new Set<() => void>();
-  #enter: EnterBy;
+  readonly #enter: EnterBy;
+  /** Whether `join` was called, and the server has not answered yet. */
+  #isJoining = false;
   #state: ChatRoomState;
   #entered = false;
   #entering = false;
@@ -180,6 +182,7 @@ export class ChatRoom implements LogOwner {
     try {
       const { room, members, seq, rev, count } = await this.#comeIn();
       this.#entered = true;
+      this.#isJoining = false;
       this.#set({ phase: "joined", error: null, info: this.#named(room), ...here(members, count) });
       for (const [id, user] of this.#meanwhile) this.#setPresence(id, user);
       this.#flush();
@@ -193,8 +196,10 @@ export class ChatRoom implements LogOwner {
 
   /** Becomes a member of a room that one only looks at, or that isn't there yet. */
   async join(): Promise<void> {
-    this.#enter = "join";
-    if (this.#state.phase !== "joined") return this.enter();
+    if (this.#state.phase !== "joined") {
+      this.#isJoining = true;
+      return this.enter();
+    }
     const { room, members, count } = await this.chat.join(this.room);
     this.#set({ info: this.#named(room), ...here(members, count) });
   }
@@ -400,7 +405,7 @@ export class ChatRoom implements LogOwner {
 
   async #comeIn() {
     const { room } = this;
-    if (this.#enter === "join") return this.chat.join(room);
+    if (this.#enter === "join" || this.#isJoining) return this.chat.join(room);
     // A room that was there, and is gone now, is not made anew.
     const mayMake = this.#enter === "look" && this.#state.phase !== "joined";
     try {
@@ -474,7 +479,10 @@ export class ChatRoom implements LogOwner {
   #refuse(error: unknown): void {
     if (!(error instanceof LakhError)) throw error;
     // A lost connection is told by the connection's own state, and comes back by itself.
-    if (error.code !== "disconnected") this.#set({ phase: "failed", error });
+    if (error.code === "disconnected") return;
+    // What was refused is not asked for again by itself when the connection has been away.
+    this.#isJoining = false;
+    this.#set({ phase: "failed", error });
   }
 
   #set(change: Partial<ChatRoomState>): void {
