@@ -18,6 +18,7 @@ mod members;
 mod parts;
 mod restore;
 mod session;
+mod targets;
 mod write_out;
 
 use std::cell::{Cell, RefCell};
