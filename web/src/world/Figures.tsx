@@ -19,6 +19,10 @@ const SIGHT = { min: 10, max: 240, step: 10 };
 /** In KB a second. */
 const BUDGET = { min: 8, max: 256, step: 8 };
 
+/** Without it, an old one looks like a slow server. */
+const AGE =
+  "Time since the server last told a place of those that move. Who keeps going straight on is where they seem to be, and isn’t told again until they turn.";
+
 function percent(part: number): string {
   return `${Math.round(part * 100)} %`;
 }
@@ -55,8 +59,8 @@ export function Figures({ view, onView }: { view: ViewState; onView: SetView }) 
         <Figure name="Parcels late" value={formatCount(stats.late)} />
         <Figure name="Time" value={percent(stats.pace)} />
         <Figure name="Rate of the far" value={percent(stats.eased)} />
-        <Figure name="Oldest" value={ages(stats.oldest)} />
-        <Figure name="Middle age" value={ages(stats.middleAge)} />
+        <Figure name="Oldest" value={ages(stats.oldest)} meaning={AGE} />
+        <Figure name="Middle age" value={ages(stats.middleAge)} meaning={AGE} />
       </dl>
       <div className={styles.asks}>
         <Slider
@@ -73,7 +77,7 @@ export function Figures({ view, onView }: { view: ViewState; onView: SetView }) 
           write={(kb) => `${kb} KB/s`}
           onChoose={(kb) => void session.lookAround({ budget: kb * 1024 })}
         />
-        <label className={styles.check}>
+        <label className={styles.check} title={AGE}>
           <input
             type="checkbox"
             checked={view.ages}
@@ -126,9 +130,9 @@ function Tiers({ stats }: { stats: WorldStats }) {
   );
 }
 
-function Figure({ name, value }: { name: string; value: string }) {
+function Figure({ name, value, meaning }: { name: string; value: string; meaning?: string }) {
   return (
-    <div className={styles.figure}>
+    <div className={styles.figure} title={meaning}>
       <dt>{name}</dt>
       <dd>{value}</dd>
     </div>
