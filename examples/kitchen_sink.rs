@@ -1,7 +1,8 @@
 //! Every feature of the library behind an event of its own, for clients that try them one by one (tests/conformance).
 //!
 //! Prints `listening on http://…`. `PORT` chooses the port, 3000 by default; 0 takes a free one. `RECOVERY=1` makes `/`
-//! recoverable, `ALLOW_EIO3=1` lets clients of version 2 in. The events of `/`:
+//! recoverable, `ALLOW_EIO3=1` lets clients of version 2 in, `PING_INTERVAL_MS` is the time between heartbeats. The events
+//! of `/`:
 //!
 //! | event | arguments | effect |
 //! |---|---|---|
@@ -20,11 +21,12 @@
 //! On connection it emits `auth` with the client's auth. `/reasons` hears of every socket that goes, `/auth` wants a
 //! token, `/packets` refuses an event, `/dynamic-<n>` takes any number, `/catchall` tells what it hears.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use lakh::net::accept::ListenAddress;
 use lakh::{
-    Ack, CloseReason, ConnectError, Event, LogLimits, Namespace, Options, Payload, Server,
+    Ack, CloseReason, ConnectError, Event, LogLimits, Millis, Namespace, Options, Payload, Server,
     Settings, Socket,
 };
 use serde_json::{Value, json};
@@ -33,12 +35,15 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), lakh::StartError> {
-    let settings = Settings {
+    let mut settings = Settings {
         shards: 2,
         keep_headers: vec!["x-test".to_owned()],
         ..Settings::default()
     };
-    let port = variable("PORT").and_then(|port| port.parse().ok());
+    if let Some(interval) = number("PING_INTERVAL_MS") {
+        settings.engine.ping_interval = Millis(interval);
+    }
+    let port = number("PORT");
     let options = Options {
         listen: ListenAddress::Tcp(([127, 0, 0, 1], port.unwrap_or(3000)).into()),
         allow_eio3: variable("ALLOW_EIO3").is_some(),
@@ -68,6 +73,10 @@ fn main() -> Result<(), lakh::StartError> {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number<N: FromStr>(name: &str) -> Option<N> {
+    variable(name)?.parse().ok()
 }
 
 fn echo(main: &Namespace) {
