@@ -217,7 +217,8 @@ test("a provider that is away is told at once, and asked again when it is back",
   const { response, status } = await person.ask(`${lakh}/console/sign-in`, { headers: { accept: "application/json" } });
   assert.equal(status, 502);
   assert.equal((await response.json()).error.code, "provider_unreachable");
-  assert.match(server.log(), /could not be asked/);
+  // What it has written is read a moment later.
+  while (!/could not be asked/.test(server.log())) await pause(20);
 
   const back = await startProvider(t, lakh, { port: provider.port });
   // It is left alone for two seconds after a failure; beginnings are bounded, so they are not asked for in haste.
