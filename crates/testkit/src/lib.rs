@@ -12,6 +12,7 @@ pub mod nats;
 mod net;
 mod noise;
 mod polling;
+mod ports;
 mod process;
 pub mod rabbit;
 pub mod redis;

@@ -1,13 +1,13 @@
 //! A nats-server of a test's own, with JetStream, on a free port and in a folder of its own; ended by its process id.
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::lines;
+use crate::ports::free_port;
 
 type Failed = Box<dyn Error>;
 
@@ -26,7 +26,7 @@ impl Nats {
     /// What the system says.
     pub fn start() -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let child = spawn(folder.path(), port)?;
         Ok(Self {
             child,

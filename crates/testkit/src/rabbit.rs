@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::ports::free_port;
 use crate::{BOUND, lines};
 
 type Failed = Box<dyn Error>;
@@ -34,7 +34,7 @@ impl Rabbit {
     /// What the system says.
     pub fn start() -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let ports = free_ports()?;
+        let ports = [free_port()?, free_port()?, free_port()?];
         let path = folder.path();
         fs::create_dir(path.join("generated"))?;
         fs::write(path.join("plugins"), "[].")?;
@@ -106,25 +106,6 @@ impl Drop for Rabbit {
         let _ = self.mapper.kill();
         let _ = self.mapper.wait();
     }
-}
-
-/// Ports below those that the system gives to outgoing connections: it takes seconds until the node binds its own, and
-/// other tests make connections by the thousand meanwhile.
-fn free_ports() -> Result<[u16; 3], Failed> {
-    const FROM: u16 = 20_000;
-    const TO: u16 = 32_000;
-    let mut at = FROM + u16::try_from(std::process::id() % u32::from(TO - FROM))?;
-    let (mut ports, mut taken) = ([0; 3], Vec::new());
-    for port in &mut ports {
-        *port = loop {
-            at = if at >= TO { FROM } else { at + 1 };
-            if let Ok(listener) = TcpListener::bind(("127.0.0.1", at)) {
-                taken.push(listener);
-                break at;
-            }
-        };
-    }
-    Ok(ports)
 }
 
 fn spawn(folder: &Path, [port, distribution, mapper]: [u16; 3]) -> Result<Child, Failed> {

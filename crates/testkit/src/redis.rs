@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::BOUND;
+use crate::ports::free_port;
 
 type Failed = Box<dyn Error>;
 
@@ -36,16 +36,7 @@ impl Redis {
     /// # Errors
     /// What the system says.
     pub fn start_on_port(args: &[&str]) -> Result<Self, Failed> {
-        // Clusters want a second port 10,000 above the first.
-        for _ in 0..100 {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            if (20_000..55_000).contains(&port)
-                && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok()
-            {
-                return Self::start_on(port, args);
-            }
-        }
-        Err("no pair of free ports".into())
+        Self::start_on(free_port()?, args)
     }
 
     /// A cluster of one node, with all slots.
@@ -102,7 +93,7 @@ impl Redis {
     /// What the system says.
     pub fn start_sentinel(master: u16) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let settings = folder.path().join("sentinel.conf");
         std::fs::write(
             &settings,

@@ -23,13 +23,29 @@ export function program(variable, name, howToBuild) {
 
 export const lakh = () => program("TEST_LAKH", "lakh", "cargo build -p lakh-server");
 
+// The system gives the ports from 32,768 on to whoever connects or listens, so one that it gave, and that is let go of for
+// another process to take, may be somebody else's by then. Nobody is given these, nor those 10,000 above, which Redis
+// Cluster wants, too. Test files run side by side, each in a process: they begin apart.
+const PORTS = { first: 12_000, count: 10_000, apart: 61 };
+let nextPort = process.pid * PORTS.apart;
+
 export async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
+  for (;;) {
+    const port = PORTS.first + (nextPort++ % PORTS.count);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port) {
+  const probe = createServer().listen(port, "127.0.0.1");
+  const bound = await new Promise((done) => {
+    probe.once("listening", () => done(true));
+    probe.once("error", () => done(false));
+  });
+  if (!bound) return false;
   probe.close();
   await once(probe, "close");
-  return port;
+  return true;
 }
 
 // Resolves once `found` has matched in what the child writes, to {path, pid, found, log(), signal(), stop(), exited};
