@@ -118,6 +118,9 @@ function acknowledgements(context) {
 function rooms(context) {
   // Who is in the room, by number, as each node itself says.
   const members = async (people, room) => {
+    // A Node server under the classic adapter does what it told all to do when Redis has brought that back to itself, which
+    // is before the answers to what it asks then. Its broadcasts reach its own clients before.
+    await context.node.ask("fetch");
     await context.fleet.fence(context.node, people);
     const found = await Promise.all(
       people.map(async (person) => {
